@@ -1,0 +1,108 @@
+/**
+ * IP addresses, networks and MAC addresses, parsed once at the edge and trusted afterwards.
+ *
+ * An `Ip` is a string in canonical form, so it can be compared with `===`, used as a
+ * map key and stored. Only `parseIp` makes one. The same holds for `Mac` and `parseMac`.
+ */
+
+import { isIP } from "node:net";
+import { Address4, Address6 } from "ip-address";
+import { InvalidAddressError, InvalidCidrError, InvalidMacError } from "./errors.ts";
+
+declare const ip: unique symbol;
+declare const mac: unique symbol;
+
+/** An IPv4 or IPv6 address in canonical form (RFC 5952); never IPv4-mapped, never with a zone. */
+export type Ip = string & { readonly [ip]: true };
+
+/** A 48-bit MAC address: lower case, colons, two digits each. */
+export type Mac = string & { readonly [mac]: true };
+
+/** A network: `first` and `last` are its lowest and highest address as numbers. */
+export interface Cidr {
+  readonly text: string;
+  readonly version: 4 | 6;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/**
+ * Parses an address as the kernel prints it.
+ *
+ * `::ffff:10.1.1.5` becomes `10.1.1.5`, because a dual-stack socket reports IPv4 peers
+ * that way. Octal and short forms (`010.1.1.5`, `10.1.5`) are refused: parsers disagree
+ * about them, and two tenants must never share one spelling.
+ *
+ * @throws {InvalidAddressError} if `text` is anything else.
+ * @see RFC 4291 section 2.5.5.2, RFC 5952 section 4
+ */
+export function parseIp(text: string): Ip {
+  const version = isIP(text);
+  if (version === 4) return text as Ip;
+  if (version !== 6 || text.includes("%")) throw new InvalidAddressError(text);
+  // Decide by the number, not by the spelling: ::ffff:a01:105 is 10.1.1.5 too.
+  const number = new Address6(text).bigInt();
+  const canonical =
+    number >> 32n === 0xffffn
+      ? Address4.fromBigInt(number & 0xffffffffn).correctForm()
+      : Address6.fromBigInt(number).correctForm();
+  return canonical as Ip;
+}
+
+/** `parseIp`, but `undefined` where that throws: for input in which junk is expected. */
+export function tryParseIp(text: unknown): Ip | undefined {
+  if (typeof text !== "string" || text.length > 64 || isIP(text) === 0 || text.includes("%")) {
+    return undefined;
+  }
+  return parseIp(text);
+}
+
+/**
+ * Parses a MAC address written with colons, in either case.
+ *
+ * @throws {InvalidMacError} if `text` is anything else.
+ */
+export function parseMac(text: string): Mac {
+  if (!/^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/.test(text)) throw new InvalidMacError(text);
+  return text.toLowerCase() as Mac;
+}
+
+/** `parseMac`, but `undefined` where that throws. */
+export function tryParseMac(text: unknown): Mac | undefined {
+  if (typeof text !== "string" || text.length !== 17) return undefined;
+  return /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/.test(text) ? parseMac(text) : undefined;
+}
+
+/**
+ * Parses `10.1.1.0/24`, `10.1.1.1/24` (host bits are dropped) or `fd00::/64`.
+ *
+ * @throws {InvalidCidrError} if `text` is anything else.
+ */
+export function parseCidr(text: string): Cidr {
+  const [address = "", bits = "", ...rest] = text.split("/");
+  const version = isIP(address);
+  const width = version === 4 ? 32 : 128;
+  const prefix = /^[0-9]{1,3}$/.test(bits) ? Number(bits) : -1;
+  if (version === 0 || address.includes("%") || rest.length > 0 || prefix < 0 || prefix > width) {
+    throw new InvalidCidrError(text);
+  }
+  const hostBits = BigInt(width - prefix);
+  const first = (toNumber(address as Ip) >> hostBits) << hostBits;
+  const last = first + (1n << hostBits) - 1n;
+  const base =
+    version === 4
+      ? Address4.fromBigInt(first).correctForm()
+      : Address6.fromBigInt(first).correctForm();
+  return { text: `${base}/${prefix}`, version: version === 4 ? 4 : 6, first, last };
+}
+
+/** Whether `address` lies in `cidr`. */
+export function contains(cidr: Cidr, address: Ip): boolean {
+  if ((isIP(address) === 4 ? 4 : 6) !== cidr.version) return false;
+  const number = toNumber(address);
+  return number >= cidr.first && number <= cidr.last;
+}
+
+function toNumber(address: Ip): bigint {
+  return isIP(address) === 4 ? new Address4(address).bigInt() : new Address6(address).bigInt();
+}

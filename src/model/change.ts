@@ -1,0 +1,47 @@
+/**
+ * How news travels: from sources and stores into the router's directory.
+ *
+ * A batch of changes is applied at once: no guest sees half of it. Changes of one
+ * address come in the order in which they happened.
+ */
+
+import type { Ip } from "./address.ts";
+import type { Binding, NetworkId, Withheld } from "./binding.ts";
+
+export type Change =
+  /** Replaces whatever is known at (network, address). */
+  | { readonly kind: "put"; readonly binding: Binding }
+  /** Something is known there, but nothing may be answered. */
+  | { readonly kind: "withhold"; readonly withheld: Withheld }
+  /** Nothing is known there any more. */
+  | { readonly kind: "delete"; readonly network: NetworkId; readonly address: Ip }
+  /** A password to deliver to the address in this epoch; `undefined` clears a pending one. */
+  | {
+      readonly kind: "password";
+      readonly network: NetworkId;
+      readonly address: Ip;
+      readonly epoch: number;
+      readonly password: string | undefined;
+      /** Where it came from, for `why`: `vmpassword.json`, `apply`, `save_password` … */
+      readonly via: string;
+      /**
+       * True when a file states it, so that the same statement is read again at every start: only
+       * a statement that differs from the last one of this address is news.
+       */
+      readonly standing: boolean;
+    };
+
+/** An address that the router should listen on, and the network that it serves. */
+export interface Endpoint {
+  readonly address: Ip;
+  readonly network: NetworkId;
+}
+
+/** A network of guests as a source knows it. */
+export interface Network {
+  readonly id: NetworkId;
+  /** Empty where the source does not say: then only addresses with a binding belong to it. */
+  readonly cidrs: readonly string[];
+  /** The DNS domain of its guests, for the Host allow-list. */
+  readonly dnsDomain?: string;
+}

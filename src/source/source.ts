@@ -1,0 +1,60 @@
+/**
+ * Where instances come from. To add one: write `src/source/NAME.ts` (or a folder), and add
+ * one line to the table in `index.ts`.
+ *
+ * A source keeps what it has read last and reports differences, because the cost of one
+ * change must not grow with the number of instances.
+ */
+
+import type { Change, Endpoint, Network } from "../model/change.ts";
+import type { Conditions } from "../observe/conditions.ts";
+
+export interface Source extends AsyncDisposable {
+  /**
+   * What has changed since the last call; on the first call, everything.
+   *
+   * Reads in slices of a few milliseconds, so that guests are answered meanwhile. What cannot be
+   * read or understood keeps its last good state and raises a condition; then the answer is what
+   * can be said without it.
+   *
+   * @throws {SourceError} only while nothing has been read yet: there is nothing to serve.
+   */
+  poll(signal: AbortSignal): Promise<readonly Change[]>;
+
+  /** Yields whenever `poll` may answer something. May yield too often, never too seldom. */
+  changes(signal: AbortSignal): AsyncIterable<void>;
+
+  /** The networks that the source knows, after the first `poll`. */
+  networks(): readonly Network[];
+
+  /** The router's own guest-side addresses that the source knows (`--listen auto`). */
+  endpoints(): readonly Endpoint[];
+
+  /**
+   * Takes back what an earlier run of this program knew, before the first `poll`: bindings and
+   * withheld addresses, so that epochs go on and a binding is kept as first seen.
+   */
+  restore(changes: readonly Change[]): void;
+
+  /**
+   * Takes one command as CloudStack writes it and says what it changes. Only sources that stand
+   * for a CloudStack router have it.
+   *
+   * @param name file name, for messages and for the type where the command has none
+   * @throws {CommandError} if the command is malformed, of unknown type, or names no address.
+   */
+  readonly apply?: (text: string, name: string) => readonly Change[];
+}
+
+/** What every source is given when it is opened. */
+export interface SourceContext {
+  readonly conditions: Conditions;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** `--network`: the network's name where the source does not know one. */
+  readonly network?: string;
+  /** `--cache-dir`: CloudStack's /var/cache/cloud, for passwords; only the databag source reads it. */
+  readonly cacheDir?: string;
+  /** True when no state of an earlier run exists: then `passwords-<ip>` is the truth. */
+  readonly firstStart: boolean;
+}
