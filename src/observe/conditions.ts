@@ -16,7 +16,7 @@ export interface ConditionKind {
   readonly where: "router" | "guest";
 }
 
-export const CONDITIONS = {
+const TABLE = {
   SOURCE_UNREADABLE: {
     title: "a source cannot be read; the last good state stays in force",
     severity: "error",
@@ -60,7 +60,7 @@ export const CONDITIONS = {
     where: "router",
   },
   METADATA_LATE: {
-    title: "an address has a new MAC, but still the former instance's metadata; it is not answered",
+    title: "an address has a new MAC, but still the former instance's metadata; not answered",
     severity: "warning",
     advice: "start the instance again, so that CloudStack sends its metadata",
     where: "router",
@@ -115,7 +115,9 @@ export const CONDITIONS = {
   },
 } as const satisfies Readonly<Record<string, ConditionKind>>;
 
-export type ConditionCode = keyof typeof CONDITIONS;
+export type ConditionCode = keyof typeof TABLE;
+
+export const CONDITIONS: Readonly<Record<ConditionCode, ConditionKind>> = TABLE;
 
 export interface Condition extends ConditionKind {
   readonly code: ConditionCode;
