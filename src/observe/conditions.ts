@@ -16,7 +16,7 @@ export interface ConditionKind {
   readonly where: "router" | "guest";
 }
 
-const TABLE = {
+export const CONDITIONS = {
   SOURCE_UNREADABLE: {
     title: "a source cannot be read; the last good state stays in force",
     severity: "error",
@@ -115,9 +115,7 @@ const TABLE = {
   },
 } as const satisfies Readonly<Record<string, ConditionKind>>;
 
-export type ConditionCode = keyof typeof TABLE;
-
-export const CONDITIONS: Readonly<Record<ConditionCode, ConditionKind>> = TABLE;
+export type ConditionCode = keyof typeof CONDITIONS;
 
 export interface Condition extends ConditionKind {
   readonly code: ConditionCode;
