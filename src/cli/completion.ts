@@ -1,0 +1,78 @@
+/**
+ * Completions, by @bomb.sh/tab: the shell's script asks `frontdesk complete -- WORDS…`, and the
+ * answer comes from the same table of commands as the help.
+ */
+
+import { type Complete, RootCommand } from "@bomb.sh/tab";
+import { Argument, Option } from "commander";
+import type { Command, Entry, OptionSpec } from "./command.ts";
+import { load } from "./program.ts";
+
+type Node = ReturnType<RootCommand["command"]>;
+
+/** Tells the shell to complete file names; the library itself never says so (see `complete`). */
+const DIRECTIVE_FILES = ":0";
+
+/** Describes the table of commands to the library. */
+export async function describe(entries: readonly Entry[]): Promise<RootCommand> {
+  const root = new RootCommand();
+  root.option("help", "print help");
+  root.option("version", "print the version and the runtime");
+  await addAll(root, "", entries);
+  return root;
+}
+
+/**
+ * The candidates for the last of `words`, one a line, and the library's directive.
+ *
+ * The library writes to the console, and forbids file names even where it knows no candidate. Most
+ * of our arguments are files, so an empty answer becomes "complete files".
+ */
+export function complete(root: RootCommand, words: readonly string[]): readonly string[] {
+  const lines: string[] = [];
+  const { log } = console;
+  console.log = (line: unknown): void => {
+    lines.push(String(line));
+  };
+  try {
+    root.parse([...words]);
+  } finally {
+    console.log = log;
+  }
+  const last = words.at(-1) ?? "";
+  return lines.length === 1 && !last.startsWith("-") ? [DIRECTIVE_FILES] : lines;
+}
+
+async function addAll(root: RootCommand, prefix: string, entries: readonly Entry[]): Promise<void> {
+  for (const entry of entries.filter((entry) => entry.hidden !== true)) {
+    const path = `${prefix}${entry.name}`;
+    const command = await load(entry);
+    add(root.command(path, entry.summary), command);
+    await addAll(root, `${path} `, command.commands ?? []);
+  }
+}
+
+function add(node: Node, command: Command): void {
+  for (const spec of command.options ?? []) addOption(node, spec);
+  node.option("help", "print help");
+  for (const { name, choices } of command.arguments ?? []) {
+    const argument = new Argument(name);
+    node.argument(argument.name(), choices && offer(choices), argument.variadic);
+  }
+}
+
+function addOption(node: Node, { flags, summary, choices }: OptionSpec): void {
+  const option = new Option(flags);
+  if (option.required || option.optional) {
+    node.option(option.name(), summary, offer(choices ?? []));
+  } else {
+    node.option(option.name(), summary);
+  }
+}
+
+/** Says that a value follows, and which ones are known. */
+function offer(choices: readonly string[]): (give: Complete) => void {
+  return (give) => {
+    for (const choice of choices) give(choice, "");
+  };
+}

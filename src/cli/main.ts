@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+/**
+ * The program `frontdesk`: reads the command line and runs one command.
+ *
+ * Start reading at `commands/index.ts`, the table of commands.
+ */
+
+import { commands } from "./commands/index.ts";
+import { openOutput } from "./output.ts";
+import { runProgram } from "./program.ts";
+import { versionLine } from "./version.ts";
+
+// A reader that has seen enough (`frontdesk … | head`) is no failure of ours.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+// The exit code is set, not forced, so that what was printed reaches a slow pipe whole.
+process.exitCode = await runProgram(process.argv.slice(2), {
+  name: "frontdesk",
+  summary: "The instance metadata service for Apache CloudStack.",
+  versionLine: versionLine(),
+  examples: [
+    ["frontdesk config check frontdesk.yaml", "check a configuration before it is used"],
+    ["source <(frontdesk completion bash)", "complete commands and options with the tab key"],
+  ],
+  entries: commands,
+  out: openOutput(process.stdout, process.stderr, process.env),
+  debug: process.env.FRONTDESK_DEBUG === "1",
+});
