@@ -1,0 +1,43 @@
+/**
+ * SSH keys in the two forms that clients read.
+ *
+ * CloudStack serves `public-keys` as text, a key a line. EC2 serves `public-keys/` as a directory
+ * of `0=name` lines. The slash tells which is meant.
+ */
+
+/** Of a key line: the text behind `type base64 `, as ssh-keygen writes it. */
+const COMMENT =
+  /(?:^|\s)(?:ssh-|ecdsa-|sk-)[A-Za-z0-9@.-]+\s+[A-Za-z0-9+/]+={0,3}[ \t]+(\S(?:.*\S)?)\s*$/;
+
+/** `=` would crash cloudbase-init, and a newline would make two keys of one. */
+const NAME = /^[A-Za-z0-9._@-]{1,64}$/;
+
+/** At most so many keys have an EC2 form; the text form has them all. */
+const KEYS_MAX = 1000;
+
+/** The keys of a `public-keys` value: its lines, without blank ones and comment lines. */
+export function parseKeys(text: string): readonly string[] {
+  return text
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"))
+    .slice(0, KEYS_MAX);
+}
+
+/**
+ * The lines of `public-keys/`: `0=alice@laptop`, newline at the end of each.
+ *
+ * A key is called by its comment where that is a plain word, else `key-N`; no two have one name,
+ * because cloud-init keeps one key for each name.
+ */
+export function keyNames(keys: readonly string[]): string {
+  const taken = new Set<string>();
+  return keys
+    .map((key, index) => {
+      const comment = COMMENT.exec(key)?.[1] ?? "";
+      const name = NAME.test(comment) && !taken.has(comment) ? comment : `key-${index}`;
+      taken.add(name);
+      return `${index}=${name}\n`;
+    })
+    .join("");
+}
