@@ -1,0 +1,111 @@
+/**
+ * The rim on Bun.serve: half the CPU of a router's request is spent here, so that no more is done
+ * than must be. Its traps, each held by the contract suite:
+ *
+ * - SO_REUSEPORT is on by default, and two routers on one address would split the guests;
+ * - an exception in `fetch` sends an HTML page, unless `development` is off and `error` answers;
+ * - `req.url` is built from the Host header, and is a bare path when that is invalid;
+ * - a `Connection: close` is obeyed, but not echoed.
+ */
+
+import type { Reply } from "../../protocol/http.ts";
+import { IDLE_TIMEOUT_S } from "./limits.ts";
+import { toListenError } from "./listen-error.ts";
+import { fieldsOf, isStored } from "./reply.ts";
+import type { Handler, ListenAddress, Listener, ListenOptions, Rim, RimRequest } from "./rim.ts";
+
+/** Length of `http://`: a path starts at the first slash behind it. */
+const AUTHORITY_START = 7;
+
+class BunRequest implements RimRequest {
+  readonly #request: Request;
+  readonly method: string;
+  readonly target: string;
+  readonly peer: string | undefined;
+
+  constructor(request: Request, peer: string | undefined) {
+    const { url } = request;
+    this.#request = request;
+    this.method = request.method;
+    if (url.charCodeAt(0) === 47) this.target = url;
+    else {
+      const slash = url.indexOf("/", AUTHORITY_START);
+      this.target = slash === -1 ? "/" : url.slice(slash);
+    }
+    this.peer = peer;
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.headers.get(name) ?? undefined;
+  }
+
+  async body(): Promise<Uint8Array> {
+    return new Uint8Array(await this.#request.arrayBuffer());
+  }
+}
+
+export const bunRim: Rim = { name: "bun", listen };
+
+async function listen(options: ListenOptions): Promise<Listener> {
+  const { at, handler, bodyBytesMax } = options;
+  const shared = {
+    development: false,
+    idleTimeout: IDLE_TIMEOUT_S,
+    maxRequestBodySize: bodyBytesMax,
+    error: () => new Response(null, { status: 500 }),
+  };
+  try {
+    if ("unix" in at) {
+      const { idleTimeout: _, ...forUnix } = shared; // Bun has no idle timeout on unix sockets.
+      const server = Bun.serve({
+        ...forUnix,
+        unix: at.unix,
+        fetch: (request) => serve(handler, new BunRequest(request, undefined)),
+      });
+      return listenerOf(server, at);
+    }
+    const server = Bun.serve({
+      ...shared,
+      hostname: at.host,
+      port: at.port,
+      reusePort: false,
+      fetch: (request, server) =>
+        serve(handler, new BunRequest(request, server.requestIP(request)?.address)),
+    });
+    return listenerOf(server, { host: at.host, port: server.port ?? at.port });
+  } catch (error) {
+    throw toListenError(error, at);
+  }
+}
+
+function serve(handler: Handler, request: BunRequest): Response | Promise<Response> {
+  const reply = handler(request);
+  return reply instanceof Promise
+    ? reply.then((reply) => toResponse(reply, request))
+    : toResponse(reply, request);
+}
+
+function toResponse(reply: Reply, request: BunRequest): Response | Promise<Response> {
+  const close = request.header("connection")?.toLowerCase() === "close";
+  const init = { status: reply.status, headers: fieldsOf(reply, close) };
+  const { body } = reply;
+  if (isStored(body)) return body.read().then((bytes) => new Response(plain(bytes), init));
+  return new Response(typeof body === "object" ? plain(body) : (body ?? null), init);
+}
+
+/** The types of Response know no buffer that is shared; ours never are. */
+function plain(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes as Uint8Array<ArrayBuffer>;
+}
+
+function listenerOf(server: Bun.Server<undefined>, at: ListenAddress): Listener {
+  return {
+    at,
+    async close(graceMs) {
+      const ended = server.stop(false);
+      const timer = setTimeout(() => void server.stop(true), graceMs);
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, graceMs + 100))]);
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,18 @@
+/**
+ * What a guest's connection may cost, the same on both rims.
+ */
+
+/** A connection without traffic is closed after this. Clients need 5 s at least. Seconds. */
+export const IDLE_TIMEOUT_S = 10;
+
+/** A request's headers must be complete within this: slow senders hold nothing for long. ms. */
+export const HEADERS_TIMEOUT_MS = 10_000;
+
+/** A request, its body included, must be complete within this. ms. */
+export const REQUEST_TIMEOUT_MS = 15_000;
+
+/** Request line and headers together. Bytes; the largest real client sends under 1 KiB. */
+export const HEADER_BYTES_MAX = 16 * 1024;
+
+/** Requests on one connection; then it is closed, so that no guest keeps one for ever. */
+export const REQUESTS_PER_CONNECTION_MAX = 1000;

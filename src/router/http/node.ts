@@ -1,0 +1,157 @@
+/**
+ * The rim on `node:http`, for CPUs that Bun does not run on (they lack SSE4.2, as QEMU's default
+ * model does) and for Node.js 18 and newer.
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import type { Reply } from "../../protocol/http.ts";
+import {
+  HEADER_BYTES_MAX,
+  HEADERS_TIMEOUT_MS,
+  IDLE_TIMEOUT_S,
+  REQUEST_TIMEOUT_MS,
+  REQUESTS_PER_CONNECTION_MAX,
+} from "./limits.ts";
+import { toListenError } from "./listen-error.ts";
+import { fieldsOf, isStored } from "./reply.ts";
+import type { Handler, ListenAddress, Listener, ListenOptions, Rim, RimRequest } from "./rim.ts";
+
+class NodeRequest implements RimRequest {
+  readonly #message: IncomingMessage;
+  readonly #bodyBytesMax: number;
+  readonly method: string;
+  readonly target: string;
+  readonly peer: string | undefined;
+
+  constructor(message: IncomingMessage, bodyBytesMax: number) {
+    this.#message = message;
+    this.#bodyBytesMax = bodyBytesMax;
+    this.method = message.method ?? "GET";
+    this.target = originForm(message.url ?? "/");
+    this.peer = message.socket.remoteAddress;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#message.headers[name];
+    return Array.isArray(value) ? value.join(", ") : value;
+  }
+
+  async body(): Promise<Uint8Array> {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of this.#message as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > this.#bodyBytesMax) throw new RangeError("request body too long");
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks, length);
+  }
+}
+
+/** `http://host/path` as a target means `/path`: this is no proxy. */
+function originForm(url: string): string {
+  if (url.charCodeAt(0) === 47) return url;
+  const absolute = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*/.exec(url);
+  if (absolute === null) return `/${url}`;
+  const rest = url.slice(absolute[0].length);
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+export const nodeRim: Rim = { name: "node", listen };
+
+async function listen(options: ListenOptions): Promise<Listener> {
+  const { at, handler, bodyBytesMax } = options;
+  const server = createServer({
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: IDLE_TIMEOUT_S * 1000,
+    connectionsCheckingInterval: 2000,
+    noDelay: true,
+  });
+  server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
+  server.timeout = 2 * IDLE_TIMEOUT_S * 1000;
+  server.on("request", (message, response) => {
+    void serve(handler, new NodeRequest(message, bodyBytesMax), {
+      message,
+      response,
+      bodyBytesMax,
+    });
+  });
+  // Without these Node would answer with text of its own, or hang up on CONNECT.
+  server.on("clientError", (_error, socket) => refuse(socket, "400 Bad Request"));
+  server.on("connect", (_message, socket) => refuse(socket, "405 Method Not Allowed"));
+  server.on("checkExpectation", (_message, response) => response.writeHead(417).end());
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => reject(toListenError(error, at)));
+    if ("unix" in at) server.listen(at.unix, resolve);
+    else server.listen({ host: at.host, port: at.port, exclusive: true }, resolve);
+  });
+  return listenerOf(server, at);
+}
+
+interface Exchange {
+  readonly message: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly bodyBytesMax: number;
+}
+
+async function serve(handler: Handler, request: NodeRequest, exchange: Exchange): Promise<void> {
+  const { message, response, bodyBytesMax } = exchange;
+  try {
+    if (Number(message.headers["content-length"] ?? 0) > bodyBytesMax) {
+      send(response, { status: 413 }, { head: false, close: true });
+      return;
+    }
+    const pending = handler(request);
+    const reply = pending instanceof Promise ? await pending : pending;
+    const close = message.headers.connection?.toLowerCase() === "close";
+    const how = { head: request.method === "HEAD", close };
+    if (isStored(reply.body)) send(response, { ...reply, body: await reply.body.read() }, how);
+    else send(response, reply, how);
+  } catch (error) {
+    if (response.headersSent) response.destroy();
+    else {
+      const status = error instanceof RangeError ? 413 : 500;
+      send(response, { status }, { head: false, close: true });
+    }
+  }
+}
+
+function send(
+  response: ServerResponse,
+  reply: Reply,
+  how: { head: boolean; close: boolean },
+): void {
+  const fields: Record<string, string | number> = fieldsOf(reply, how.close);
+  const body = reply.body as string | Uint8Array | undefined;
+  if (reply.status !== 304) {
+    fields["content-length"] =
+      typeof body === "string" ? Buffer.byteLength(body) : (body?.length ?? 0);
+  }
+  response.writeHead(reply.status, fields);
+  if (how.head || body === undefined || reply.status === 304) response.end();
+  else response.end(body);
+}
+
+function refuse(socket: unknown, status: string): void {
+  if (!(socket instanceof Socket) || socket.destroyed) return;
+  if (!socket.writable) socket.destroy();
+  else socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+function listenerOf(server: Server, at: ListenAddress): Listener {
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return {
+    at: "unix" in at ? at : { host: at.host, port },
+    async close(graceMs) {
+      const ended = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,314 @@
+/**
+ * What every rim promises, on the wire: the same suite for Bun, for this machine's Node.js, and
+ * for Debian 12's Node 18 where `scripts/test.mjs` could fetch it.
+ */
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const ROOT = resolve(import.meta.dir, "../..");
+const NODE18 = join(ROOT, ".cache/node18/node");
+const scratch = mkdtempSync(join(tmpdir(), "frontdesk-rim-"));
+const bundle = join(scratch, "server.mjs");
+
+const RUNTIMES = [
+  { name: "bun", rim: "bun", command: [process.execPath, join(ROOT, "test/rim/server.ts")] },
+  { name: "node", rim: "node", command: ["node", bundle] },
+  { name: "node 18", rim: "node", command: [NODE18, bundle] },
+];
+
+beforeAll(async () => {
+  const built = await Bun.build({
+    entrypoints: [join(ROOT, "test/rim/server.ts")],
+    target: "node",
+    naming: "server.mjs",
+    outdir: scratch,
+  });
+  expect(built.success).toBe(true);
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+for (const runtime of RUNTIMES) {
+  const missing = runtime.name === "node 18" && !existsSync(NODE18);
+  if (missing) console.log("skipped: the rim on Node 18, because .cache/node18 is not there");
+  describe.skipIf(missing)(`the rim on ${runtime.name}`, () => {
+    let server: Server;
+    beforeAll(async () => {
+      server = await start(runtime.command, runtime.rim);
+    });
+    afterAll(() => server.stop());
+
+    test("sends a body as it is, with its length and type", async () => {
+      const reply = await server.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n");
+      expect(reply.status).toBe(200);
+      expect(reply.body.toString()).toBe("h\u00e9llo");
+      expect(reply.fields).toMatchObject({
+        "content-length": "6",
+        "content-type": "text/plain; charset=utf-8",
+        etag: '"abc"',
+      });
+      expect(reply.fields["content-encoding"]).toBeUndefined();
+      expect(reply.fields["transfer-encoding"]).toBeUndefined();
+      const binary = await server.ask("GET /binary HTTP/1.1\r\nHost: x\r\n\r\n");
+      expect([...binary.body]).toEqual([0, 31, 139, 255, 10]);
+      expect(binary.fields["content-type"]).toBe("application/octet-stream");
+    });
+
+    test("sends length 0 for an empty body, and header and body in one write", async () => {
+      const empty = await server.ask("GET /empty HTTP/1.1\r\nHost: x\r\n\r\n");
+      expect([empty.status, empty.fields["content-length"], empty.body.length]).toEqual([
+        200,
+        "0",
+        0,
+      ]);
+      const text = await server.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n");
+      expect(text.segments).toBe(1);
+    });
+
+    test("answers HEAD with the headers of GET and no body", async () => {
+      const head = await server.ask("HEAD /text HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+      expect([head.status, head.fields["content-length"], head.body.length]).toEqual([200, "6", 0]);
+    });
+
+    test("sends the statuses and their fields with empty bodies", async () => {
+      const ask = (path: string) => server.ask(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      expect(await ask("/not-modified")).toMatchObject({ status: 304, fields: { etag: '"abc"' } });
+      expect(await ask("/refused")).toMatchObject({ status: 405, fields: { allow: "GET, HEAD" } });
+      expect(await ask("/not-yet")).toMatchObject({ status: 503, fields: { "retry-after": "1" } });
+      for (const path of ["/not-modified", "/refused", "/not-yet"]) {
+        expect((await ask(path)).body.length).toBe(0);
+      }
+    });
+
+    test("turns every exception into 500 with an empty body", async () => {
+      for (const path of ["/throw", "/throw-now", "/stored-broken"]) {
+        const reply = await server.ask(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+        expect([path, reply.status, reply.body.toString()]).toEqual([path, 500, ""]);
+        expect(reply.fields["content-type"] ?? "text/plain").not.toContain("html");
+      }
+    });
+
+    test("reads stored bodies", async () => {
+      const reply = await server.ask("GET /stored HTTP/1.1\r\nHost: x\r\n\r\n");
+      expect([...reply.body]).toEqual([1, 2, 3]);
+    });
+
+    test("hands over method, target, peer and headers, whatever the Host header says", async () => {
+      const seen = async (head: string) => {
+        const reply = await server.ask(`${head}\r\n\r\n`);
+        return reply.status === 200 ? JSON.parse(reply.body.toString()) : reply.status;
+      };
+      expect(await seen("GET /a/b?c=1 HTTP/1.1\r\nHost: x\r\nX-One: 1\r\nx-one: 2")).toEqual({
+        method: "GET",
+        target: "/a/b?c=1",
+        peer: "127.0.0.1",
+        x: "1, 2",
+      });
+      for (const host of [
+        "169.254.169.254",
+        "a b",
+        "evil.example:80",
+        "[::1]:8",
+        "x@y",
+        "/",
+        "a/b",
+      ]) {
+        const got = await seen(`GET /a HTTP/1.1\r\nHost: ${host}`);
+        if (got !== 400) expect([host, got.target]).toEqual([host, "/a"]);
+      }
+      expect(await seen("GET /a HTTP/1.0")).toMatchObject({ target: "/a" });
+      expect(await seen("GET http://other.example/a HTTP/1.1\r\nHost: x")).toMatchObject({
+        target: "/a",
+      });
+      expect(await seen("OPTIONS * HTTP/1.1\r\nHost: x").then((got) => got.status ?? 200)).toBe(
+        200,
+      );
+      for (const method of ["POST", "PUT", "DELETE", "PATCH", "TRACE"]) {
+        expect(await seen(`${method} /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0`)).toMatchObject({
+          method,
+        });
+      }
+    });
+
+    test("keeps a connection for HTTP/1.1, closes it for HTTP/1.0 and when asked", async () => {
+      const line = "GET /text HTTP/1.1\r\nHost: x\r\n\r\n";
+      const two = await server.raw(
+        line + line + line.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"),
+      );
+      expect(two.text.match(/HTTP\/1\.1 200/g)?.length).toBe(3);
+      expect(two.text.match(/connection: close/gi)?.length).toBe(1);
+      expect(two.closed).toBe(true);
+      const old = await server.raw("GET /text HTTP/1.0\r\n\r\n");
+      expect([old.text.includes("200 OK"), old.closed]).toEqual([true, true]);
+      expect(old.text).not.toMatch(/transfer-encoding/i);
+    });
+
+    test("answers malformed requests with an empty 4xx or 5xx and a close, and reads no further", async () => {
+      for (const junk of [
+        "junk\r\n\r\n",
+        "GET /text HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET /text HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "GET /text HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\n",
+        "GET /text HTTP/1.1\r\nHost : x\r\n\r\n",
+        "GET /text HTTP/1.1\r\nno colon\r\n\r\n",
+        "GET /text HTTP/1.1\r\nX: a\0b\r\n\r\n",
+        "GET /text HTTP/9.9\r\nHost: x\r\n\r\n",
+        `GET /${"x".repeat(100_000)} HTTP/1.1\r\nHost: x\r\n\r\n`,
+        `GET /text HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(100_000)}\r\n\r\n`,
+      ]) {
+        const reply = await server.raw(`${junk}GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n`);
+        const what = JSON.stringify(junk.slice(0, 70));
+        expect(`${what} ${reply.text}`).not.toContain("smuggled");
+        expect([what, reply.closed]).toEqual([what, true]);
+        if (reply.text !== "") {
+          expect(`${what} ${reply.text}`).toMatch(/ HTTP\/1\.[01] [45]\d\d [\s\S]*\r\n\r\n$/);
+        }
+      }
+    });
+
+    test("refuses long bodies, and reads those within the limit", async () => {
+      const post = (length: number) =>
+        server.ask(
+          `POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n${"x".repeat(length)}`,
+        );
+      expect((await post(4096)).body.toString()).toBe("4096");
+      const long = await post(5000);
+      expect([long.status, long.body.toString()]).toEqual([413, ""]);
+      const size = "1400";
+      const chunk = `${size}\r\n${"x".repeat(0x1400)}\r\n0\r\n\r\n`;
+      const chunked = await server.raw(
+        `POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`,
+      );
+      expect(chunked.text).not.toContain("5120");
+      expect(chunked.text).toMatch(/^HTTP\/1\.1 413 [\s\S]*\r\n\r\n$/);
+    });
+
+    test("refuses CONNECT and forwards nothing", async () => {
+      const reply = await server.raw("CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\n\r\n");
+      expect(reply.text).not.toMatch(/SSH-/);
+      expect(reply.text).not.toMatch(/^HTTP\/1\.1 200 OK\r\n\r\n/);
+    });
+
+    test("knows no peer on a unix socket", async () => {
+      const reply = await server.askUnix("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+      expect(JSON.parse(reply.body.toString())).toEqual({ method: "GET", target: "/a" });
+    });
+
+    test("completes a request under way when it is closed, and accepts no new one", async () => {
+      const own = await start(runtime.command, runtime.rim);
+      const slow = own.ask("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+      await Bun.sleep(100);
+      const ended = own.stop();
+      expect((await slow).body.toString()).toBe("slow");
+      expect(await ended).toBe(0);
+    });
+
+    test("fails on a taken address with a code that says so", async () => {
+      const child = Bun.spawn([...runtime.command, runtime.rim, String(server.port)], {
+        stdout: "ignore",
+        stderr: "pipe",
+      });
+      expect(await new Response(child.stderr).text()).toContain("ADDRESS_IN_USE");
+      expect(await child.exited).not.toBe(0);
+    });
+  });
+}
+
+interface Answer {
+  readonly status: number;
+  readonly fields: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+  /** How many reads it took to get it all. */
+  readonly segments: number;
+}
+
+interface Server {
+  readonly port: number;
+  ask(request: string): Promise<Answer>;
+  askUnix(request: string): Promise<Answer>;
+  /** Sends bytes and reads until the server closes, or is silent for half a second. */
+  raw(bytes: string): Promise<{ text: string; closed: boolean }>;
+  stop(): Promise<number>;
+}
+
+async function start(command: string[], rim: string): Promise<Server> {
+  const unix = join(mkdtempSync(join(scratch, "socket-")), "s");
+  const child = Bun.spawn([...command, rim, "0", unix], { stdout: "pipe", stderr: "inherit" });
+  const reader = child.stdout.getReader();
+  const line = new TextDecoder().decode((await reader.read()).value);
+  const port = Number(line.split(" ")[1]);
+  expect(port).toBeGreaterThan(0);
+  const at = { host: "127.0.0.1", port };
+  return {
+    port,
+    ask: async (request) => parse(await exchange(at, request, true)),
+    askUnix: async (request) => parse(await exchange({ path: unix }, request, true)),
+    raw: async (bytes) => {
+      const { chunks, closed } = await exchange(at, bytes, false);
+      return { text: Buffer.concat(chunks).toString("latin1"), closed };
+    },
+    stop: async () => {
+      child.kill("SIGTERM");
+      return child.exited;
+    },
+  };
+}
+
+type Where = { host: string; port: number } | { path: string };
+
+function exchange(
+  where: Where,
+  bytes: string,
+  once: boolean,
+): Promise<{ chunks: Buffer[]; closed: boolean }> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const head = bytes.startsWith("HEAD ");
+    const socket = connect(where as { host: string; port: number });
+    const end = (closed: boolean) => {
+      socket.destroy();
+      resolve({ chunks, closed });
+    };
+    let timer = setTimeout(() => end(false), 3000);
+    socket.on("connect", () => socket.write(Buffer.from(bytes, "latin1")));
+    socket.on("data", (chunk: Buffer) => {
+      chunks.push(chunk);
+      if (once && !head && complete(Buffer.concat(chunks))) end(false);
+      clearTimeout(timer);
+      timer = setTimeout(() => end(false), 1500);
+    });
+    socket.on("end", () => end(true));
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "ECONNRESET" || error.code === "EPIPE") end(true);
+      else reject(error);
+    });
+  });
+}
+
+function complete(bytes: Buffer): boolean {
+  const end = bytes.indexOf("\r\n\r\n");
+  if (end === -1) return false;
+  const length = /\r\ncontent-length: *(\d+)/i.exec(bytes.toString("latin1", 0, end));
+  return bytes.length >= end + 4 + Number(length?.[1] ?? 0);
+}
+
+function parse({ chunks }: { chunks: Buffer[] }): Answer {
+  const bytes = Buffer.concat(chunks);
+  const end = bytes.indexOf("\r\n\r\n");
+  const [first = "", ...lines] = bytes.toString("latin1", 0, end).split("\r\n");
+  const fields = Object.fromEntries(
+    lines.map((line) => {
+      const colon = line.indexOf(":");
+      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+    }),
+  );
+  return {
+    status: Number(first.split(" ")[1]),
+    fields,
+    body: bytes.subarray(end + 4),
+    segments: chunks.length,
+  };
+}
