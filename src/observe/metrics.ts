@@ -1,0 +1,73 @@
+/**
+ * The numbers that matter, one line each. Labels come from closed sets: never an address or an id.
+ *
+ * The request path only adds to plain numbers; the Prometheus library is loaded when somebody
+ * first scrapes.
+ */
+
+import type { Counter, Gauge, Registry } from "@prometheus-io/client";
+
+export interface Metric {
+  readonly help: string;
+  readonly labels?: readonly string[];
+}
+
+// biome-ignore format: a table reads best with one line for each metric
+export const METRICS = {
+  frontdesk_router_requests_total: { help: "Requests answered, by port, kind of path and status.", labels: ["plane", "what", "status"] },
+  frontdesk_router_bindings: { help: "Addresses that are answered." },
+  frontdesk_router_passwords_pending: { help: "Passwords that wait for their guest." },
+  frontdesk_router_ready: { help: "1 when the source has been read and every listener is open." },
+  frontdesk_router_last_change_seconds: { help: "When a change last became visible to guests, seconds since 1970." },
+  frontdesk_router_changes_total: { help: "Changes that became visible to guests." },
+  frontdesk_router_loop_delay_seconds: { help: "How late the event loop was, at worst, in the last second." },
+  frontdesk_router_log_lines_lost_total: { help: "Log lines that a slow or full disk cost." },
+  frontdesk_router_resident_memory_bytes: { help: "Resident memory of this process." },
+  frontdesk_condition: { help: "Subjects for which a condition holds.", labels: ["code"] },
+  frontdesk_build_info: { help: "Always 1; the version and the runtime are labels.", labels: ["version", "runtime"] },
+} as const satisfies Readonly<Record<string, Metric>>;
+
+export type MetricName = keyof typeof METRICS;
+
+/** One sample: labels in the order of the table, and the value now. */
+export type Sample = readonly [name: MetricName, labels: readonly string[], value: number];
+
+interface Made {
+  readonly registry: Registry;
+  readonly metrics: ReadonlyMap<string, Counter<string> | Gauge<string>>;
+}
+
+/** Answers `/metrics` from samples taken at that moment. */
+export class Metrics {
+  readonly #collect: () => Iterable<Sample>;
+  #made: Promise<Made> | undefined;
+
+  constructor(collect: () => Iterable<Sample>) {
+    this.#collect = collect;
+  }
+
+  /** The Prometheus text format. */
+  async text(): Promise<string> {
+    this.#made ??= make();
+    const { registry, metrics } = await this.#made;
+    for (const metric of metrics.values()) metric.reset();
+    for (const [name, labels, value] of this.#collect()) {
+      const names: readonly string[] = (METRICS[name] as Metric).labels ?? [];
+      const pairs = Object.fromEntries(names.map((label, index) => [label, labels[index] ?? ""]));
+      metrics.get(name)?.inc(pairs, value);
+    }
+    return registry.metrics();
+  }
+}
+
+async function make(): Promise<Made> {
+  const { Counter, Gauge, Registry } = await import("@prometheus-io/client");
+  const registry = new Registry();
+  const metrics = new Map<string, Counter<string> | Gauge<string>>();
+  for (const [name, { help, labels = [] }] of Object.entries<Metric>(METRICS)) {
+    const Kind = name.endsWith("_total") ? Counter : Gauge;
+    const options = { name, help, labelNames: [...labels], registers: [registry] };
+    metrics.set(name, new Kind<string>(options));
+  }
+  return { registry, metrics };
+}

@@ -1,0 +1,143 @@
+/**
+ * All that the router knows, in memory: (network, address) -> what answers there.
+ *
+ * A batch of changes is applied at once, and one instance's document is replaced whole. The cost
+ * of a change does not grow with the number of instances.
+ */
+
+import { contains, type Ip, parseCidr, tryParseIp } from "../model/address.ts";
+import type { Binding, NetworkId, Withheld } from "../model/binding.ts";
+import type { Change, Network } from "../model/change.ts";
+import { type Document, keysOf, render, Shapes } from "../protocol/document.ts";
+
+/** A binding that answers. Its keys live in the document, so that they are there once. */
+export interface Bound extends Omit<Binding, "keys" | "userData"> {
+  readonly kind: "bound";
+  readonly document: Document;
+}
+
+export type Entry = Bound | ({ readonly kind: "withheld" } & Withheld);
+
+/** What a change did to an address, for whoever keeps things for an epoch. */
+export interface DirectoryEvents {
+  /** An epoch ended: what was kept for the ones before `epoch` is void. */
+  epochBegan(network: NetworkId, address: Ip, epoch: number): void;
+  /** A host name had more than one line, or has no longer. */
+  hostNameCut(address: Ip, cut: boolean): void;
+}
+
+interface Known {
+  readonly network: Network;
+  readonly cidrs: readonly ReturnType<typeof parseCidr>[];
+}
+
+export class Directory {
+  readonly #events: DirectoryEvents;
+  readonly #shapes = new Shapes();
+  readonly #entries = new Map<NetworkId, Map<Ip, Entry>>();
+  #networks: readonly Known[] = [];
+  #bound = 0;
+
+  constructor(events: DirectoryEvents) {
+    this.#events = events;
+  }
+
+  /** How many addresses answer. */
+  get size(): number {
+    return this.#bound;
+  }
+
+  /** The networks as the source knows them, for addresses of which nothing else is known. */
+  setNetworks(networks: readonly Network[]): void {
+    this.#networks = networks.map((network) => ({
+      network,
+      cidrs: network.cidrs.map((text) => parseCidr(text)),
+    }));
+  }
+
+  /** Applies a batch. Synchronous, so that no request sees half of it. Password changes pass by. */
+  apply(changes: readonly Change[]): void {
+    for (const change of changes) {
+      if (change.kind === "put") this.#put(change.binding);
+      else if (change.kind === "withhold") this.#withhold(change.withheld);
+      else if (change.kind === "delete") this.#replace(change.network, change.address, undefined);
+    }
+  }
+
+  /**
+   * What is known of a peer, by the address that the kernel reports. The network is the one that
+   * holds the address: a source gives an address to one network only.
+   */
+  find(peer: string): Entry | undefined {
+    const address = canonicalPeer(peer);
+    if (address === undefined) return undefined;
+    for (const entries of this.#entries.values()) {
+      const entry = entries.get(address);
+      if (entry !== undefined) return entry;
+    }
+    return undefined;
+  }
+
+  /** The network whose range holds an address. */
+  networkOf(address: Ip): NetworkId | undefined {
+    const holds = ({ cidrs }: Known) => cidrs.some((cidr) => contains(cidr, address));
+    return this.#networks.find(holds)?.network.id;
+  }
+
+  *entries(): Generator<Entry> {
+    for (const entries of this.#entries.values()) yield* entries.values();
+  }
+
+  /** All of it as changes, for a snapshot. */
+  *changes(): Generator<Change> {
+    for (const entry of this.entries()) {
+      if (entry.kind === "bound") yield { kind: "put", binding: toBinding(entry) };
+      else {
+        const { kind, ...withheld } = entry;
+        yield { kind: "withhold", withheld };
+      }
+    }
+  }
+
+  #put(binding: Binding): void {
+    const { keys, userData, ...rest } = binding;
+    const { document, hostNameCut } = render(keys, userData, this.#shapes);
+    this.#events.hostNameCut(binding.address, hostNameCut);
+    this.#replace(binding.network, binding.address, { kind: "bound", ...rest, document });
+  }
+
+  #withhold(withheld: Withheld): void {
+    this.#replace(withheld.network, withheld.address, { kind: "withheld", ...withheld });
+  }
+
+  #replace(network: NetworkId, address: Ip, entry: Entry | undefined): void {
+    let entries = this.#entries.get(network);
+    if (entries === undefined) {
+      entries = new Map();
+      this.#entries.set(network, entries);
+    }
+    const former = entries.get(address);
+    if (former?.kind === "bound") this.#bound--;
+    if (entry === undefined) entries.delete(address);
+    else entries.set(address, entry);
+    if (entry?.kind === "bound") this.#bound++;
+    if (entries.size === 0) this.#entries.delete(network);
+    const epoch = entry?.epoch ?? (former === undefined ? 0 : former.epoch + 1);
+    if (former !== undefined && epoch > former.epoch) {
+      this.#events.epochBegan(network, address, epoch);
+    }
+  }
+}
+
+/** A bound entry as a source made it. */
+export function toBinding({ kind, document, ...rest }: Bound): Binding {
+  const { userData } = document;
+  return { ...rest, keys: keysOf(document), ...(userData === undefined ? {} : { userData }) };
+}
+
+/** `::ffff:10.1.1.5` is 10.1.1.5; a zone says on which link, and is not part of the address. */
+function canonicalPeer(peer: string): Ip | undefined {
+  if (!peer.includes(":")) return peer as Ip; // IPv4 comes from the kernel in one spelling.
+  if (peer.startsWith("::ffff:") && peer.includes(".")) return peer.slice(7) as Ip;
+  return tryParseIp(peer.split("%", 1)[0]);
+}

@@ -1,0 +1,49 @@
+/**
+ * Which `Host` headers are ours: the defence against DNS rebinding.
+ *
+ * `audit` (the default) answers all and raises a condition for those that `enforce` would refuse,
+ * so that an operator sees what would break before switching it on.
+ */
+
+import { isIP } from "node:net";
+import type { Network } from "../model/change.ts";
+
+export type HostsMode = "any" | "audit" | "enforce";
+
+/** Names that guests' clients use for their metadata service, besides its addresses. */
+const USUAL = ["169.254.169.254", "fd00:ec2::254", "data-server", "metadata", "instance-data"];
+
+/** Longer values are not ours. A DNS name has 253 characters at most. */
+const HOST_MAX = 300;
+
+/** The names of one router, lower case, without ports. */
+export function allowedHosts(
+  listening: Iterable<string>,
+  networks: readonly Network[],
+  extra: readonly string[],
+): ReadonlySet<string> {
+  const names = new Set<string>([
+    ...USUAL,
+    ...listening,
+    ...extra.map((name) => name.toLowerCase()),
+  ]);
+  for (const { dnsDomain } of networks) {
+    if (dnsDomain === undefined || isIP(dnsDomain) !== 0) continue;
+    for (const name of USUAL.filter((name) => isIP(name) === 0)) {
+      names.add(`${name}.${dnsDomain.toLowerCase()}`);
+    }
+  }
+  return names;
+}
+
+/** Whether a `Host` value names this router. Absent (HTTP/1.0) is allowed: no browser omits it. */
+export function isAllowedHost(host: string | undefined, allowed: ReadonlySet<string>): boolean {
+  if (host === undefined || allowed.has(host)) return true;
+  if (host.length > HOST_MAX) return false;
+  const name = host
+    .toLowerCase()
+    .replace(/:\d{1,5}$/, "")
+    .replace(/^\[(.*)\]$/, "$1")
+    .replace(/\.$/, ""); // `data-server.` is the same name, written absolutely.
+  return allowed.has(name);
+}

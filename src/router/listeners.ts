@@ -1,0 +1,152 @@
+/**
+ * The guests' listeners: opened at the start, then kept in step with what is wanted.
+ *
+ * Addresses come and go with tiers and VIPs. One that is not there yet is tried again every
+ * second, and a condition says so; the others serve meanwhile.
+ */
+
+import { type Ip, parseIp } from "../model/address.ts";
+import { ListenError } from "../model/errors.ts";
+import type { Conditions } from "../observe/conditions.ts";
+import { portHolder } from "../platform/port-holder.ts";
+import type { Handler, Listener, Rim } from "./http/rim.ts";
+
+export type Plane = "metadata" | "password";
+
+export interface ListenTarget {
+  readonly plane: Plane;
+  readonly host: Ip;
+  /** 0 takes a free one. */
+  readonly port: number;
+}
+
+/** How long an address that cannot be had is left alone. ms. */
+const RETRY_AFTER_MS = 1000;
+
+/** Bytes of a request's body. Guests send none; the password server reads a short form. */
+const BODY_BYTES_MAX = 16 * 1024;
+
+export interface ListenersOptions {
+  readonly rim: Rim;
+  readonly handlers: Readonly<Record<Plane, Handler>>;
+  readonly conditions: Conditions;
+}
+
+export class Listeners {
+  readonly #options: ListenersOptions;
+  readonly #open = new Map<string, { target: ListenTarget; listener: Listener }>();
+  #wanted: readonly ListenTarget[] = [];
+  #turn: Promise<void> = Promise.resolve();
+  #retry: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: ListenersOptions) {
+    this.#options = options;
+  }
+
+  /** What is open, with real ports. */
+  get open(): readonly ListenTarget[] {
+    return [...this.#open.values()].map(({ target, listener }) => ({
+      ...target,
+      port: "port" in listener.at ? listener.at.port : target.port,
+    }));
+  }
+
+  /** Whether everything that is wanted is open. */
+  get complete(): boolean {
+    return (
+      this.#wanted.length > 0 && this.#wanted.every((target) => this.#open.has(nameOf(target)))
+    );
+  }
+
+  /** The addresses that are listened on, for the Host allow-list and the password server. */
+  get hosts(): ReadonlySet<string> {
+    return new Set([...this.#open.values()].map(({ target }) => target.host));
+  }
+
+  /** Opens what the operator named. @throws {ListenError} that names the holder of a taken port. */
+  async require(targets: readonly ListenTarget[]): Promise<void> {
+    this.#wanted = [...this.#wanted, ...targets];
+    for (const target of targets) await this.#listen(target);
+  }
+
+  /** Opens what is missing and closes what is no longer wanted; what fails is tried again. */
+  follow(targets: readonly ListenTarget[]): Promise<void> {
+    this.#wanted = targets;
+    this.#turn = this.#turn.then(() => this.#reconcile());
+    return this.#turn;
+  }
+
+  /** Lets requests under way end for `graceMs`, then closes everything. */
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    await this.#turn;
+    await Promise.all([...this.#open.values()].map(({ listener }) => listener.close(graceMs)));
+    this.#open.clear();
+  }
+
+  async #reconcile(): Promise<void> {
+    if (this.#closed) return;
+    clearTimeout(this.#retry);
+    const { conditions } = this.#options;
+    const wanted = new Map(this.#wanted.map((target) => [nameOf(target), target]));
+    for (const [name, { listener }] of this.#open) {
+      if (wanted.has(name)) continue;
+      this.#open.delete(name);
+      conditions.clear("LISTEN_FAILED", name);
+      void listener.close(RETRY_AFTER_MS); // Requests under way end by themselves.
+    }
+    let failed = false;
+    for (const [name, target] of wanted) {
+      if (this.#open.has(name)) continue;
+      try {
+        await this.#listen(target);
+        conditions.clear("LISTEN_FAILED", name);
+      } catch (error) {
+        if (!(error instanceof ListenError)) throw error;
+        failed = true;
+        conditions.raise("LISTEN_FAILED", name, error.message);
+      }
+    }
+    if (failed) this.#retry = setTimeout(() => void this.follow(this.#wanted), RETRY_AFTER_MS);
+  }
+
+  async #listen(target: ListenTarget): Promise<void> {
+    const { rim, handlers } = this.#options;
+    const { host, port, plane } = target;
+    try {
+      const listener = await rim.listen({
+        at: { host, port },
+        handler: handlers[plane],
+        bodyBytesMax: BODY_BYTES_MAX,
+      });
+      this.#open.set(nameOf(target), { target, listener });
+    } catch (error) {
+      if (!(error instanceof ListenError) || error.code !== "ADDRESS_IN_USE") throw error;
+      const pid = portHolder(port);
+      const holder = pid === undefined ? "another process" : `process ${pid}`;
+      throw new ListenError("ADDRESS_IN_USE", `${nameOf(target)} is held by ${holder}`);
+    }
+  }
+}
+
+function nameOf({ host, port }: ListenTarget): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * Parses `ADDR:PORT`, as `--listen` takes it; IPv6 stands in brackets.
+ *
+ * @returns `undefined` if it is anything else.
+ */
+export function parseListen(text: string, plane: Plane): ListenTarget | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) return undefined;
+  try {
+    return { plane, host: parseIp(match[1] ?? match[2] ?? ""), port };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The metadata port: decides who asks, answers, and keeps count. One look-up for the identity,
+ * one for the path; no disk, no waiting.
+ */
+
+import type { Conditions } from "../observe/conditions.ts";
+import { FORBIDDEN, type Reply } from "../protocol/http.ts";
+import { type Asker, answerMetadata } from "../protocol/metadata.ts";
+import { route } from "../protocol/path.ts";
+import type { Directory, Entry } from "./directory.ts";
+import { type HostsMode, isAllowedHost } from "./hosts.ts";
+import type { Handler } from "./http/rim.ts";
+import type { Traffic } from "./traffic.ts";
+
+/** How long "not yet" is the answer before the source has been read once. ms. */
+export const LOADING_MAX_MS = 120_000;
+
+/** How long "not yet" is the answer between a new MAC and the new metadata. ms. */
+export const AWAITING_METADATA_MAX_MS = 30_000;
+
+export interface MetadataPorts {
+  readonly directory: Directory;
+  readonly traffic: Traffic;
+  readonly conditions: Conditions;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** While the source has not been read: since when. */
+  readonly loadingSince: () => number | undefined;
+  readonly hosts: { readonly mode: HostsMode; readonly allowed: () => ReadonlySet<string> };
+}
+
+export function metadataHandler(ports: MetadataPorts): Handler {
+  const { directory, traffic, hosts, conditions } = ports;
+  return (request) => {
+    const address = request.peer ?? "";
+    const entry = directory.find(address);
+    const asked = route(request.target);
+    let reply: Reply;
+    if (hosts.mode !== "any" && !isAllowedHost(request.header("host"), hosts.allowed())) {
+      conditions.raise("HOST_UNEXPECTED", entry?.network ?? "guests of no network");
+      reply =
+        hosts.mode === "enforce" ? FORBIDDEN : answerMetadata(asker(entry, ports), asked, request);
+    } else reply = answerMetadata(asker(entry, ports), asked, request);
+    traffic.record({
+      plane: "metadata",
+      address,
+      network: entry?.network,
+      instance: entry?.kind === "bound" ? entry.instance : undefined,
+      what: asked.kind,
+      status: reply.status,
+    });
+    return reply;
+  };
+}
+
+/** What an address is answered as, now. */
+export function asker(
+  entry: Entry | undefined,
+  { now, loadingSince }: Pick<MetadataPorts, "now" | "loadingSince">,
+): Asker {
+  if (entry?.kind === "bound") return entry.document;
+  if (entry?.reason === "awaiting-metadata") {
+    return now() - entry.since < AWAITING_METADATA_MAX_MS ? "not-yet" : "unknown";
+  }
+  const since = loadingSince();
+  return since !== undefined && now() - since < LOADING_MAX_MS ? "not-yet" : "unknown";
+}
