@@ -1,0 +1,121 @@
+/**
+ * Everything that guards behaviour: `npm test`, at most 15 minutes on 2 cores. `npm run test:long`
+ * (`--long`) adds the files `test/long/*.long.ts` and sets FRONTDESK_LONG=1, by which property
+ * tests do more rounds. Other arguments go to the test runner: `npm test -- src/protocol`.
+ *
+ * Sets up what is missing, builds dist/, then lint, types and tests. The last line is
+ * `N passed, N failed, N skipped`, from the runner's own report; a failed step counts as one
+ * failure, and a run without any test is a failed run.
+ */
+
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "./build.mjs";
+import { ROOT, run, wasInterrupted } from "./run.mjs";
+import { setUp } from "./setup.mjs";
+
+const LONG = process.argv.includes("--long");
+const FILTERS = process.argv.slice(2).filter((argument) => argument !== "--long");
+
+/** One test that starts real programs may take so long; one in memory takes milliseconds. */
+const TEST_TIMEOUT_MS = LONG ? 3_600_000 : 60_000;
+/** A run that hangs must end. The quick tier is to stay under half of it. */
+const RUN_SECONDS_MAX = LONG ? 6 * 3600 : 1800;
+const STEP_SECONDS_MAX = 300;
+
+const bin = (name) => join("node_modules", ".bin", name);
+
+/** What failed beside the tests, one line each. */
+const failures = [];
+
+async function step(name, work) {
+  if (wasInterrupted()) return false;
+  console.log(`\n== ${name}`);
+  const started = performance.now();
+  const why = await work();
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(`== ${name}: ${why ?? "done"} (${seconds} s)`);
+  if (why !== undefined) failures.push(`${name}: ${why}`);
+  return why === undefined;
+}
+
+async function runStep(command, args) {
+  const { ok, why } = await run(command, args, { secondsMax: STEP_SECONDS_MAX });
+  return ok ? undefined : why;
+}
+
+/** Runs the tests in a temporary folder that is removed; answers the report's counts. */
+async function runTests() {
+  const folder = mkdtempSync(join(tmpdir(), "fd-"));
+  const report = join(folder, "report.xml");
+  const scratch = mkdtempSync(join(folder, "t-"));
+  const args = ["test", `--timeout=${TEST_TIMEOUT_MS}`, "--reporter=junit"];
+  const env = { ...process.env, TMPDIR: scratch, NO_COLOR: "1" };
+  if (LONG) env.FRONTDESK_LONG = "1";
+  try {
+    const files = [...FILTERS, ...(LONG ? longFiles() : [])];
+    args.push(`--reporter-outfile=${report}`, ...files);
+    const { ok, why } = await run(bin("bun"), args, { secondsMax: RUN_SECONDS_MAX, env });
+    return { ...readReport(report), ok, why };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The quick tier's folders and the long tier's files: who names one must name all. */
+function longFiles() {
+  const quick = FILTERS.length === 0 ? ["src", "test"] : [];
+  const folder = join("test", "long");
+  if (!existsSync(join(ROOT, folder))) return quick;
+  const names = readdirSync(join(ROOT, folder)).filter((name) => name.endsWith(".long.ts"));
+  return [...quick, ...names.map((name) => `./${join(folder, name)}`)];
+}
+
+function readReport(path) {
+  let text = "";
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {} // The runner died before it wrote one.
+  const head = /<testsuites [^>]*>/.exec(text)?.[0] ?? "";
+  const count = (name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
+  const failed = count("failures") + count("errors");
+  const skipped = count("skipped");
+  const names = [...text.matchAll(/<testcase name="([^"]*)"[^>]*file="([^"]*)"[^>]*>\s*<skipped/g)];
+  return {
+    passed: count("tests") - failed - skipped,
+    failed,
+    skipped,
+    skippedNames: names.map(([, name, file]) => `${file}: ${unescapeXml(name)}`),
+  };
+}
+
+function unescapeXml(text) {
+  const entities = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+  return text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name) => entities[name]);
+}
+
+async function main() {
+  const nothing = { passed: 0, failed: 0, skipped: 0, skippedNames: [] };
+  let counts = nothing;
+  const ready = await step("set-up", async () => ((await setUp()) ? undefined : "see above"));
+  if (ready) {
+    await step("build", async () => build());
+    await step("lint", () => runStep(bin("biome"), ["check", "--error-on-warnings", "."]));
+    await step("types", () => runStep(bin("tsc"), ["--noEmit"]));
+    await step("tests", async () => {
+      counts = await runTests();
+      if (wasInterrupted()) return counts.why;
+      if (counts.passed + counts.failed === 0) return "no test was run";
+      // The runner may fail for more than a test: an error between two, a crash, its time.
+      return counts.ok || counts.failed > 0 ? undefined : counts.why;
+    });
+  }
+  for (const name of counts.skippedNames) console.log(`skipped: ${name}`);
+  for (const failure of failures) console.log(`FAILED: ${failure}`);
+  const failed = counts.failed + failures.length;
+  process.exitCode = failed === 0 ? 0 : 1;
+  console.log(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`);
+}
+
+await main();
