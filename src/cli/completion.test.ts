@@ -1,0 +1,46 @@
+import { expect, test } from "bun:test";
+import { type Command, EXIT } from "./command.ts";
+import { complete, describe } from "./completion.ts";
+
+const serve: Command = {
+  arguments: [{ name: "<file...>", summary: "files" }],
+  options: [
+    { flags: "--mode <mode>", summary: "how", choices: ["fast", "fair"] },
+    { flags: "--mac-check", summary: "check it" },
+  ],
+  examples: [],
+  run: async () => EXIT.done,
+};
+const lab: Command = {
+  examples: [],
+  commands: [{ name: "serve", summary: "in a lab", load: async () => ({ serve }) }],
+};
+const entries = [
+  { name: "serve", summary: "answer", load: async () => ({ serve }) },
+  { name: "lab", summary: "labs", load: async () => ({ lab }) },
+  { name: "secret", summary: "not shown", hidden: true, load: async () => ({ secret: serve }) },
+];
+
+async function check(words: readonly string[], expected: readonly string[]): Promise<void> {
+  const lines = complete(await describe(entries), words);
+  expect(lines.map((line) => line.split("\t")[0] ?? "")).toEqual([...expected]);
+}
+
+test("commands are completed, those of a group too, hidden ones not", async () => {
+  await check([""], ["serve", "lab", ":4"]);
+  await check(["la"], ["lab", ":4"]);
+  await check(["lab", ""], ["serve", ":4"]);
+});
+
+test("options are completed, and their values where these are known", async () => {
+  await check(["serve", "--m"], ["--mode", "--mac-check", ":4"]);
+  await check(["lab", "serve", "--mo"], ["--mode", ":4"]);
+  await check(["serve", "--mode", ""], ["fast", "fair", ":4"]);
+  await check(["serve", "--mode", "fas"], ["fast", ":4"]);
+  await check(["serve", "--nothing"], [":4"]);
+});
+
+test("where nothing is known the shell completes file names", async () => {
+  await check(["serve", ""], [":0"]);
+  await check(["serve", "dir/fi"], [":0"]);
+});
