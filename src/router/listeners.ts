@@ -70,6 +70,15 @@ export class Listeners {
     for (const target of targets) await this.#listen(target);
   }
 
+  /** Opens for a moment what will be opened later, so that a taken port is said now. */
+  async probe(targets: readonly ListenTarget[]): Promise<void> {
+    for (const target of targets) {
+      await this.#listen(target);
+      await this.#open.get(nameOf(target))?.listener.close(0);
+      this.#open.delete(nameOf(target));
+    }
+  }
+
   /** Opens what is missing and closes what is no longer wanted; what fails is tried again. */
   follow(targets: readonly ListenTarget[]): Promise<void> {
     this.#wanted = targets;

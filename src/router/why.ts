@@ -9,6 +9,7 @@ import { answerMetadata } from "../protocol/metadata.ts";
 import { route } from "../protocol/path.ts";
 import type { Directory, Entry } from "./directory.ts";
 import { AWAITING_METADATA_MAX_MS, asker, type MetadataPorts } from "./metadata-server.ts";
+import type { Passwords } from "./passwords.ts";
 
 export interface Why {
   readonly address: string;
@@ -36,7 +37,7 @@ export interface Why {
 
 export interface WhyPorts extends Pick<MetadataPorts, "now" | "loadingSince"> {
   readonly directory: Directory;
-  readonly pending: (entry: Entry) => boolean;
+  readonly passwords: Pick<Passwords, "pending">;
 }
 
 /** @returns `undefined` if `ip` is not an IP address. */
@@ -60,7 +61,7 @@ export function explain(ip: string, path: string, ports: WhyPorts): Why | undefi
     record: entry?.kind === "bound" ? `${entry.origin.kind}:${entry.origin.place}` : undefined,
     reason,
     advice,
-    password: entry !== undefined && ports.pending(entry) ? "pending" : "none",
+    password: hasPassword(entry, ports) ? "pending" : "none",
     request: { path, kind: asked.kind },
     reply: {
       status: reply.status,
@@ -69,6 +70,11 @@ export function explain(ip: string, path: string, ports: WhyPorts): Why | undefi
       etag: reply.etag,
     },
   };
+}
+
+function hasPassword(entry: Entry | undefined, { passwords }: WhyPorts): boolean {
+  if (entry === undefined) return false;
+  return passwords.pending(entry.network, entry.address, entry.epoch) !== undefined;
 }
 
 interface Reason {

@@ -1,0 +1,24 @@
+/**
+ * How a command finds the running router.
+ */
+
+import type { OptionSpec, Options } from "./command.ts";
+import { defaultAdmin, defaultStateDir } from "./state-dir.ts";
+
+export const ADMIN_OPTIONS: readonly OptionSpec[] = [
+  {
+    flags: "--admin <address>",
+    summary: "the router's admin listener, unix:PATH or ADDR:PORT",
+    env: "FRONTDESK_ADMIN",
+  },
+  {
+    flags: "--state-dir <dir>",
+    summary: "the router's state directory, which holds its admin socket",
+    env: "FRONTDESK_STATE_DIR",
+  },
+];
+
+export function adminOf(options: Options): string {
+  const stateDir = options.string("state-dir") ?? defaultStateDir(process.env);
+  return options.string("admin") ?? defaultAdmin(stateDir);
+}

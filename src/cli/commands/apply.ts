@@ -1,0 +1,62 @@
+/**
+ * `frontdesk apply FILE…`: hands CloudStack's command files to the running router.
+ */
+
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { CommandError } from "../../model/errors.ts";
+import { openAdminClient } from "../admin-client.ts";
+import { ADMIN_OPTIONS, adminOf } from "../admin-options.ts";
+import { type Command, EXIT, JSON_OPTION } from "../command.ts";
+
+/** Longest command file. Bytes; user data is 1 MiB at most, in base64, in JSON. */
+const FILE_BYTES_MAX = 8 * 1024 * 1024;
+
+export const apply: Command = {
+  description:
+    "Returns when the effect is visible to the guest and safe on the disk. Files are applied in " +
+    "order; the first that fails ends the run. Applying one twice changes nothing.",
+  arguments: [
+    { name: "<file...>", summary: "vm_metadata, vm_password or vm_dhcp_entry; - is stdin" },
+  ],
+  options: [...ADMIN_OPTIONS, JSON_OPTION],
+  examples: [
+    ["frontdesk apply /var/cache/cloud/vm_metadata.json.*", "make metadata visible at once"],
+    ["frontdesk apply - < command.json", "from a script"],
+  ],
+  async run({ args, options, out }) {
+    const client = openAdminClient(adminOf(options));
+    const results: { file: string; applied: number }[] = [];
+    try {
+      for (const [index, file] of args.entries()) {
+        out.progress(`applying ${index + 1} of ${args.length}: ${file}`);
+        const name = file === "-" ? "stdin" : basename(file);
+        const path = `/apply?name=${encodeURIComponent(name)}`;
+        const { applied } = (await client.post(path, await read(file))) as { applied: number };
+        results.push({ file, applied });
+      }
+    } finally {
+      client.close();
+    }
+    if (options.flag("json")) out.json(results);
+    else {
+      const changes = results.reduce((sum, { applied }) => sum + applied, 0);
+      out.note(
+        `applied ${results.length} ${results.length === 1 ? "file" : "files"}, ${changes} changes`,
+      );
+    }
+    return EXIT.done;
+  },
+};
+
+async function read(file: string): Promise<string> {
+  try {
+    const bytes = await readFile(file === "-" ? 0 : file);
+    if (bytes.length <= FILE_BYTES_MAX) return bytes.toString("utf8");
+  } catch (error) {
+    const reason =
+      (error as NodeJS.ErrnoException).code === "ENOENT" ? "no such file" : "cannot be read";
+    throw new CommandError(reason, { file }, { cause: error });
+  }
+  throw new CommandError(`longer than ${FILE_BYTES_MAX} bytes`, { file });
+}

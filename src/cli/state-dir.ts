@@ -1,0 +1,19 @@
+/**
+ * Where the router keeps its state when nobody says, and so where its admin socket is.
+ */
+
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+
+export function defaultStateDir(env: NodeJS.ProcessEnv): string {
+  // systemd's StateDirectory=; it may name several, the first is ours.
+  const given = env.STATE_DIRECTORY?.split(":")[0] ?? "";
+  if (isAbsolute(given)) return given;
+  if (process.getuid?.() === 0) return "/var/lib/frontdesk";
+  const base = env.XDG_STATE_HOME ?? "";
+  return join(isAbsolute(base) ? base : join(homedir(), ".local/state"), "frontdesk");
+}
+
+export function defaultAdmin(stateDir: string): string {
+  return `unix:${join(stateDir, "run", "admin.sock")}`;
+}

@@ -1,0 +1,64 @@
+/**
+ * Opens the admin listener: a unix socket with mode 0600, or TCP where an operator insists.
+ */
+
+import { chmod, mkdir, unlink } from "node:fs/promises";
+import { createConnection } from "node:net";
+import { dirname } from "node:path";
+import { ConfigError, ListenError } from "../model/errors.ts";
+import type { Handler, ListenAddress, Listener, Rim } from "./http/rim.ts";
+
+/** Commands to `apply`. Bytes; user data is 1 MiB at most, in base64, in JSON. */
+const BODY_BYTES_MAX = 8 * 1024 * 1024;
+
+/**
+ * @throws {ListenError} if another program listens there.
+ * @throws {ConfigError} if `at` is an address that guests can reach.
+ */
+export async function listenAdmin(
+  at: ListenAddress,
+  rim: Rim,
+  { handler, guestHosts }: { handler: Handler; guestHosts: ReadonlySet<string> },
+): Promise<Listener> {
+  if ("host" in at) {
+    const wildcard = at.host === "0.0.0.0" || at.host === "::";
+    if (wildcard || guestHosts.has(at.host)) {
+      throw new ConfigError(
+        `--admin-listen ${at.host}:${at.port}: guests can reach that address; use unix:PATH or 127.0.0.1`,
+      );
+    }
+    return rim.listen({ at, handler, bodyBytesMax: BODY_BYTES_MAX });
+  }
+  await mkdir(dirname(at.unix), { recursive: true, mode: 0o700 });
+  if (await answers(at.unix)) {
+    throw new ListenError("ADDRESS_IN_USE", `${at.unix} is held by another process`);
+  }
+  // What a killed router left behind.
+  await unlink(at.unix).catch(() => {});
+  const before = process.umask(0o177);
+  try {
+    const listener = await rim.listen({ at, handler, bodyBytesMax: BODY_BYTES_MAX });
+    await chmod(at.unix, 0o600);
+    return {
+      at,
+      async close(graceMs) {
+        await listener.close(graceMs);
+        await unlink(at.unix).catch(() => {});
+      },
+    };
+  } finally {
+    process.umask(before);
+  }
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    const end = (result: boolean) => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.on("connect", () => end(true));
+    socket.on("error", () => end(false));
+  });
+}

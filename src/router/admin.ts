@@ -1,0 +1,83 @@
+/**
+ * The operator's side of a running router: health, conditions, metrics, `why` and `apply`, on a
+ * unix socket that only its owner can open. Never on a guest's listener.
+ */
+
+import { MetadataError } from "../model/errors.ts";
+import type { Conditions } from "../observe/conditions.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import { FORBIDDEN, NOT_FOUND, type Reply } from "../protocol/http.ts";
+import type { Handler, RimRequest } from "./http/rim.ts";
+import type { Why } from "./why.ts";
+
+export interface AdminPorts {
+  readonly conditions: Conditions;
+  readonly metrics: Metrics;
+  /** Whether guests are answered from a source that has been read, on every listener. */
+  readonly ready: () => boolean;
+  readonly why: (ip: string, path: string) => Why | undefined;
+  /** Applies one command; resolves with the number of changes once guests see them. */
+  readonly apply: (text: string, name: string) => Promise<number>;
+  /** What the router is doing, for people and the demo. */
+  readonly status: () => Readonly<Record<string, unknown>>;
+}
+
+type Answer = (request: RimRequest, query: URLSearchParams, ports: AdminPorts) => Promise<Reply>;
+
+/** One line per path. */
+const ROUTES: Readonly<Record<string, Answer>> = {
+  "GET /livez": async () => text(200, "ok\n"),
+  "GET /readyz": async (_request, _query, { ready, conditions }) => {
+    const errors = conditions.list().filter(({ severity }) => severity === "error");
+    return json(ready() ? 200 : 503, { ready: ready(), conditions: errors });
+  },
+  "GET /conditions": async (_request, _query, { conditions }) => json(200, conditions.list()),
+  "GET /metrics": async (_request, _query, { metrics }) => text(200, await metrics.text()),
+  "GET /status": async (_request, _query, { status }) => json(200, status()),
+  "GET /why": async (_request, query, { why }) => {
+    const answer = why(query.get("ip") ?? "", query.get("path") ?? "/latest/meta-data/");
+    return answer === undefined ? failure(400, "USAGE", "ip is not an address") : json(200, answer);
+  },
+  "POST /apply": async (request, query, { apply }) => {
+    const body = new TextDecoder().decode(await request.body());
+    return json(200, { applied: await apply(body, query.get("name") ?? "") });
+  },
+};
+
+/** Longest target that is read. Characters. */
+const TARGET_MAX = 4096;
+
+export function adminHandler(ports: AdminPorts): Handler {
+  return async (request) => {
+    // A page in an operator's browser must not reach a TCP admin listener.
+    if (request.header("origin") !== undefined) return FORBIDDEN;
+    const { target, method } = request;
+    if (target.length > TARGET_MAX) return NOT_FOUND;
+    const [path = "", query = ""] = target.split("?", 2);
+    const answer = ROUTES[`${method} ${path}`];
+    if (answer === undefined) {
+      const others = Object.keys(ROUTES).filter((route) => route.endsWith(` ${path}`));
+      if (others.length === 0) return failure(404, "NOT_FOUND", "no such path");
+      const allow = others.map((route) => route.split(" ")[0]).join(", ");
+      return { status: 405, allow };
+    }
+    try {
+      return await answer(request, new URLSearchParams(query), ports);
+    } catch (error) {
+      if (error instanceof MetadataError) return failure(400, error.code, error.message);
+      throw error;
+    }
+  };
+}
+
+function json(status: number, value: unknown): Reply {
+  return { status, body: `${JSON.stringify(value)}\n`, type: "application/json" };
+}
+
+function text(status: number, body: string): Reply {
+  return { status, body, type: "text/plain; charset=utf-8" };
+}
+
+function failure(status: number, code: string, message: string): Reply {
+  return json(status, { error: { code, message } });
+}

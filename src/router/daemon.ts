@@ -1,0 +1,264 @@
+/**
+ * The router: reads a source, keeps its directory true, answers guests from memory.
+ *
+ * Start reading here. The order of the start is the order of the lines of `openRouter`: state,
+ * listeners, source, admin. So a router that is restarted answers from its snapshot before its
+ * source is readable, and one that has not looked yet tells nobody "unknown".
+ */
+
+import { networkInterfaces } from "node:os";
+import type { Ip } from "../model/address.ts";
+import { AccessLog } from "../observe/access-log.ts";
+import { type Condition, Conditions } from "../observe/conditions.ts";
+import { createLog, type Log } from "../observe/log.ts";
+import { Metrics } from "../observe/metrics.ts";
+import type { Sink } from "../observe/sink.ts";
+import { openSource } from "../source/index.ts";
+import type { Source } from "../source/source.ts";
+import { adminHandler } from "./admin.ts";
+import { listenAdmin } from "./admin-socket.ts";
+import { Directory } from "./directory.ts";
+import { Feed } from "./feed.ts";
+import { allowedHosts, type HostsMode } from "./hosts.ts";
+import type { ListenAddress, Rim } from "./http/rim.ts";
+import { Listeners, type ListenTarget, type Plane } from "./listeners.ts";
+import { LoopDelay } from "./loop-delay.ts";
+import { metadataHandler } from "./metadata-server.ts";
+import { type PasswordOutcome, passwordHandler } from "./password-server.ts";
+import { Passwords } from "./passwords.ts";
+import { samples } from "./samples.ts";
+import { openState } from "./state/state.ts";
+import { openTokenFile } from "./token-file.ts";
+import { type OnAccess, Traffic } from "./traffic.ts";
+import { explain } from "./why.ts";
+
+export type Listen = "auto" | readonly ListenTarget[];
+
+export interface RouterSettings {
+  /** `databag:DIR` or `file:PATH`. */
+  readonly source: string;
+  readonly listen: Listen;
+  readonly passwordListen: Listen;
+  readonly admin: ListenAddress;
+  readonly stateDir: string;
+  readonly network?: string;
+  readonly sealKeyFile?: string;
+  readonly cacheDir?: string;
+  readonly passwordTokenFile?: string;
+  readonly hosts: HostsMode;
+  /** Further names that guests may call the router by. */
+  readonly hostNames: readonly string[];
+}
+
+export interface RouterPorts {
+  readonly rim: Rim;
+  /** Where log lines go. */
+  readonly sink: Sink;
+  readonly logLevel: string;
+  readonly version: string;
+  readonly onAccess?: OnAccess;
+}
+
+export interface Router {
+  /** What guests can connect to, with real ports. */
+  readonly listening: readonly ListenTarget[];
+  readonly conditions: Conditions;
+  /** Whether guests are answered from a source that has been read, on every listener. */
+  readonly ready: boolean;
+  /** Resolves when the source has been read once. @throws what the source threw. */
+  readonly loaded: Promise<void>;
+  /** Looks at the source again (SIGHUP). */
+  reload(): Promise<void>;
+  /** Lets requests under way end for `graceMs`, saves, closes (SIGTERM). */
+  close(graceMs: number): Promise<void>;
+}
+
+/** The virtual router's ports: what `auto` listens on. */
+const AUTO_PORTS: Readonly<Record<Plane, number>> = { metadata: 80, password: 8080 };
+
+/** One realm for one network namespace; its name is the folder of its state. */
+const REALM = "main";
+
+/**
+ * Starts a router. What was opened is closed again when the start fails.
+ *
+ * @throws {StateError} if the state directory is held by another program or cannot be used.
+ * @throws {ListenError} if an address that was named cannot be listened on.
+ */
+export async function openRouter(settings: RouterSettings, ports: RouterPorts): Promise<Router> {
+  const closers: (() => unknown)[] = [];
+  try {
+    return await assemble(settings, ports, closers);
+  } catch (error) {
+    await closeAll(closers);
+    throw error;
+  }
+}
+
+async function assemble(
+  settings: RouterSettings,
+  ports: RouterPorts,
+  closers: (() => unknown)[],
+): Promise<Router> {
+  const now = () => Date.now();
+  const { rim, sink } = ports;
+  const log = createLog(sink, ports.logLevel);
+  const conditions = new Conditions(now, (condition, holds) => tell(log, condition, holds));
+
+  const { stateDir: dir, sealKeyFile } = settings;
+  const state = await openState({ dir, realm: REALM, sealKeyFile, conditions, now });
+  closers.push(() => state[Symbol.asyncDispose]());
+  const { digestKey } = state;
+  const journal = state.append.bind(state);
+  const passwords = new Passwords({ journal, digestKey, now, conditions });
+  passwords.restore(state.recovered.passwords);
+  const directory = new Directory({
+    epochBegan: (network, address, epoch) => passwords.epochBegan(network, address, epoch),
+    hostNameCut: (address, cut) =>
+      cut ? conditions.raise("VALUE_CUT", address) : conditions.clear("VALUE_CUT", address),
+  });
+  directory.apply(state.recovered.changes);
+
+  const accessLog = new AccessLog(sink, now);
+  const traffic = new Traffic(accessLog, ports.onAccess);
+  const feed = new Feed({ directory, passwords, state, log, now });
+  const loadingSince = () => feed.loadingSince;
+  const token = openTokenFile(settings.passwordTokenFile);
+  let allowed: ReadonlySet<string> = new Set();
+  const listeners: Listeners = new Listeners({
+    rim,
+    conditions,
+    handlers: {
+      metadata: metadataHandler({
+        ...{ directory, traffic, conditions, now, loadingSince },
+        hosts: { mode: settings.hosts, allowed: () => allowed },
+      }),
+      password: passwordHandler({
+        passwords,
+        identify: (peer) => bound(directory, peer),
+        locate: (ip) => bound(directory, ip),
+        ownAddresses: () => ownAddresses(listeners.hosts),
+        token: () => token.read(),
+        onAnswer: (peer, outcome) => record(traffic, directory, peer, outcome),
+      }),
+    },
+  });
+  const grace = { ms: 0 };
+  closers.push(() => listeners.close(grace.ms));
+  if (settings.listen !== "auto") await listeners.require(settings.listen);
+  // Opened for a moment, so that a taken port is said now; guests ask it when there are answers.
+  if (settings.passwordListen !== "auto") await listeners.probe(settings.passwordListen);
+
+  const { network, cacheDir } = settings;
+  const source = await openSource(settings.source, {
+    ...{ conditions, now, firstStart: state.firstStart },
+    ...(network === undefined ? {} : { network }),
+    ...(cacheDir === undefined ? {} : { cacheDir }),
+  });
+  closers.push(() => source[Symbol.asyncDispose]());
+  source.restore(state.recovered.changes);
+  state.setContent(() => feed.entries());
+
+  const loopDelay = new LoopDelay(conditions);
+  closers.push(() => loopDelay.stop());
+  const isReady = () => feed.loadingSince === undefined && listeners.complete;
+  const sampled = { directory, passwords, traffic, conditions, feed, loopDelay, accessLog };
+  const { version } = ports;
+  const admin = await listenAdmin(settings.admin, rim, {
+    guestHosts: listeners.hosts,
+    handler: adminHandler({
+      conditions,
+      metrics: new Metrics(() => samples({ ...sampled, sink, ready: isReady, rim, version })),
+      ready: isReady,
+      apply: (text, name) => feed.applyCommand(source, text, name),
+      why: (ip, path) => explain(ip, path, { directory, now, loadingSince, passwords }),
+      status: () => ({
+        ...{ version, source: settings.source, ready: isReady(), listening: listeners.open },
+        ...{ bindings: directory.size, networks: source.networks() },
+      }),
+    }),
+  });
+  closers.push(() => admin.close(0));
+
+  const onLook = async (): Promise<void> => {
+    directory.setNetworks(source.networks());
+    await listeners.follow([
+      ...targets(settings.listen, "metadata", source),
+      ...targets(settings.passwordListen, "password", source),
+    ]);
+    allowed = allowedHosts(listeners.hosts, source.networks(), settings.hostNames);
+  };
+  allowed = allowedHosts(listeners.hosts, [], settings.hostNames);
+  const stop = new AbortController();
+  closers.push(() => stop.abort());
+  const loaded = feed.run(source, onLook, stop.signal);
+  loaded.catch(() => {}); // Whoever started the router awaits it, perhaps later.
+
+  log.info({ source: settings.source, listening: listeners.open }, "router started");
+  return {
+    conditions,
+    loaded,
+    get listening() {
+      return listeners.open;
+    },
+    get ready() {
+      return isReady();
+    },
+    reload: () => feed.look(source, onLook, stop.signal),
+    close: async (graceMs) => {
+      grace.ms = graceMs;
+      log.info("draining");
+      await closeAll(closers);
+      log.info("stopped");
+    },
+  };
+}
+
+/** Last opened, first closed; each once. */
+async function closeAll(closers: (() => unknown)[]): Promise<void> {
+  for (const close of closers.splice(0).reverse()) await close();
+}
+
+function targets(listen: Listen, plane: Plane, source: Source): readonly ListenTarget[] {
+  if (listen !== "auto") return listen;
+  return source
+    .endpoints()
+    .map(({ address }) => ({ plane, host: address, port: AUTO_PORTS[plane] }));
+}
+
+function bound(directory: Directory, peer: string | Ip) {
+  const entry = directory.find(peer);
+  return entry?.kind === "bound" ? entry : undefined;
+}
+
+/** From where CloudStack's own scripts post passwords: this machine. */
+function ownAddresses(listening: ReadonlySet<string>): ReadonlySet<string> {
+  const local = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return new Set(["127.0.0.1", "::1", ...listening, ...local.map(({ address }) => address)]);
+}
+
+function record(
+  traffic: Traffic,
+  directory: Directory,
+  peer: string,
+  { what, status }: PasswordOutcome,
+): void {
+  const entry = bound(directory, peer);
+  traffic.record({
+    plane: "password",
+    address: peer,
+    network: entry?.network,
+    instance: entry?.instance,
+    what,
+    status,
+  });
+}
+
+function tell(
+  log: Log,
+  { code, subject, detail, title, severity }: Condition,
+  holds: boolean,
+): void {
+  const level = holds ? (severity === "info" ? "info" : "warn") : "info";
+  log[level]({ code, subject, detail }, holds ? title : `over: ${title}`);
+}

@@ -1,0 +1,159 @@
+/**
+ * From a source to what guests see: makes changes visible, then durable.
+ *
+ * Guests come first: a batch is in the directory before anything is written, and nothing that is
+ * written delays it. A command (`apply`) is both visible and durable before it is answered.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Change } from "../model/change.ts";
+import { CommandError, SourceError } from "../model/errors.ts";
+import type { Log } from "../observe/log.ts";
+import type { Source } from "../source/source.ts";
+import type { Directory } from "./directory.ts";
+import type { Passwords } from "./passwords.ts";
+import type { Entry, RouterState } from "./state/state.ts";
+
+/** Larger batches go into the next snapshot instead of the journal: a source can be read again. */
+const JOURNAL_BATCH_MAX = 256;
+
+/** A source that is being written at the start gets this long to become whole. ms. */
+const FIRST_READ_PATIENCE_MS = 2000;
+const FIRST_READ_RETRY_MS = 50;
+
+export interface FeedPorts {
+  readonly directory: Directory;
+  readonly passwords: Passwords;
+  readonly state: RouterState;
+  readonly log: Log;
+  readonly now: () => number;
+}
+
+type PasswordChange = Extract<Change, { kind: "password" }>;
+
+export class Feed {
+  readonly #ports: FeedPorts;
+  #loadingSince: number | undefined;
+  #looking: Promise<void> = Promise.resolve();
+  #changes = 0;
+  #lastChange = 0;
+
+  constructor(ports: FeedPorts) {
+    this.#ports = ports;
+    this.#loadingSince = ports.now();
+  }
+
+  /** While the source has not been read once: since when. */
+  get loadingSince(): number | undefined {
+    return this.#loadingSince;
+  }
+
+  /** Changes that became visible since the start, and when the last one did. */
+  get progress(): { readonly changes: number; readonly lastChange: number } {
+    return { changes: this.#changes, lastChange: this.#lastChange };
+  }
+
+  /**
+   * Follows a source until `signal` aborts. `onLook` runs after every look, the first included.
+   *
+   * @returns resolves when the source has been read once.
+   * @throws {SourceError} if it cannot be read and nothing is remembered to serve instead.
+   */
+  async run(source: Source, onLook: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const hints = source.changes(signal);
+    await this.#firstLook(source, onLook, signal);
+    void this.#follow(source, hints, { onLook, signal });
+  }
+
+  /** Looks at the source once and makes visible what has changed. One look at a time. */
+  look(source: Source, onLook: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const turn = this.#looking.then(async () => {
+      const changes = await source.poll(signal);
+      const durable = this.#commit(changes, changes.length <= JOURNAL_BATCH_MAX);
+      this.#loadingSince = undefined;
+      // Failures are conditions, raised where the disk is; guests have the change already.
+      durable.catch(() => {});
+      await onLook();
+    });
+    this.#looking = turn.catch(() => {});
+    return turn;
+  }
+
+  /**
+   * Applies one CloudStack command.
+   *
+   * @returns how many changes it made, when guests see them and they are durable.
+   * @throws {CommandError} if the source takes no commands, or not this one.
+   * @throws {StateError} if it is visible, but cannot be made durable.
+   */
+  async applyCommand(source: Source, text: string, name: string): Promise<number> {
+    if (source.apply === undefined) {
+      throw new CommandError("this router's source takes no commands; use --source databag:DIR");
+    }
+    const changes = source.apply(text, name);
+    await this.#commit(changes, true);
+    return changes.length;
+  }
+
+  /** Everything that a snapshot holds. */
+  *entries(): Generator<Entry> {
+    for (const change of this.#ports.directory.changes()) yield { kind: "change", change };
+    yield* this.#ports.passwords.entries();
+  }
+
+  /** Visible when it returns, durable when what it returns resolves. */
+  async #commit(changes: readonly Change[], journal: boolean): Promise<void> {
+    if (changes.length === 0) return;
+    const { directory, passwords, state, now } = this.#ports;
+    directory.apply(changes);
+    this.#changes += changes.length;
+    this.#lastChange = now();
+    const kept = changes.filter((change) => change.kind !== "password");
+    const offers = changes.filter((change): change is PasswordChange => change.kind === "password");
+    const durable = offers.map((offer) => passwords.offer(offer));
+    if (kept.length > 0 && journal) {
+      durable.push(state.append(kept.map((change) => ({ kind: "change", change }))));
+    }
+    state.requestSnapshot();
+    await Promise.all(durable);
+  }
+
+  /** A source may be half written, or not be there yet, when the router starts with it. */
+  async #firstLook(
+    source: Source,
+    onLook: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { log, now } = this.#ports;
+    const start = now();
+    let said = false;
+    while (!signal.aborted) {
+      try {
+        await this.look(source, onLook, signal);
+        return;
+      } catch (error) {
+        if (!(error instanceof SourceError)) throw error;
+        const missing = (error.cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT";
+        if (!missing && now() - start > FIRST_READ_PATIENCE_MS) throw error;
+        if (missing && !said) log.warn({ reason: error.message }, "waiting for the source");
+        said = true;
+        await sleep(FIRST_READ_RETRY_MS, undefined, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  async #follow(
+    source: Source,
+    hints: AsyncIterable<void>,
+    { onLook, signal }: { onLook: () => Promise<void>; signal: AbortSignal },
+  ): Promise<void> {
+    for await (const _ of hints) {
+      try {
+        await this.look(source, onLook, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#ports.log.error({ err: error }, "a look at the source failed");
+      }
+    }
+  }
+}
