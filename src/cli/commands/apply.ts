@@ -2,7 +2,7 @@
  * `frontdesk apply FILE…`: hands CloudStack's command files to the running router.
  */
 
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { CommandError } from "../../model/errors.ts";
 import { openAdminClient } from "../admin-client.ts";
@@ -32,7 +32,7 @@ export const apply: Command = {
         out.progress(`applying ${index + 1} of ${args.length}: ${file}`);
         const name = file === "-" ? "stdin" : basename(file);
         const path = `/apply?name=${encodeURIComponent(name)}`;
-        const { applied } = (await client.post(path, await read(file))) as { applied: number };
+        const { applied } = (await client.post(path, read(file))) as { applied: number };
         results.push({ file, applied });
       }
     } finally {
@@ -49,9 +49,9 @@ export const apply: Command = {
   },
 };
 
-async function read(file: string): Promise<string> {
+function read(file: string): string {
   try {
-    const bytes = await readFile(file === "-" ? 0 : file);
+    const bytes = readFileSync(file === "-" ? 0 : file);
     if (bytes.length <= FILE_BYTES_MAX) return bytes.toString("utf8");
   } catch (error) {
     const reason =

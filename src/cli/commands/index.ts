@@ -4,6 +4,7 @@ import type { Entry } from "../command.ts";
 
 // biome-ignore format: a table reads best with one line for each command
 export const commands: readonly Entry[] = [
+  { name: "demo", summary: "a router on loopback with sample instances, and what to try", load: () => import("./demo.ts") },
   { name: "router", summary: "answer guests", load: () => import("./router.ts") },
   { name: "apply", summary: "hand CloudStack's commands to the running router", load: () => import("./apply.ts") },
   { name: "why", summary: "explain what a guest is told", load: () => import("./why.ts") },

@@ -1,0 +1,176 @@
+/**
+ * `frontdesk demo`: a router on loopback with sample instances, and what to try with it.
+ */
+
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Ip } from "../../model/address.ts";
+import type { Access } from "../../observe/access-log.ts";
+import type { Sink } from "../../observe/sink.ts";
+import { openRouter } from "../../router/daemon.ts";
+import { chooseRim } from "../../router/http/index.ts";
+import { type Command, EXIT } from "../command.ts";
+import { SAMPLES, sampleYaml } from "../demo/sample.ts";
+import { TOPOLOGY_NAMES, type Topology, topologyFiles } from "../demo/topologies.ts";
+import { clean, type Output } from "../output.ts";
+import { version } from "../version.ts";
+
+const HOST = "127.0.0.1" as Ip;
+const METADATA_PORT = 8775;
+const PASSWORD_PORT = 8778;
+/** How many ports to try when one is busy. */
+const PORTS_TRIED = 50;
+const DRAIN_MS = 500;
+
+/** The demo shows requests itself; what the router logs is on the admin socket as conditions. */
+const QUIET: Sink = { write: () => {}, dropped: 0, flushSync: () => {} };
+
+interface Material {
+  readonly source: string;
+  readonly edit: string;
+  readonly guests: readonly { readonly address: string; readonly name: string }[];
+}
+
+export const demo: Command = {
+  description: "Runs until Ctrl-C; leaves nothing behind. Guests are loopback addresses.",
+  options: [
+    {
+      flags: "--topology <name>",
+      summary: "serve the databags of a CloudStack topology instead of the sample file",
+      choices: TOPOLOGY_NAMES,
+    },
+  ],
+  examples: [
+    ["frontdesk demo", "a dozen instances from a file that can be edited"],
+    ["frontdesk demo --topology vpc", "what a VPC's router has on its disk"],
+  ],
+  async run({ options, out }) {
+    const topology = options.string("topology") as Topology | undefined;
+    const folder = await mkdtemp(join(tmpdir(), "frontdesk-demo-"));
+    try {
+      const material = await prepare(folder, topology);
+      const admin = join(folder, "admin.sock");
+      const port = await freePort(METADATA_PORT);
+      const passwordPort = await freePort(PASSWORD_PORT, port);
+      const router = await openRouter(
+        {
+          source: material.source,
+          listen: [{ plane: "metadata", host: HOST, port }],
+          passwordListen: [{ plane: "password", host: HOST, port: passwordPort }],
+          admin: { unix: admin },
+          stateDir: join(folder, "state"),
+          hosts: "audit",
+          hostNames: ["localhost"],
+        },
+        {
+          rim: await chooseRim(process.env),
+          sink: QUIET,
+          logLevel: "silent",
+          version: version(),
+          onAccess: (access) => out.print(line(access, material, out)),
+        },
+      );
+      try {
+        await router.loaded;
+        tell(out, { material, admin, port, passwordPort, topology });
+        await new Promise<void>((resolve) => {
+          process.once("SIGINT", () => resolve());
+          process.once("SIGTERM", () => resolve());
+        });
+        out.note("");
+      } finally {
+        await router.close(DRAIN_MS);
+      }
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+    return EXIT.done;
+  },
+};
+
+async function prepare(folder: string, topology: Topology | undefined): Promise<Material> {
+  if (topology === undefined) {
+    const path = join(folder, "instances.yaml");
+    await writeFile(path, sampleYaml());
+    return { source: `file:${path}`, edit: path, guests: SAMPLES };
+  }
+  const { files, guests } = topologyFiles(topology);
+  for (const [name, text] of files) await writeFile(join(folder, name), text);
+  return { source: `databag:${folder}`, edit: join(folder, "vmdata.json"), guests };
+}
+
+interface Told {
+  readonly material: Material;
+  readonly admin: string;
+  readonly port: number;
+  readonly passwordPort: number;
+  readonly topology: Topology | undefined;
+}
+
+function tell(out: Output, { material, admin, port, passwordPort, topology }: Told): void {
+  const at = `http://${HOST}:${port}/latest`;
+  const [first, second] = material.guests;
+  const as = (address: string | undefined) =>
+    address === HOST ? "curl" : `curl --interface ${address}`;
+  const lines: (readonly [command: string, what: string])[] = [
+    [`${as(first?.address)} ${at}/meta-data/`, `what ${first?.name} is told`],
+    [`${as(first?.address)} ${at}/user-data`, "its user data"],
+    [
+      `${as(first?.address)} -H 'DomU_Request: send_my_password' http://${HOST}:${passwordPort}/`,
+      "its password, until it says saved_password",
+    ],
+    ...(second === undefined
+      ? []
+      : [[`${as(second.address)} ${at}/local-hostname`, "another guest"] as const]),
+    [`${program()} why --ip ${first?.address} --admin unix:${admin}`, "who that is, and why"],
+  ];
+  const what =
+    topology === undefined ? "sample instances" : `instances of the ${topology} topology`;
+  out.print(out.style("bold", `Frontdesk answers ${material.guests.length} ${what}.`));
+  out.print("\nTry, in another terminal:");
+  for (const [command, about] of lines) {
+    out.print(`  ${out.style("dim", `# ${about}`)}\n  ${out.style("cyan", command)}`);
+  }
+  out.print(
+    `\nEdit ${out.style("cyan", material.edit)}\nand ask again: the change is there at once.`,
+  );
+  if (process.platform === "darwin" && second !== undefined) {
+    out.print(
+      `\nmacOS needs each other guest's address first: sudo ifconfig lo0 alias ${second.address} up`,
+    );
+  }
+  out.print("\nRequests show here. Ctrl-C ends the demo.\n");
+}
+
+function line(access: Access, { guests }: Material, out: Output): string {
+  const name = guests.find(({ address }) => address === access.address)?.name ?? "nobody we know";
+  const colour = access.status < 300 ? "green" : access.status < 400 ? "cyan" : "yellow";
+  const time = new Date().toTimeString().slice(0, 8);
+  const who = `${clean(access.address).padEnd(15)} ${clean(name).padEnd(14)}`;
+  return `${out.style("dim", time)} ${who} ${access.what.padEnd(16)} ${out.style(colour, String(access.status))}`;
+}
+
+/** How to call this program from the folder the person is in. */
+function program(): string {
+  const main = fileURLToPath(import.meta.url);
+  if (!main.endsWith(join("src", "cli", "commands", "demo.ts"))) return "frontdesk";
+  return relative(process.cwd(), join(dirname(main), "../../../bin/frontdesk")) || "frontdesk";
+}
+
+async function freePort(wanted: number, taken?: number): Promise<number> {
+  for (let port = wanted; port < wanted + PORTS_TRIED; port++) {
+    if (port !== taken && (await isFree(port))) return port;
+  }
+  return 0;
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen({ host: HOST, port, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

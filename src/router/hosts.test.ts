@@ -1,0 +1,44 @@
+import { expect, test } from "bun:test";
+import { allowedHosts, isAllowedHost } from "./hosts.ts";
+
+const ALLOWED = allowedHosts(
+  ["10.1.1.1", "fd00::1"],
+  [{ id: "net", cidrs: [], dnsDomain: "Cs2cloud.internal" }],
+  ["meta.Example.org"],
+);
+
+test("the router's addresses and the names of the metadata service are ours", () => {
+  for (const host of [
+    undefined,
+    "10.1.1.1",
+    "10.1.1.1:8775",
+    "169.254.169.254",
+    "[fd00::1]",
+    "[fd00::1]:80",
+    "data-server",
+    "data-server.",
+    "Data-Server.CS2cloud.internal",
+    "data-server.cs2cloud.internal.:80",
+    "meta.example.org",
+  ]) {
+    expect(isAllowedHost(host, ALLOWED), host).toBe(true);
+  }
+});
+
+test("everything else is foreign", () => {
+  for (const host of [
+    "",
+    "evil.example",
+    "169.254.169.254.nip.io",
+    "169.254.169.254@evil.example",
+    "10.1.1.1.evil.example",
+    "10.1.1.1:80:80",
+    "10.1.1.1:99999999",
+    "2852039166",
+    "0xa9fea9fe",
+    "[::ffff:169.254.169.254]",
+    "x".repeat(100_000),
+  ]) {
+    expect(isAllowedHost(host, ALLOWED), host.slice(0, 40)).toBe(false);
+  }
+});
