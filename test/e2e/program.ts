@@ -5,7 +5,6 @@
  */
 
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { onEnd } from "./leftovers.ts";
 
 /** A command that takes longer is stuck: the slowest, a stage of cloud-init, takes 2 s. */
@@ -138,6 +137,3 @@ export async function until(
 }
 
 const SIGNALS: Readonly<Record<string, number>> = { SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
-
-/** The next event of an emitter, for tests that read a socket by hand. */
-export const next = once;

@@ -4,6 +4,7 @@
  * It is asked about itself over its admin socket, and talked to like any other server.
  */
 
+import { existsSync, globSync, statSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import type { Place } from "./lab.ts";
@@ -14,6 +15,7 @@ export type Rim = "bun" | "node";
 export const RIMS: readonly Rim[] = ["bun", "node"];
 
 const CHECKOUT = join(import.meta.dirname, "../..");
+const BUNDLE = join(CHECKOUT, "dist/frontdesk.mjs");
 const READY_MS_MAX = 10_000;
 const ADMIN_MS_MAX = 5_000;
 
@@ -77,17 +79,35 @@ export function launchRouter(options: RouterOptions): Router {
 }
 
 /**
- * The command line of our program. `FRONTDESK_PROGRAM` names another build of it than this
- * checkout, `FRONTDESK_BUNDLE` the `.mjs` that a real Node.js then runs for the Node rim.
+ * The command line of our program. The Node rim runs as it is shipped, the bundle on the oldest
+ * Node.js at hand, where the bundle is newer than the source; else on Bun. `FRONTDESK_PROGRAM` names
+ * another build than this checkout.
  */
 export function frontdesk(
   rim: Rim,
   args: readonly string[],
 ): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
-  const bundle = process.env.FRONTDESK_BUNDLE;
-  if (rim === "node" && bundle !== undefined) return { argv: ["node", bundle, ...args], env: {} };
   const program = process.env.FRONTDESK_PROGRAM ?? join(CHECKOUT, "bin/frontdesk");
-  return { argv: [program, ...args], env: { FRONTDESK_RIM: rim } };
+  const shipped = rim === "node" && process.env.FRONTDESK_PROGRAM === undefined;
+  const argv = shipped && bundleIsCurrent() ? [oldestNode(), BUNDLE] : [program];
+  return { argv: [...argv, ...args], env: { FRONTDESK_RIM: rim } };
+}
+
+let current: boolean | undefined;
+
+/** Whether `npm run build` was run after the last change; it is not asked twice. */
+function bundleIsCurrent(): boolean {
+  if (current !== undefined) return current;
+  const built = statSync(BUNDLE, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const files = globSync(join(CHECKOUT, "src/**/*.ts")).filter((path) => !/\.test\./.test(path));
+  current = files.every((path) => statSync(path).mtimeMs <= built);
+  return current;
+}
+
+/** Debian 12's Node.js 18 where the set-up fetched it. */
+function oldestNode(): string {
+  const fetched = join(CHECKOUT, ".cache/node18/node");
+  return existsSync(fetched) ? fetched : "node";
 }
 
 function ask(socketPath: string, path: string): Promise<{ status: number; body: string }> {
