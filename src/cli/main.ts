@@ -22,8 +22,9 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   summary: "The instance metadata service for Apache CloudStack.",
   versionLine: versionLine(),
   examples: [
-    ["frontdesk config check frontdesk.yaml", "check a configuration before it is used"],
-    ["source <(frontdesk completion bash)", "complete commands and options with the tab key"],
+    ["frontdesk demo", "try it on loopback, without CloudStack"],
+    ["frontdesk router --source databag:/etc/cloudstack", "answer guests on a virtual router"],
+    ["frontdesk why --ip 10.1.1.57", "explain what a guest is told"],
   ],
   entries: commands,
   out: openOutput(process.stdout, process.stderr, process.env),
