@@ -46,30 +46,42 @@ async function runStep(command, args) {
 }
 
 /** Runs the tests in a temporary folder that is removed; answers the report's counts. */
-async function runTests() {
+async function runTests(files) {
   const folder = mkdtempSync(join(tmpdir(), "fd-"));
   const report = join(folder, "report.xml");
   const scratch = mkdtempSync(join(folder, "t-"));
-  const args = ["test", `--timeout=${TEST_TIMEOUT_MS}`, "--reporter=junit"];
+  const args = ["test", `--timeout=${TEST_TIMEOUT_MS}`];
+  args.push("--reporter=junit", `--reporter-outfile=${report}`, ...files);
   const env = { ...process.env, TMPDIR: scratch, NO_COLOR: "1" };
   if (LONG) env.FRONTDESK_LONG = "1";
   try {
-    const files = [...FILTERS, ...(LONG ? longFiles() : [])];
-    args.push(`--reporter-outfile=${report}`, ...files);
-    const { ok, why } = await run(bin("bun"), args, { secondsMax: RUN_SECONDS_MAX, env });
-    return { ...readReport(report), ok, why };
+    const { why } = await run(bin("bun"), args, { secondsMax: RUN_SECONDS_MAX, env });
+    return { ...readReport(report), why };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** The quick tier's folders and the long tier's files: who names one must name all. */
 function longFiles() {
-  const quick = FILTERS.length === 0 ? ["src", "test"] : [];
   const folder = join("test", "long");
-  if (!existsSync(join(ROOT, folder))) return quick;
-  const names = readdirSync(join(ROOT, folder)).filter((name) => name.endsWith(".long.ts"));
-  return [...quick, ...names.map((name) => `./${join(folder, name)}`)];
+  if (!existsSync(join(ROOT, folder))) return [];
+  return readdirSync(join(ROOT, folder))
+    .filter((name) => name.endsWith(".long.ts"))
+    .map((name) => `./${join(folder, name)}`)
+    .filter((path) => FILTERS.length === 0 || FILTERS.some((part) => path.includes(part)));
+}
+
+/** A step for one run of the runner; adds its counts to `total`. */
+function testStep(name, files, total) {
+  return step(name, async () => {
+    const { why, ...counts } = await runTests(files);
+    for (const key of ["passed", "failed", "skipped"]) total[key] += counts[key];
+    total.skippedNames.push(...counts.skippedNames);
+    if (wasInterrupted()) return why;
+    if (counts.passed + counts.failed === 0) return "no test was run";
+    // The runner may fail for more than a test: an error between two, a crash, its time.
+    return why === "" || counts.failed > 0 ? undefined : why;
+  });
 }
 
 function readReport(path) {
@@ -96,26 +108,21 @@ function unescapeXml(text) {
 }
 
 async function main() {
-  const nothing = { passed: 0, failed: 0, skipped: 0, skippedNames: [] };
-  let counts = nothing;
+  const total = { passed: 0, failed: 0, skipped: 0, skippedNames: [] };
   const ready = await step("set-up", async () => ((await setUp()) ? undefined : "see above"));
   if (ready) {
     await step("build", async () => build());
     await step("lint", () => runStep(bin("biome"), ["check", "--error-on-warnings", "."]));
     await step("types", () => runStep(bin("tsc"), ["--noEmit"]));
-    await step("tests", async () => {
-      counts = await runTests();
-      if (wasInterrupted()) return counts.why;
-      if (counts.passed + counts.failed === 0) return "no test was run";
-      // The runner may fail for more than a test: an error between two, a crash, its time.
-      return counts.ok || counts.failed > 0 ? undefined : counts.why;
-    });
+    await testStep("tests", FILTERS, total);
+    const long = LONG ? longFiles() : [];
+    if (long.length > 0) await testStep("long tests", long, total);
   }
-  for (const name of counts.skippedNames) console.log(`skipped: ${name}`);
-  for (const failure of failures) console.log(`FAILED: ${failure}`);
-  const failed = counts.failed + failures.length;
+  for (const name of total.skippedNames) console.log(`skipped: ${name}`);
+  for (const failure of failures) console.log(`FAILED: ${failure.split("\n")[0]}`);
+  const failed = total.failed + failures.length;
   process.exitCode = failed === 0 ? 0 : 1;
-  console.log(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`);
+  console.log(`${total.passed} passed, ${failed} failed, ${total.skipped} skipped`);
 }
 
 await main();
