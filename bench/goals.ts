@@ -1,0 +1,80 @@
+/**
+ * The promises that the figures must keep, each beside what this run has measured.
+ *
+ * Nothing fails when one is missed: time on a busy machine proves little. People judge.
+ */
+
+import type { ApplyFigures } from "./numbers/apply.ts";
+import { atSize, middle, type Results } from "./report.ts";
+import { digits, median, table, worst } from "./stats.ts";
+
+interface Goal {
+  readonly promise: string;
+  readonly measured: number | undefined;
+  readonly most: number;
+  readonly unit: string;
+}
+
+function requestGoals({ servers }: Results): Goal[] {
+  const cpu = (name: string): number | undefined =>
+    middle(
+      servers.find((server) => server.name === name),
+      (round) => round.requests?.closeUs,
+    );
+  const ratio = (name: string, other: string): number | undefined => {
+    const [a, b] = [cpu(name), cpu(other)];
+    return a === undefined || b === undefined ? undefined : a / b;
+  };
+  return [
+    ["CPU of a request, Bun ÷ nginx", ratio("bun", "nginx"), 1.3] as const,
+    ["CPU of a request, Bun ÷ Apache", ratio("bun", "apache"), 0.25] as const,
+    ["CPU of a request, Node.js ÷ Apache", ratio("node", "apache"), 0.8] as const,
+  ].map(([promise, measured, most]) => ({ promise, measured, most, unit: "×" }));
+}
+
+function sizeGoals({ servers }: Results): Goal[] {
+  const bun = servers.find(({ name }) => name === "bun");
+  const errors = bun?.rounds
+    .map(({ waves }) => waves?.errors)
+    .filter((value) => value !== undefined);
+  return [
+    ["storm, errors", worst(errors ?? []), 0, ""],
+    ["storm, p99", middle(bun, ({ waves }) => waves?.p99Ms), 100, "ms"],
+    ["RSS after a storm, 10,000 instances", middle(bun, ({ after }) => after.rssMiB), 100, "MiB"],
+    ["start → first answer, 10,000 instances", middle(bun, (round) => round.startMs), 150, "ms"],
+  ].map(goal);
+}
+
+function changeGoals({ changes }: Results): Goal[] {
+  const named = (name: string) => changes.find((change) => change.name === name);
+  const visible = (name: string, size: number): number | undefined =>
+    median(atSize(named(name), size).flatMap(({ visibleMs }) => visibleMs));
+  const other = (name: string, size: number): number | undefined =>
+    median(atSize(named(name), size).map(({ otherMs }) => otherMs));
+  const late = atSize(named("apply-bun"), 100_000).map((figures) => (figures as ApplyFigures).late);
+  return [
+    ["databag → new answer, 2,000", visible("databag-bun", 2_000), 50, "ms"],
+    ["databag → new answer, 10,000", visible("databag-bun", 10_000), 150, "ms"],
+    ["another guest meanwhile, 2,000", other("databag-bun", 2_000), 20, "ms"],
+    ["another guest meanwhile, 10,000", other("databag-bun", 10_000), 20, "ms"],
+    ["apply → new answer, 100,000", visible("apply-bun", 100_000), 20, "ms"],
+    ["apply that returned too early", worst(late), 0, ""],
+  ].map(goal);
+}
+
+function goal(line: (string | number | undefined)[]): Goal {
+  const [promise, measured, most, unit] = line as [string, number | undefined, number, string];
+  return { promise, measured, most, unit };
+}
+
+export function goalTable(results: Results): string {
+  const goals = [...requestGoals(results), ...sizeGoals(results), ...changeGoals(results)];
+  if (goals.every(({ measured }) => measured === undefined)) return "Frontdesk was not measured.\n";
+  const rows = goals.map(({ promise, measured, most, unit }) => [
+    promise,
+    `≤ ${most} ${unit}`.trim(),
+    measured === undefined ? "not measured" : `${digits(measured)} ${unit}`.trim(),
+    measured === undefined ? "" : measured <= most ? "kept" : "missed",
+  ]);
+  return table(["promise", "must", "here", ""], rows);
+}

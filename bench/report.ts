@@ -1,0 +1,178 @@
+/**
+ * The figures of a run as Markdown: medians over the rounds, the promises that they must keep.
+ */
+
+import type { ApplyFigures } from "./numbers/apply.ts";
+import type { ChangeFigures } from "./numbers/change.ts";
+import type { RequestFigures } from "./numbers/requests.ts";
+import type { StormFigures } from "./numbers/storm.ts";
+import type { Memory } from "./process.ts";
+import { count, digits, median, table, worst } from "./stats.ts";
+
+/** One round of one server. */
+export interface Round {
+  readonly startMs: number;
+  /** The second start, with what the first one has kept. */
+  readonly restartMs?: number;
+  readonly idle: Memory;
+  readonly after: Memory;
+  readonly requests?: RequestFigures;
+  readonly waves?: StormFigures;
+  readonly atOnce?: StormFigures;
+}
+
+export interface ServerResult {
+  readonly name: string;
+  readonly title: string;
+  readonly rounds: readonly Round[];
+}
+
+/** One way of bringing a change to a guest. */
+export interface ChangeResult {
+  /** `databag-bun`, `apply-node`, `rewrite` … */
+  readonly name: string;
+  readonly title: string;
+  readonly figures: readonly (ChangeFigures | ApplyFigures)[];
+}
+
+export interface Results {
+  readonly servers: readonly ServerResult[];
+  readonly changes: readonly ChangeResult[];
+  /** Sizes of the tables of changes. */
+  readonly sizes: readonly number[];
+}
+
+function each(rounds: readonly Round[], pick: (round: Round) => number | undefined): number[] {
+  return rounds.map(pick).filter((value) => value !== undefined);
+}
+
+export function middle(
+  server: ServerResult | undefined,
+  pick: (round: Round) => number | undefined,
+): number | undefined {
+  return median(each(server?.rounds ?? [], pick));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+export function requestTable({ servers }: Results): string {
+  const nginx = servers.find(({ name }) => name === "nginx");
+  const base = middle(nginx, (round) => round.requests?.closeUs);
+  const rows = servers.map((server) => {
+    const at = (pick: (figures: RequestFigures) => number): string =>
+      digits(middle(server, ({ requests }) => requests && pick(requests)));
+    const close = middle(server, (round) => round.requests?.closeUs);
+    const ratio = close !== undefined && base ? ` (${digits(close / base)})` : "";
+    return [
+      server.title,
+      `${digits(close)}${ratio}`,
+      at((figures) => figures.guestUs),
+      at((figures) => figures.keepUs),
+      at((figures) => figures.largeUs),
+      `${at((figures) => figures.crowdP50Ms)} / ${at((figures) => figures.crowdP99Ms)}`,
+      count(sum(each(server.rounds, ({ requests }) => requests?.errors))),
+    ];
+  });
+  const header = [
+    "server CPU µs per request",
+    "connection each (÷ nginx)",
+    "guest closes",
+    "keep-alive",
+    "16 KiB body",
+    "500 connections p50 / p99 ms",
+    "errors",
+  ];
+  return table(header, rows);
+}
+
+export function stormTable({ servers }: Results): string {
+  const cells = (server: ServerResult, pick: (round: Round) => StormFigures | undefined) => [
+    count(sum(each(server.rounds, (round) => pick(round)?.errors))),
+    digits(middle(server, (round) => pick(round)?.p50Ms)),
+    digits(middle(server, (round) => pick(round)?.p99Ms)),
+    digits(worst(each(server.rounds, (round) => pick(round)?.maxMs))),
+  ];
+  const rows = servers.map((server) => [
+    server.title,
+    ...cells(server, ({ waves }) => waves),
+    ...cells(server, ({ atOnce }) => atOnce),
+  ]);
+  const columns = ["errors", "p50 ms", "p99 ms", "longest ms"];
+  return table(
+    [
+      "1,000 guests × 16 requests",
+      ...columns.map((column) => `10 s: ${column}`),
+      ...columns.map((column) => `at once: ${column}`),
+    ],
+    rows,
+  );
+}
+
+export function sizeTable({ servers }: Results): string {
+  const memory = (server: ServerResult, pick: (round: Round) => Memory): string => {
+    const rss = middle(server, (round) => pick(round).rssMiB);
+    return `${digits(rss)} / ${digits(middle(server, (round) => pick(round).pssMiB))}`;
+  };
+  const rows = servers.map((server) => [
+    server.title,
+    memory(server, ({ idle }) => idle),
+    memory(server, ({ after }) => after),
+    digits(middle(server, ({ startMs }) => startMs)),
+    digits(middle(server, ({ restartMs }) => restartMs)),
+  ]);
+  return table(
+    [
+      "10,000 instances",
+      "idle RSS / PSS MiB",
+      "after load RSS / PSS MiB",
+      "start → first answer ms",
+      "start again ms",
+    ],
+    rows,
+  );
+}
+
+/** The figures of one size, over all its rounds. */
+export function atSize(
+  change: ChangeResult | undefined,
+  instances: number,
+): ChangeResult["figures"] {
+  return (change?.figures ?? []).filter((figures) => figures.instances === instances);
+}
+
+export function changeTables({ changes, sizes }: Results): string {
+  const header = ["", ...sizes.map((size) => `${count(size)} instances`)];
+  const rows = (cell: (figures: ChangeResult["figures"]) => string): string[][] =>
+    changes.map((change) => [
+      change.title,
+      ...sizes.map((size) => {
+        const figures = atSize(change, size);
+        return figures.length === 0 ? "–" : cell(figures);
+      }),
+    ]);
+  const visible = rows((figures) => {
+    const values = figures.flatMap(({ visibleMs }) => visibleMs);
+    return `${digits(median(values))} (${digits(worst(values))})`;
+  });
+  const others = rows((figures) => {
+    const rest = median(figures.map(({ restMs }) => restMs));
+    const waits = figures.map(({ otherMs }) => otherMs);
+    return `${digits(median(waits))} (${digits(worst(waits))}; at rest ${digits(rest)})`;
+  });
+  const wholes = rows((figures) => digits(median(figures.flatMap(wholeMs))));
+  return [
+    "Change → new answer, ms: median (worst)\n\n",
+    table(header, visible),
+    "\nLongest wait of another guest meanwhile, ms: median of the rounds (worst)\n\n",
+    table(header, others),
+    "\nThe writer or the command by itself, ms: median\n\n",
+    table(header, wholes),
+  ].join("");
+}
+
+/** How long the change itself took: the writing of files, or the whole command. */
+function wholeMs(figures: ChangeFigures | ApplyFigures): readonly number[] {
+  return "commandMs" in figures ? figures.commandMs : figures.writeMs;
+}

@@ -1,0 +1,48 @@
+/** The Python scripts that change things as CloudStack's router does; asked one line at a time. */
+
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { CHANGED_KEY } from "../lab.ts";
+import { which } from "../machine.ts";
+import { endGroup, LOAD_CPU, pinned, register } from "../process.ts";
+
+/** When a change was begun and when it was all written, by the wall clock. */
+export interface Written {
+  readonly begunMs: number;
+  readonly endedMs: number;
+}
+
+export interface Script extends AsyncDisposable {
+  /** Gives the guest at `address` another value of `CHANGED_KEY`. */
+  change(address: string, value: string): Promise<Written>;
+}
+
+export function scriptsMissing(): string | undefined {
+  return which("python3") === undefined ? "python3 is not installed" : undefined;
+}
+
+/** Starts a script and waits until it is ready for changes. */
+export async function startScript(
+  name: "databag" | "rewrite",
+  args: readonly string[],
+): Promise<Script> {
+  const script = join(import.meta.dirname, `${name}.py`);
+  const [file = "", ...rest] = pinned(LOAD_CPU, ["python3", script, ...args]);
+  const child = spawn(file, rest, { stdio: ["pipe", "pipe", "inherit"], detached: true });
+  const pid = register(child);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answer = async (): Promise<unknown> => {
+    const { value, done } = await lines.next();
+    if (done === true) throw new Error(`${name}.py has ended`);
+    return JSON.parse(value);
+  };
+  await answer();
+  return {
+    change: async (address, value) => {
+      child.stdin.write(`${address}\t${CHANGED_KEY}\t${value}\n`);
+      return (await answer()) as Written;
+    },
+    [Symbol.asyncDispose]: async () => endGroup(pid),
+  };
+}
