@@ -106,8 +106,9 @@ async function assemble(
   const conditions = new Conditions(now, (condition, holds) => tell(log, condition, holds));
 
   const { stateDir: dir, sealKeyFile } = settings;
-  const state = await openState({ dir, realm: REALM, sealKeyFile, conditions, now });
-  closers.push(() => state[Symbol.asyncDispose]());
+  const sealKey = sealKeyFile === undefined ? {} : { sealKeyFile };
+  const state = await openState({ dir, realm: REALM, conditions, now, ...sealKey });
+  closers.push(() => state.close());
   const { digestKey } = state;
   const journal = state.append.bind(state);
   const passwords = new Passwords({ journal, digestKey, now, conditions });
@@ -157,7 +158,7 @@ async function assemble(
   });
   closers.push(() => source[Symbol.asyncDispose]());
   source.restore(state.recovered.changes);
-  state.setContent(() => feed.entries());
+  state.provideSnapshot(() => feed.entries());
 
   const loopDelay = new LoopDelay(conditions);
   closers.push(() => loopDelay.stop());

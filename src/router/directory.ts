@@ -78,6 +78,11 @@ export class Directory {
     return undefined;
   }
 
+  /** What is known at an address of a network. */
+  at(network: NetworkId, address: Ip): Entry | undefined {
+    return this.#entries.get(network)?.get(address);
+  }
+
   /** The network whose range holds an address. */
   networkOf(address: Ip): NetworkId | undefined {
     const holds = ({ cidrs }: Known) => cidrs.some((cidr) => contains(cidr, address));

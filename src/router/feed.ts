@@ -6,16 +6,21 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Binding } from "../model/binding.ts";
 import type { Change } from "../model/change.ts";
 import { CommandError, SourceError } from "../model/errors.ts";
 import type { Log } from "../observe/log.ts";
 import type { Source } from "../source/source.ts";
-import type { Directory } from "./directory.ts";
+import { type Directory, toBinding } from "./directory.ts";
 import type { Passwords } from "./passwords.ts";
-import type { Entry, RouterState } from "./state/state.ts";
+import type { Entry } from "./state/entry.ts";
+import type { RouterState } from "./state/state.ts";
 
 /** Larger batches go into the next snapshot instead of the journal: a source can be read again. */
 const JOURNAL_BATCH_MAX = 256;
+
+/** User data beyond this lies on the disk, sealed, and is read when it is asked for. Bytes. */
+const BODY_IN_MEMORY_MAX = 64 * 1024;
 
 /** A source that is being written at the start gets this long to become whole. ms. */
 const FIRST_READ_PATIENCE_MS = 2000;
@@ -98,7 +103,7 @@ export class Feed {
   /** Everything that a snapshot holds. */
   *entries(): Generator<Entry> {
     for (const change of this.#ports.directory.changes()) yield { kind: "change", change };
-    yield* this.#ports.passwords.entries();
+    for (const record of this.#ports.passwords.entries()) yield { kind: "password", record };
   }
 
   /** Visible when it returns, durable when what it returns resolves. */
@@ -115,7 +120,21 @@ export class Feed {
       durable.push(state.append(kept.map((change) => ({ kind: "change", change }))));
     }
     state.requestSnapshot();
+    for (const change of changes) if (change.kind === "put") void this.#offload(change.binding);
     await Promise.all(durable);
+  }
+
+  /** Until the disk has it, and when the disk is full, a large body is answered from memory. */
+  async #offload({ network, address, userData }: Binding): Promise<void> {
+    if (!(userData instanceof Uint8Array) || userData.length <= BODY_IN_MEMORY_MAX) return;
+    const { directory, state } = this.#ports;
+    const stored = await state.bodies.store(userData);
+    const entry = directory.at(network, address);
+    // Meanwhile the address may have other user data, or another instance.
+    if (stored === undefined || entry?.kind !== "bound") return;
+    if (entry.document.userData !== userData) return;
+    directory.apply([{ kind: "put", binding: { ...toBinding(entry), userData: stored } }]);
+    state.requestSnapshot();
   }
 
   /** A source may be half written, or not be there yet, when the router starts with it. */
