@@ -18,16 +18,17 @@ const lab: Command = {
 const entries = [
   { name: "serve", summary: "answer", load: async () => ({ serve }) },
   { name: "lab", summary: "labs", load: async () => ({ lab }) },
+  { name: "broken", summary: "never loaded", load: () => Promise.reject(new Error("loaded")) },
   { name: "secret", summary: "not shown", hidden: true, load: async () => ({ secret: serve }) },
 ];
 
 async function check(words: readonly string[], expected: readonly string[]): Promise<void> {
-  const lines = complete(await describe(entries), words);
+  const lines = complete(await describe(entries, words), words);
   expect(lines.map((line) => line.split("\t")[0] ?? "")).toEqual([...expected]);
 }
 
 test("commands are completed, those of a group too, hidden ones not", async () => {
-  await check([""], ["serve", "lab", ":4"]);
+  await check([""], ["serve", "lab", "broken", ":4"]);
   await check(["la"], ["lab", ":4"]);
   await check(["lab", ""], ["serve", ":4"]);
 });

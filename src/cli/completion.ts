@@ -13,12 +13,18 @@ type Node = ReturnType<RootCommand["command"]>;
 /** Tells the shell to complete file names; the library itself never says so (see `complete`). */
 const DIRECTIVE_FILES = ":0";
 
-/** Describes the table of commands to the library. */
-export async function describe(entries: readonly Entry[]): Promise<RootCommand> {
+/**
+ * Describes the table of commands to the library, for `words`, those of the command line so far.
+ * Only the command that they name is loaded: a shell asks at each press of a key.
+ */
+export async function describe(
+  entries: readonly Entry[],
+  words: readonly string[],
+): Promise<RootCommand> {
   const root = new RootCommand();
   root.option("help", "print help");
   root.option("version", "print the version and the runtime");
-  await addAll(root, "", entries);
+  await addAll(root, { prefix: "", entries, words });
   return root;
 }
 
@@ -43,12 +49,22 @@ export function complete(root: RootCommand, words: readonly string[]): readonly 
   return lines.length === 1 && !last.startsWith("-") ? [DIRECTIVE_FILES] : lines;
 }
 
-async function addAll(root: RootCommand, prefix: string, entries: readonly Entry[]): Promise<void> {
+interface Level {
+  /** The names above, each with a space after it. */
+  readonly prefix: string;
+  readonly entries: readonly Entry[];
+  readonly words: readonly string[];
+}
+
+async function addAll(root: RootCommand, { prefix, entries, words }: Level): Promise<void> {
+  const [named, ...rest] = words;
   for (const entry of entries.filter((entry) => entry.hidden !== true)) {
     const path = `${prefix}${entry.name}`;
+    const node = root.command(path, entry.summary);
+    if (entry.name !== named) continue;
     const command = await load(entry);
-    add(root.command(path, entry.summary), command);
-    await addAll(root, `${path} `, command.commands ?? []);
+    add(node, command);
+    await addAll(root, { prefix: `${path} `, entries: command.commands ?? [], words: rest });
   }
 }
 

@@ -10,7 +10,7 @@ export const complete: Command = {
   arguments: [{ name: "[words...]", summary: "the words of the command line so far" }],
   examples: [["frontdesk complete -- config ''", "what may follow `config`"]],
   run: async ({ args, out }) => {
-    for (const line of candidates(await describe(commands), args)) out.print(line);
+    for (const line of candidates(await describe(commands, args), args)) out.print(line);
     return EXIT.done;
   },
 };
