@@ -9,9 +9,6 @@ export const USER_DATA_BYTES_MAX: number = 1024 * 1024;
 /** Characters of one key's value. A dozen RSA keys fit; beyond that it is user data. */
 export const VALUE_CHARS_MAX: number = 64 * 1024;
 
-/** Characters of an id, a name, a zone: one line that people read. CloudStack's columns have 255. */
-export const LINE_CHARS_MAX: number = 255;
-
 /** Characters of a password. The password server answers in one packet. */
 export const PASSWORD_CHARS_MAX: number = 255;
 

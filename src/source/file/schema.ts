@@ -7,13 +7,13 @@
 
 import { z } from "zod";
 import { fields, MISSING } from "../../config/issues.ts";
-import { parseCidr, tryParseIp, tryParseMac } from "../../model/address.ts";
+import { cidr, line, networkId } from "../../config/terms.ts";
+import { tryParseIp, tryParseMac } from "../../model/address.ts";
 import { KEY_NAME } from "../../model/binding.ts";
 import {
   ADDRESSES_MAX,
   CIDRS_MAX,
   KEYS_MAX,
-  LINE_CHARS_MAX,
   NETWORKS_MAX,
   NICS_MAX,
   PASSWORD_CHARS_MAX,
@@ -32,32 +32,10 @@ export function isBase64(text: string): boolean {
   return /^[A-Za-z0-9+/]*={0,2}$/.test(bare) && bare.replace(/=/g, "").length % 4 !== 1;
 }
 
-const line = (description: string): z.ZodString =>
-  z
-    .string()
-    .min(1)
-    .max(LINE_CHARS_MAX)
-    .regex(/^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+$/, "must be one line of text")
-    .describe(description);
-
-const networkId = (description: string): z.ZodString =>
-  z
-    .string()
-    .regex(
-      /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-      "must begin with a letter or digit and go on with letters, digits, dots, dashes; 64 at most",
-    )
-    .describe(description);
-
 const address = z
   .string()
   .refine((text) => tryParseIp(text) !== undefined, "is not an IP address")
   .describe("IPv4 or IPv6 address");
-
-const cidr = z
-  .string()
-  .refine(isCidr, "is not an address range like 10.1.1.0/24")
-  .describe("Address range in CIDR notation");
 
 const nic = fields({
   mac: z
@@ -186,7 +164,13 @@ export const RECORD = fields({
       say(["keys"], `${MISSING}, and standardKeys is false`);
     }
   })
-  .meta({ oneOf: [{ required: ["address"] }, { required: ["nics"] }] });
+  .meta({
+    oneOf: ["address", "nics"].map((name) => ({
+      type: "object",
+      properties: { [name]: {} },
+      required: [name],
+    })),
+  });
 
 /** A network of guests. */
 export const NETWORK = fields({
@@ -214,15 +198,6 @@ export function instancesJsonSchema(): object {
       .describe("One record for each instance and network"),
   }).describe("Instances for `frontdesk router --source file:PATH`");
   return { title: "Frontdesk instances", ...z.toJSONSchema(file, { io: "input" }) };
-}
-
-function isCidr(text: string): boolean {
-  try {
-    parseCidr(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Bytes of user data that stands in the file itself. */

@@ -1,0 +1,100 @@
+/**
+ * Reads the configuration file: the part of `load.ts` that needs the YAML and schema libraries.
+ */
+
+import { dirname, isAbsolute, join } from "node:path";
+import { parseCidr } from "../model/address.ts";
+import { fieldName, type Path, type Problem, readYaml, type YamlDocument } from "./document.ts";
+import { explain, validate } from "./issues.ts";
+import { overlap } from "./ranges.ts";
+import { CONFIG, type Config, type NetworkConfig } from "./schema.ts";
+
+export interface ReadConfig {
+  /** Absent where there are problems. */
+  readonly config?: Config;
+  readonly problems: readonly Problem[];
+  /** The line on which a field stands. */
+  line(path: Path): number;
+}
+
+/** Reads the text of `file`; paths in it are relative to the folder of the file. */
+export function readConfig(text: string, file: string): ReadConfig {
+  const result = readYaml(text);
+  if (!("document" in result)) return { problems: [result.problem], line: () => 1 };
+  const { document } = result;
+  const { line } = document;
+  // A file with nothing but comments configures nothing, and that is no mistake.
+  const valid = validate(CONFIG, document.value ?? {});
+  if (!("data" in valid)) return { problems: explain(valid.issues, { document, at: [] }), line };
+  const problems = clashes(valid.data.networks, document);
+  return problems.length > 0
+    ? { problems, line }
+    : { config: rebase(valid.data, file), problems, line };
+}
+
+/** Ids given twice; ranges that overlap within one network namespace. */
+function clashes(networks: readonly NetworkConfig[], document: YamlDocument): Problem[] {
+  const problem = (path: Path, message: string): Problem => ({
+    line: document.line(path),
+    field: fieldName(path),
+    message,
+  });
+  const ids = new Map<string, number>();
+  const twice = networks.flatMap(({ id }, index) => {
+    const first = ids.get(id);
+    ids.set(id, first ?? index);
+    if (first === undefined) return [];
+    const line = document.line(["networks", first, "id"]);
+    return [
+      problem(["networks", index, "id"], `network ${id} is given twice, here and on line ${line}`),
+    ];
+  });
+  const namespaces = new Set(networks.map(({ netns }) => netns));
+  const overlaps = [...namespaces].flatMap((namespace) => {
+    const ranges = networks.flatMap(({ netns, cidrs }, index) =>
+      (netns === namespace ? cidrs : []).map((text, number) => ({
+        cidr: parseCidr(text),
+        owner: String(index),
+        tag: ["networks", index, "cidrs", number],
+      })),
+    );
+    const [first, second] = overlap(ranges) ?? [];
+    if (first === undefined || second === undefined) return [];
+    const id = networks[Number(first.owner)]?.id;
+    const where = `of network ${id} on line ${document.line(first.tag)}, in the same namespace`;
+    return [problem(second.tag, `${second.cidr.text} overlaps ${first.cidr.text} ${where}`)];
+  });
+  return [...twice, ...overlaps];
+}
+
+/** Makes paths absolute: a service's working directory is no place that an operator thinks of. */
+function rebase(config: Config, file: string): Config {
+  const path = (text: string): string => (isAbsolute(text) ? text : join(dirname(file), text));
+  const place = (text: string): string =>
+    text.replace(
+      /^(file|databag|sqlite|unix):(.+)$/,
+      (_, scheme, rest) => `${scheme}:${path(rest)}`,
+    );
+  const each = <T extends object>(
+    value: T,
+    names: readonly string[],
+    to: (t: string) => string,
+  ): T =>
+    Object.fromEntries(
+      Object.entries(value).map(([name, given]) => [
+        name,
+        names.includes(name) && typeof given === "string" ? to(given) : given,
+      ]),
+    ) as T;
+  const files = ["stateDir", "sealKey", "cacheDir", "passwordTokenFile"];
+  const rebased = each(each(config, files, path), ["source", "store", "adminListen"], place);
+  return {
+    ...rebased,
+    networks: rebased.networks.map((network) => ({
+      ...each(network, ["source", "store"], place),
+      leaseFiles: network.leaseFiles.map(path),
+    })),
+    ...(rebased.admin !== undefined && { admin: each(rebased.admin, ["listen"], place) }),
+    ...(rebased.api !== undefined && { api: each(rebased.api, ["listen"], place) }),
+  };
+}

@@ -1,0 +1,88 @@
+/**
+ * The settings of `frontdesk router` that a flag, the environment and the configuration file can
+ * give: one line each. To add one, add a line here and a field in `schema.ts`.
+ *
+ * Needs no library, because a router without a configuration file loads none.
+ */
+
+import { parseIp } from "../model/address.ts";
+
+/** How a setting is written: what `flaw` accepts. */
+export type SettingKind = "text" | "path" | "place" | "listen" | "admin" | "hosts" | "log-level";
+
+export interface SettingSpec {
+  readonly flag: string;
+  readonly env: string;
+  readonly kind: SettingKind;
+  /** May have several values: a list in the file, commas between in the environment. */
+  readonly list?: true;
+}
+
+// biome-ignore format: a table reads best with one line for each setting
+export const SETTINGS = {
+  source: { flag: "--source", env: "FRONTDESK_SOURCE", kind: "place" },
+  store: { flag: "--store", env: "FRONTDESK_STORE", kind: "place" },
+  listen: { flag: "--listen", env: "FRONTDESK_LISTEN", kind: "listen", list: true },
+  passwordListen: { flag: "--password-listen", env: "FRONTDESK_PASSWORD_LISTEN", kind: "listen", list: true },
+  adminListen: { flag: "--admin-listen", env: "FRONTDESK_ADMIN_LISTEN", kind: "admin" },
+  network: { flag: "--network", env: "FRONTDESK_NETWORK", kind: "text" },
+  stateDir: { flag: "--state-dir", env: "FRONTDESK_STATE_DIR", kind: "path" },
+  sealKey: { flag: "--seal-key", env: "FRONTDESK_SEAL_KEY", kind: "path" },
+  cacheDir: { flag: "--cache-dir", env: "FRONTDESK_CACHE_DIR", kind: "path" },
+  passwordTokenFile: { flag: "--password-token-file", env: "FRONTDESK_PASSWORD_TOKEN_FILE", kind: "path" },
+  hosts: { flag: "--hosts", env: "FRONTDESK_HOSTS", kind: "hosts" },
+  logLevel: { flag: "--log-level", env: "FRONTDESK_LOG_LEVEL", kind: "log-level" },
+} as const satisfies Readonly<Record<string, SettingSpec>>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** What to do about a `Host` header that is not one of the router's names. */
+export const HOSTS_MODES = ["any", "audit", "enforce"] as const;
+export type HostsMode = (typeof HOSTS_MODES)[number];
+
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Why `text` is no value of `kind`; `undefined` where it is one. */
+export function flaw(kind: SettingKind, text: string): string | undefined {
+  if (text === "") return "is empty";
+  if (/[\u0000-\u001f\u007f]/.test(text)) return "must be one line of text";
+  switch (kind) {
+    case "place":
+      return /^[a-z]+:./.test(text)
+        ? undefined
+        : "must be a word, a colon and a place: file:lab.yaml";
+    case "listen":
+      return text === "auto" || isAddress(text)
+        ? undefined
+        : "must be ADDR:PORT, [IPV6]:PORT or auto";
+    case "admin":
+      return /^unix:./.test(text) || isAddress(text) ? undefined : "must be unix:PATH or ADDR:PORT";
+    case "hosts":
+      return among(HOSTS_MODES, text);
+    case "log-level":
+      return among(LOG_LEVELS, text);
+    default:
+      return undefined;
+  }
+}
+
+/** Why `values` are not a list of addresses to listen on. */
+export function listFlaw(values: readonly string[]): string | undefined {
+  return values.includes("auto") && values.length > 1 ? "auto stands alone" : undefined;
+}
+
+function among(known: readonly string[], text: string): string | undefined {
+  return known.includes(text) ? undefined : `must be one of ${known.join(", ")}`;
+}
+
+/** `127.0.0.1:80` or `[::1]:80`; names are refused, because what they mean may change. */
+function isAddress(text: string): boolean {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  if (match === null || Number(match[3]) > 65_535) return false;
+  try {
+    return parseIp(match[1] ?? match[2] ?? "").includes(":") === (match[1] !== undefined);
+  } catch {
+    return false;
+  }
+}
