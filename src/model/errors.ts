@@ -110,9 +110,15 @@ export class ListenError extends MetadataError {
   }
 }
 
-/** The state directory cannot be used: held by another program, or not writable. */
+/** The state directory cannot be used: held by another program, not writable, or not ours. */
 export class StateError extends MetadataError {
-  readonly code: "STATE_LOCKED" | "STATE_UNWRITABLE" | "STATE_FORMAT" | "STATE_PERMISSIONS";
+  readonly code:
+    | "STATE_LOCKED"
+    | "STATE_UNWRITABLE"
+    | "STATE_UNREADABLE"
+    | "STATE_FORMAT"
+    | "STATE_KEY"
+    | "STATE_PERMISSIONS";
   readonly remedy = "fix-config";
 
   constructor(code: StateError["code"], message: string, options?: ErrorOptions) {

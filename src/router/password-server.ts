@@ -1,0 +1,172 @@
+/**
+ * The password port: who asks, what is pending, what was handed in.
+ *
+ * Nothing is thrown to the rim and nothing is refused in words: a guest would take the words for
+ * its password.
+ */
+
+import { networkInterfaces } from "node:os";
+import { type Ip, tryParseIp } from "../model/address.ts";
+import type { NetworkId } from "../model/binding.ts";
+import { parseForm } from "../protocol/form.ts";
+import type { Reply } from "../protocol/http.ts";
+import {
+  ACKNOWLEDGED,
+  NOT_UNDERSTOOD,
+  NOTHING_PENDING,
+  POSTED,
+  passwordReply,
+  readPasswordAsk,
+  WRONG_METHOD,
+} from "../protocol/password.ts";
+import type { Handler, RimRequest } from "./http/rim.ts";
+import { isSameToken } from "./password-token.ts";
+import type { Passwords } from "./passwords.ts";
+
+/** A form with an address, a password and a token, and room for a client's own headers. Bytes. */
+export const PASSWORD_BODY_BYTES_MAX = 16 * 1024;
+
+/** How long the list of the machine's addresses is believed: a guest may ask for it often. ms. */
+const OWN_ADDRESSES_MS = 1_000;
+
+/** An address in the epoch that it has now. */
+export interface Recipient {
+  readonly network: NetworkId;
+  readonly address: Ip;
+  readonly epoch: number;
+}
+
+export type PasswordOutcome =
+  | "password-sent"
+  | "nothing-pending"
+  | "acknowledged"
+  | "bad-request"
+  | "saved"
+  | "refused"
+  | "method";
+
+/** For the access log and the metrics. Never a secret. */
+export interface PasswordAnswer {
+  readonly outcome: PasswordOutcome;
+  readonly status: number;
+  /** The peer as the runtime prints it. */
+  readonly peer: string;
+  /** Who was meant, if that is known. */
+  readonly recipient?: Recipient;
+}
+
+export interface PasswordPorts {
+  /** Who a peer is. */
+  identify(peer: string): Recipient | undefined;
+  /** Who has an address. */
+  locate(ip: Ip): Recipient | undefined;
+  readonly passwords: Passwords;
+  /** The router's own addresses, as `tryParseIp` makes them. */
+  ownAddresses(): ReadonlySet<string>;
+  token(): string | undefined;
+  onAnswer(answer: PasswordAnswer): void;
+}
+
+export function passwordHandler(ports: PasswordPorts): Handler {
+  return async (request) => {
+    const { reply, outcome, recipient } = await answer(request, ports);
+    const peer = request.peer ?? "";
+    const { status } = reply;
+    ports.onAnswer({ outcome, status, peer, ...(recipient === undefined ? {} : { recipient }) });
+    return reply;
+  };
+}
+
+interface Answer {
+  readonly reply: Reply;
+  readonly outcome: PasswordOutcome;
+  readonly recipient?: Recipient | undefined;
+}
+
+async function answer(request: RimRequest, ports: PasswordPorts): Promise<Answer> {
+  const ask = readPasswordAsk(request.method, (name) => request.header(name));
+  if (ask === "bad-method") return { reply: WRONG_METHOD, outcome: "method" };
+  if (ask === "bad-request") return { reply: NOT_UNDERSTOOD, outcome: "bad-request" };
+  if (ask === "ignore") return { reply: POSTED, outcome: "bad-request" };
+  if (ask === "save") return save(request, ports);
+  const { passwords } = ports;
+  const recipient = request.peer === undefined ? undefined : ports.identify(request.peer);
+  if (recipient === undefined) return { reply: NOTHING_PENDING, outcome: "nothing-pending" };
+  const { network, address, epoch } = recipient;
+  if (ask === "send") {
+    const password = passwords.send(network, address, epoch);
+    const outcome = password === undefined ? "nothing-pending" : "password-sent";
+    return { reply: passwordReply(password), outcome, recipient };
+  }
+  const isPending = passwords.pending(network, address, epoch) !== undefined;
+  await passwords.acknowledge(network, address, epoch);
+  const outcome = isPending ? "acknowledged" : "nothing-pending";
+  return { reply: ACKNOWLEDGED, outcome, recipient };
+}
+
+/** A password that the router's own command hands in. Durable before it is answered. */
+async function save(request: RimRequest, ports: PasswordPorts): Promise<Answer> {
+  const refused: Answer = { reply: POSTED, outcome: "refused" };
+  const peer = tryParseIp(request.peer);
+  if (peer === undefined || !ports.ownAddresses().has(peer)) return refused;
+  const token = ports.token();
+  if (token === undefined) return refused;
+  const form = await readForm(request);
+  const given = form?.get("token");
+  if (given === undefined || !isSameToken(token, given)) return refused;
+  const address = tryParseIp(form?.get("ip"));
+  const recipient = address === undefined ? undefined : ports.locate(address);
+  const password = form?.get("password");
+  if (recipient === undefined || password === undefined) return refused;
+  try {
+    await ports.passwords.offer({
+      kind: "password",
+      ...recipient,
+      password,
+      via: "save_password",
+      standing: false,
+    });
+  } catch {
+    // The disk cannot be written. It is delivered all the same, and a condition says so.
+    return { reply: POSTED, outcome: "refused", recipient };
+  }
+  return { reply: POSTED, outcome: "saved", recipient };
+}
+
+async function readForm(request: RimRequest): Promise<ReadonlyMap<string, string> | undefined> {
+  try {
+    const body = await request.body();
+    if (body.length > PASSWORD_BODY_BYTES_MAX) return undefined;
+    return parseForm(request.header("content-type"), body);
+  } catch {
+    return undefined; // Too long, or cut off.
+  }
+}
+
+/**
+ * The addresses of this machine's interfaces, and those that `listening` adds.
+ *
+ * @param now milliseconds, by any clock
+ */
+export function ownAddresses(
+  listening: () => Iterable<string>,
+  now: () => number,
+): () => ReadonlySet<string> {
+  let known: ReadonlySet<string> = new Set();
+  let readAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (now() - readAt < OWN_ADDRESSES_MS) return known;
+    readAt = now();
+    const found = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+    const texts = ["127.0.0.1", "::1", ...listening(), ...found.map(({ address }) => address)];
+    // Link-local addresses may carry a zone, which is no part of them.
+    const own = new Set<string>();
+    for (const text of texts) {
+      const address = tryParseIp(text.split("%", 1)[0]);
+      // "Every address" is what a listener may say, and no address.
+      if (address !== undefined && address !== "0.0.0.0" && address !== "::") own.add(address);
+    }
+    known = own;
+    return known;
+  };
+}

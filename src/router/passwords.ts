@@ -1,0 +1,337 @@
+/**
+ * The ledger of passwords: for each address at most one to deliver, until the guest says that it
+ * has it.
+ *
+ * It promises: a password goes to the address and the epoch that it was meant for and to no other;
+ * it is not given out again once it was acknowledged, be it stated again by other means; it is not
+ * lost between the moment `offer` resolves and its acknowledgement, however long that takes. What
+ * is kept of an acknowledged one is a keyed digest.
+ */
+
+import { createHmac } from "node:crypto";
+import type { Ip } from "../model/address.ts";
+import type { NetworkId } from "../model/binding.ts";
+import type { Change } from "../model/change.ts";
+import type { Conditions } from "../observe/conditions.ts";
+import { isDeliverable, SAVED_PASSWORD } from "../protocol/password.ts";
+import { AddressMap } from "./address-map.ts";
+import type { Entry, PasswordEntry } from "./state/entry.ts";
+
+export type PasswordChange = Extract<Change, { kind: "password" }>;
+
+/** An acknowledgement waits this long for the disk: a guest's boot waits for it. ms. */
+const ACKNOWLEDGE_WAIT_MS = 100;
+
+/** A password equal to one acknowledged so recently is the same reset, come by another way. ms. */
+const SAME_RESET_MS = 10 * 60_000;
+
+/**
+ * A guest repeats an acknowledgement whose answer was lost: three times, 20 s each, as CloudStack's
+ * script and cloud-init do. ms.
+ */
+const REPEATED_ACKNOWLEDGEMENT_MS = 60_000;
+
+/** Acknowledged passwords that are remembered for an address: more resets than that are no boots. */
+const ACKNOWLEDGED_MAX = 16;
+
+/** Addresses of which the ledger knows something; beyond, those without a password go. */
+const RECORDS_MAX = 262_144;
+
+/** 128 bits of a keyed digest: enough that no two passwords meet. Characters of base64url. */
+const DIGEST_CHARACTERS = 22;
+
+/** Subject of the condition that an acknowledgement was answered too early. */
+const LATE = "acknowledged passwords";
+
+export interface PasswordsOptions {
+  /** Makes entries durable; rejects if it cannot, and keeps them. */
+  readonly journal: (entries: readonly Entry[]) => Promise<void>;
+  readonly digestKey: Uint8Array;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly conditions: Conditions;
+}
+
+/** What `why` may say of an address's password: all but the password. */
+export interface PasswordStatus {
+  readonly epoch: number;
+  readonly isPending: boolean;
+  /** Where the pending one came from. */
+  readonly via?: string;
+  /** When one was last acknowledged in this epoch. Milliseconds since 1970. */
+  readonly acknowledgedAt?: number;
+}
+
+/** What is kept of an address in memory: its entry, and what needs no disk. */
+interface Held {
+  entry: PasswordEntry;
+  /** The last write of `entry`, and what became of it. */
+  written: Promise<void>;
+  writing: "under way" | "done" | "failed";
+  /** Whether the pending one was given to the guest; after a restart it may have been. */
+  isSent: boolean;
+  /** What the guest has read, when that was replaced before it was acknowledged. */
+  former: string | undefined;
+}
+
+export class Passwords {
+  readonly #options: PasswordsOptions;
+  readonly #held = new AddressMap<Held>();
+  #isLate = false;
+
+  constructor(options: PasswordsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes back what an earlier run knew. */
+  restore(entries: readonly PasswordEntry[]): void {
+    for (const entry of entries) {
+      this.#held.set(entry.network, entry.address, newHeld(entry, entry.pending !== undefined));
+    }
+  }
+
+  /** All of it, for a snapshot. */
+  *entries(): Generator<PasswordEntry> {
+    for (const { entry } of this.#held.values()) yield entry;
+  }
+
+  /**
+   * Takes a password to deliver, or the word that clears one. Resolves when it is durable.
+   *
+   * @throws {StateError} if it cannot be made durable now. It is delivered all the same.
+   */
+  async offer(change: PasswordChange): Promise<void> {
+    const { network, address, epoch, standing } = change;
+    const former = this.#held.get(network, address);
+    if (former !== undefined && epoch < former.entry.epoch) return;
+
+    const value = change.password ?? SAVED_PASSWORD;
+    const isUseful = value === SAVED_PASSWORD || isDeliverable(value);
+    this.#reportDeliverable(address, isUseful);
+
+    const current = inEpoch(former?.entry, change);
+    const digest = this.#digest(network, address, value);
+    const isRepeated = standing && current.standing === digest;
+    const entry = standing ? { ...current, standing: digest } : current;
+    if (isRepeated || !isUseful) await this.#keep(entry);
+    else if (value === SAVED_PASSWORD) await this.#keep(without(entry));
+    else if (entry.pending === value) await this.#keep(entry);
+    else if (this.#isDone(entry, digest, standing)) {
+      await this.#keep(standing ? stated(entry, digest) : entry);
+    } else await this.#keep({ ...without(entry), pending: value, via: change.via });
+  }
+
+  /** An address has passed to another instance: nothing of the former one's is delivered. */
+  epochBegan(network: NetworkId, address: Ip, epoch: number): void {
+    const held = this.#held.get(network, address);
+    if (held === undefined || epoch <= held.entry.epoch) return;
+    this.#options.conditions.clear("PASSWORD_UNDELIVERABLE", address);
+    // Entries carry their epoch, so a restart does not need this one: nobody waits for it.
+    this.#keep(inEpoch(held.entry, { network, address, epoch })).catch(() => {});
+  }
+
+  /** The password that waits for the guest in this epoch. */
+  pending(network: NetworkId, address: Ip, epoch: number): string | undefined {
+    const entry = this.#held.get(network, address)?.entry;
+    return entry?.epoch === epoch ? entry.pending : undefined;
+  }
+
+  /** `pending`, on its way to the guest: what it acknowledges next is this one. */
+  send(network: NetworkId, address: Ip, epoch: number): string | undefined {
+    const held = this.#held.get(network, address);
+    if (held === undefined || held.entry.epoch !== epoch) return undefined;
+    if (held.entry.pending === undefined) return undefined;
+    held.isSent = true;
+    held.former = undefined;
+    return held.entry.pending;
+  }
+
+  /**
+   * The guest has its password. From this moment on it is not given out again; resolves when that
+   * is durable, or after 100 ms.
+   */
+  async acknowledge(network: NetworkId, address: Ip, epoch: number): Promise<void> {
+    const held = this.#held.get(network, address);
+    if (held === undefined || held.entry.epoch !== epoch) return;
+    const { entry, former } = held;
+    if (former !== undefined) {
+      held.former = undefined;
+      await this.#inTime(this.#keep(this.#withAcknowledged(entry, former, true)));
+    } else if (entry.pending !== undefined && !this.#isRepetition(held)) {
+      const done = this.#withAcknowledged(entry, entry.pending, false);
+      await this.#inTime(this.#keep(without(done)));
+    } else if (held.writing === "under way") await this.#inTime(held.written);
+  }
+
+  status(network: NetworkId, address: Ip): PasswordStatus | undefined {
+    const entry = this.#held.get(network, address)?.entry;
+    if (entry === undefined) return undefined;
+    const { epoch, pending, via } = entry;
+    const at = entry.acknowledged.at(-1)?.at;
+    return {
+      epoch,
+      isPending: pending !== undefined,
+      ...(pending === undefined || via === undefined ? {} : { via }),
+      ...(at === undefined ? {} : { acknowledgedAt: at }),
+    };
+  }
+
+  /** How many wait for their guests. */
+  get pendingCount(): number {
+    let count = 0;
+    for (const { entry } of this.#held.values()) if (entry.pending !== undefined) count++;
+    return count;
+  }
+
+  /** Puts `entry` in force at once. Resolves when it is durable. */
+  #keep(entry: PasswordEntry): Promise<void> {
+    const { network, address } = entry;
+    const held = this.#held.get(network, address);
+    if (held === undefined) {
+      const isEmpty = entry.pending === undefined && entry.standing === undefined;
+      return isEmpty ? Promise.resolve() : this.#write(this.#add(entry));
+    }
+    const former = held.entry;
+    if (isSame(former, entry)) return held.writing === "failed" ? this.#write(held) : held.written;
+    if (former.pending !== entry.pending || former.epoch !== entry.epoch) {
+      const isReplaced = former.epoch === entry.epoch && entry.pending !== undefined;
+      if (held.isSent) held.former = isReplaced ? former.pending : undefined;
+      else if (!isReplaced) held.former = undefined;
+      held.isSent = false;
+    }
+    held.entry = entry;
+    return this.#write(held);
+  }
+
+  #add(entry: PasswordEntry): Held {
+    if (this.#held.size >= RECORDS_MAX) this.#removeOldest();
+    const held = newHeld(entry, false);
+    this.#held.set(entry.network, entry.address, held);
+    return held;
+  }
+
+  #removeOldest(): void {
+    for (const { entry } of this.#held.values()) {
+      if (entry.pending !== undefined) continue;
+      this.#held.delete(entry.network, entry.address);
+      return;
+    }
+  }
+
+  #write(held: Held): Promise<void> {
+    const { entry } = held;
+    held.writing = "under way";
+    const written = this.#options.journal([{ kind: "password", record: entry }]);
+    held.written = written;
+    written.then(
+      () => {
+        if (held.written === written) held.writing = "done";
+        if (this.#isLate) this.#options.conditions.clear("STATE_UNWRITABLE", LATE);
+        this.#isLate = false;
+      },
+      () => {
+        if (held.written === written) held.writing = "failed";
+      },
+    );
+    return written;
+  }
+
+  /** Waits for the disk, but not for long. */
+  async #inTime(written: Promise<void>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<"late">((resolve) => {
+      timer = setTimeout(() => resolve("late"), ACKNOWLEDGE_WAIT_MS);
+    });
+    const outcome = await Promise.race([
+      written.then(
+        () => "written" as const,
+        () => "late" as const,
+      ),
+      late,
+    ]);
+    clearTimeout(timer);
+    if (outcome === "written") return;
+    this.#isLate = true;
+    const detail = "a guest was answered before its acknowledgement was durable";
+    this.#options.conditions.raise("STATE_UNWRITABLE", LATE, detail);
+  }
+
+  /** Whether this password was acknowledged already, as the same reset. */
+  #isDone(entry: PasswordEntry, digest: string, standing: boolean): boolean {
+    const now = this.#options.now();
+    return entry.acknowledged.some(({ digest: known, at, stated }) => {
+      if (known !== digest) return false;
+      // A file that states it for the first time states the reset that came by another way.
+      return now - at < SAME_RESET_MS || (standing && !stated);
+    });
+  }
+
+  /**
+   * Whether an acknowledgement can only repeat an earlier one: the guest has not read what is
+   * pending now, and has just acknowledged another.
+   */
+  #isRepetition({ entry, isSent }: Held): boolean {
+    const last = entry.acknowledged.at(-1);
+    if (isSent || last === undefined) return false;
+    return this.#options.now() - last.at < REPEATED_ACKNOWLEDGEMENT_MS;
+  }
+
+  #withAcknowledged(entry: PasswordEntry, password: string, wasStated: boolean): PasswordEntry {
+    const now = this.#options.now();
+    const digest = this.#digest(entry.network, entry.address, password);
+    const others = entry.acknowledged.filter(
+      (known) => known.digest !== digest && (now - known.at < SAME_RESET_MS || !known.stated),
+    );
+    const latest = { digest, at: now, stated: wasStated || entry.standing === digest };
+    return { ...entry, acknowledged: [...others, latest].slice(-ACKNOWLEDGED_MAX) };
+  }
+
+  #reportDeliverable(address: Ip, isDeliverable: boolean): void {
+    const { conditions } = this.#options;
+    if (isDeliverable) conditions.clear("PASSWORD_UNDELIVERABLE", address);
+    else conditions.raise("PASSWORD_UNDELIVERABLE", address);
+  }
+
+  #digest(network: NetworkId, address: Ip, password: string): string {
+    const hmac = createHmac("sha256", this.#options.digestKey);
+    // Bound to the address, so that equal passwords of two guests do not show.
+    hmac.update(JSON.stringify([network, address, password]));
+    return hmac.digest("base64url").slice(0, DIGEST_CHARACTERS);
+  }
+}
+
+/** An address's entry as it is in an epoch: of a former one only the statement is remembered. */
+function inEpoch(
+  entry: PasswordEntry | undefined,
+  at: { readonly network: NetworkId; readonly address: Ip; readonly epoch: number },
+): PasswordEntry {
+  if (entry !== undefined && entry.epoch >= at.epoch) return entry;
+  const { network, address, epoch } = at;
+  const fresh = { network, address, epoch, acknowledged: [] };
+  return entry?.standing === undefined ? fresh : { ...fresh, standing: entry.standing };
+}
+
+function newHeld(entry: PasswordEntry, isSent: boolean): Held {
+  return { entry, written: Promise.resolve(), writing: "done", isSent, former: undefined };
+}
+
+function without({ pending, via, ...rest }: PasswordEntry): PasswordEntry {
+  return rest;
+}
+
+function stated(entry: PasswordEntry, digest: string): PasswordEntry {
+  const acknowledged = entry.acknowledged.map((known) =>
+    known.digest === digest ? { ...known, stated: true } : known,
+  );
+  return { ...entry, acknowledged };
+}
+
+/** Whether there is nothing to write. */
+function isSame(a: PasswordEntry, b: PasswordEntry): boolean {
+  return (
+    a.epoch === b.epoch &&
+    a.pending === b.pending &&
+    a.standing === b.standing &&
+    a.acknowledged === b.acknowledged
+  );
+}

@@ -1,0 +1,238 @@
+/**
+ * Bytes back into entries: the other half of `encode.ts`, made for speed at the start.
+ *
+ * What is read was sealed by this program, so it is what some version of it wrote. Still every
+ * field is checked: another version may have meant something else by it.
+ */
+
+import type { Ip, Mac } from "../../model/address.ts";
+import type { StoredBody, WithholdReason } from "../../model/binding.ts";
+import {
+  type Binding,
+  type Body,
+  KEY_NAME,
+  type KeyValue,
+  type Origin,
+} from "../../model/binding.ts";
+import type { Change } from "../../model/change.ts";
+import { BODY, RECORD } from "./encode.ts";
+import type { Acknowledged, Entry, PasswordEntry } from "./entry.ts";
+
+/** The content of a frame is not what any version of this program writes. */
+export class FrameError extends Error {}
+
+/** Finds a body that lies outside the frame; `undefined` if it is gone. */
+export type OpenBody = (ref: { length: number; hash: string }) => StoredBody | undefined;
+
+const ADDRESS = /^[0-9a-f][0-9a-f.:]{1,44}$|^::[0-9a-f.:]{0,43}$/;
+const WORD = 0x1_0000_0000;
+const REASONS: ReadonlySet<string> = new Set<WithholdReason>([
+  "no-lease",
+  "lease-removed",
+  "awaiting-metadata",
+  "conflict",
+]);
+const ORIGINS: ReadonlySet<string> = new Set<Origin["kind"]>(["databag", "apply", "file", "store"]);
+
+/** @throws {FrameError} if the content cannot be understood. */
+export function decodeFrame(content: Buffer, openBody: OpenBody, onEntry: OnEntry): void {
+  const fields = openFrame(content);
+  const { numbers } = fields;
+  while (fields.at < numbers.length) {
+    const end = fields.at + (numbers[fields.at] ?? 0);
+    if (end < fields.at + 2 || end > numbers.length) throw new FrameError("record length");
+    fields.at++;
+    const entry = decodeRecord(fields, openBody);
+    // Looked at once, not at each field: what was read beyond the end is thrown away with it.
+    if (fields.at > end) throw new FrameError("record too short");
+    fields.at = end;
+    if (entry !== undefined) onEntry(entry);
+  }
+}
+
+export type OnEntry = (entry: Entry) => void;
+
+function openFrame(content: Buffer): Fields {
+  if (content.length < 12) throw new FrameError("frame head");
+  const pairNumbers = content.readUInt32LE(0);
+  const recordNumbers = content.readUInt32LE(4);
+  const textLength = content.readUInt32LE(8);
+  const textAt = 12 + 4 * (pairNumbers + recordNumbers);
+  if (textAt + textLength > content.length) throw new FrameError("frame lengths");
+  const numbers = new Uint32Array(bytesFrom(content, 12, textAt));
+  const strings: unknown = JSON.parse(content.toString("utf8", textAt, textAt + textLength));
+  if (!Array.isArray(strings)) throw new FrameError("strings");
+  const pairs = readPairs(numbers.subarray(0, pairNumbers), strings);
+  const bodies = bytesFrom(content, textAt + textLength, content.length);
+  return new Fields({ numbers, at: pairNumbers, strings, pairs, bodies });
+}
+
+function readPairs(numbers: Uint32Array, strings: readonly unknown[]): KeyValue[] {
+  const pairs = new Array<KeyValue>(numbers.length >> 1);
+  const isName = new Uint8Array(strings.length);
+  for (let index = 0; index < pairs.length; index++) {
+    const nameAt = (numbers[2 * index] ?? 0) - 1;
+    const valueAt = (numbers[2 * index + 1] ?? 0) - 1;
+    const name = strings[nameAt];
+    const value = valueAt < 0 ? null : strings[valueAt];
+    if (typeof name !== "string" || (typeof value !== "string" && value !== null)) {
+      throw new FrameError("pair");
+    }
+    if (isName[nameAt] === 0) {
+      if (!KEY_NAME.test(name)) throw new FrameError("key name");
+      isName[nameAt] = 1;
+    }
+    pairs[index] = [name, value];
+  }
+  return pairs;
+}
+
+/** A copy with memory of its own, aligned. */
+function bytesFrom(content: Buffer, from: number, to: number): ArrayBuffer {
+  const bytes = new Uint8Array(to - from);
+  bytes.set(content.subarray(from, to));
+  return bytes.buffer;
+}
+
+/** A frame's records, read in order. Plain properties: most of this runs before any compiler. */
+class Fields {
+  readonly numbers: Uint32Array;
+  /** What is read next in `numbers`. */
+  at: number;
+  /** As parsed: each is looked at when it is used. */
+  readonly strings: readonly unknown[];
+  readonly pairs: readonly KeyValue[];
+  /** The frame's user data, in memory of its own, so that the rest of the frame can go. */
+  readonly bodies: ArrayBuffer;
+
+  constructor(frame: Pick<Fields, "numbers" | "at" | "strings" | "pairs" | "bodies">) {
+    this.numbers = frame.numbers;
+    this.at = frame.at;
+    this.strings = frame.strings;
+    this.pairs = frame.pairs;
+    this.bodies = frame.bodies;
+  }
+
+  raw(): number {
+    return this.numbers[this.at++] ?? 0;
+  }
+
+  /** An epoch or a time. */
+  number(): number {
+    const high = this.raw();
+    return high * WORD + this.raw();
+  }
+
+  text(): string {
+    const text = this.strings[(this.numbers[this.at++] ?? 0) - 1];
+    if (typeof text !== "string") throw new FrameError("text");
+    return text;
+  }
+
+  optionalText(): string | undefined {
+    if (this.numbers[this.at] !== 0) return this.text();
+    this.at++;
+    return undefined;
+  }
+
+  address(): Ip {
+    const text = this.text();
+    // Written from an `Ip`, so it is in canonical form.
+    if (!ADDRESS.test(text)) throw new FrameError("address");
+    return text as Ip;
+  }
+
+  keys(): readonly KeyValue[] {
+    const { numbers, pairs } = this;
+    const count = this.raw();
+    if (this.at + count > numbers.length) throw new FrameError("keys");
+    const keys = new Array<KeyValue>(count);
+    for (let index = 0; index < count; index++) {
+      const pair = pairs[numbers[this.at++] ?? 0];
+      if (pair === undefined) throw new FrameError("pair");
+      keys[index] = pair;
+    }
+    return keys;
+  }
+}
+
+function decodeRecord(fields: Fields, openBody: OpenBody): Entry | undefined {
+  const kind = fields.raw();
+  if (kind === RECORD.password) return decodePassword(fields);
+  if (kind === RECORD.put) return { kind: "change", change: decodePut(fields, openBody) };
+  if (kind === RECORD.withhold) return { kind: "change", change: decodeWithhold(fields) };
+  if (kind !== RECORD.delete) return undefined;
+  return { kind: "change", change: gone(fields.text(), fields.address()) };
+}
+
+function gone(network: string, address: Ip): Change {
+  return { kind: "delete", network, address };
+}
+
+function decodePut(fields: Fields, openBody: OpenBody): Change {
+  const network = fields.text();
+  const address = fields.address();
+  const epoch = fields.number();
+  const mac = fields.optionalText() as Mac | undefined;
+  const instance = fields.text();
+  const name = fields.text();
+  const originKind = fields.text();
+  const place = fields.text();
+  const bagDigest = fields.optionalText();
+  const userData = decodeBody(fields, openBody);
+  const keys = fields.keys();
+  // A body that is gone: better nothing, until the source is read, than an answer without it.
+  if (userData === "gone" || !ORIGINS.has(originKind)) return gone(network, address);
+  const kind = originKind as Origin["kind"];
+  const origin = bagDigest === undefined ? { kind, place } : { kind, place, bagDigest };
+  const binding: Writable<Binding> = { network, address, epoch, instance, name, keys, origin };
+  if (mac !== undefined) binding.mac = mac;
+  if (userData !== undefined) binding.userData = userData;
+  return { kind: "put", binding };
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+function decodeBody(fields: Fields, openBody: OpenBody): Body | undefined | "gone" {
+  const how = fields.raw();
+  const length = fields.raw();
+  if (how === BODY.stored) return openBody({ length, hash: fields.text() }) ?? "gone";
+  const at = fields.raw();
+  if (how === BODY.none) return undefined;
+  if (how !== BODY.inline) throw new FrameError("body");
+  const { bodies } = fields;
+  if (at + length > bodies.byteLength) throw new FrameError("body length");
+  return new Uint8Array(bodies, at, length);
+}
+
+function decodeWithhold(fields: Fields): Change {
+  const network = fields.text();
+  const address = fields.address();
+  const epoch = fields.number();
+  const mac = fields.optionalText() as Mac | undefined;
+  const reason = fields.text();
+  const since = fields.number();
+  if (!REASONS.has(reason)) return gone(network, address);
+  const known = { network, address, reason: reason as WithholdReason, epoch, since };
+  return { kind: "withhold", withheld: mac === undefined ? known : { ...known, mac } };
+}
+
+function decodePassword(fields: Fields): Entry {
+  const network = fields.text();
+  const address = fields.address();
+  const epoch = fields.number();
+  const pending = fields.optionalText();
+  const via = fields.optionalText();
+  const standing = fields.optionalText();
+  const acknowledged: Acknowledged[] = [];
+  const count = fields.raw();
+  if (fields.at + count > fields.numbers.length) throw new FrameError("acknowledgements");
+  for (let left = count; left > 0; left--) {
+    acknowledged.push({ digest: fields.text(), at: fields.number(), stated: fields.raw() === 1 });
+  }
+  const record: Writable<PasswordEntry> = { network, address, epoch, acknowledged };
+  if (pending !== undefined) record.pending = pending;
+  if (via !== undefined) record.via = via;
+  if (standing !== undefined) record.standing = standing;
+  return { kind: "password", record };
+}

@@ -1,0 +1,47 @@
+/**
+ * What the state directory keeps: what is known at an address, and its password.
+ *
+ * Each entry says all there is to say about its address, so that of several the last one counts,
+ * and reading some of them twice changes nothing.
+ */
+
+import type { Ip } from "../../model/address.ts";
+import type { NetworkId } from "../../model/binding.ts";
+import type { Change } from "../../model/change.ts";
+
+/** A password that was acknowledged: never itself, only its digest. */
+export interface Acknowledged {
+  /** Keyed, so that it says nothing to whoever has only the file. */
+  readonly digest: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** Whether a file has stated this password, so that the same statement is known to be old. */
+  readonly stated: boolean;
+}
+
+/** All that the ledger knows of one address. */
+export interface PasswordEntry {
+  readonly network: NetworkId;
+  readonly address: Ip;
+  readonly epoch: number;
+  /** The password that the guest has not acknowledged yet. */
+  readonly pending?: string;
+  /** Where the pending one came from. */
+  readonly via?: string;
+  /** Digest of what a file last stated, in this epoch or before. */
+  readonly standing?: string;
+  /** In this epoch, the latest last. */
+  readonly acknowledged: readonly Acknowledged[];
+}
+
+export type Entry =
+  /** Changes of kind `password` pass by: the ledger has entries of its own. */
+  | { readonly kind: "change"; readonly change: Change }
+  | { readonly kind: "password"; readonly record: PasswordEntry };
+
+/** What an earlier run knew. */
+export interface Recovered {
+  /** `put` and `withhold` only, one for each address. */
+  readonly changes: readonly Change[];
+  readonly passwords: readonly PasswordEntry[];
+}
