@@ -6,8 +6,6 @@
  * source is readable, and one that has not looked yet tells nobody "unknown".
  */
 
-import { networkInterfaces } from "node:os";
-import type { Ip } from "../model/address.ts";
 import { AccessLog } from "../observe/access-log.ts";
 import { type Condition, Conditions } from "../observe/conditions.ts";
 import { createLog, type Log } from "../observe/log.ts";
@@ -24,11 +22,16 @@ import type { ListenAddress, Rim } from "./http/rim.ts";
 import { Listeners, type ListenTarget, type Plane } from "./listeners.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import { metadataHandler } from "./metadata-server.ts";
-import { type PasswordOutcome, passwordHandler } from "./password-server.ts";
+import {
+  ownAddresses,
+  type PasswordAnswer,
+  passwordHandler,
+  type Recipient,
+} from "./password-server.ts";
+import { tokenFile } from "./password-token.ts";
 import { Passwords } from "./passwords.ts";
 import { samples } from "./samples.ts";
 import { openState } from "./state/state.ts";
-import { openTokenFile } from "./token-file.ts";
 import { type OnAccess, Traffic } from "./traffic.ts";
 import { explain } from "./why.ts";
 
@@ -124,7 +127,7 @@ async function assemble(
   const traffic = new Traffic(accessLog, ports.onAccess);
   const feed = new Feed({ directory, passwords, state, log, now });
   const loadingSince = () => feed.loadingSince;
-  const token = openTokenFile(settings.passwordTokenFile);
+  const token = tokenFile(settings.passwordTokenFile);
   let allowed: ReadonlySet<string> = new Set();
   const listeners: Listeners = new Listeners({
     rim,
@@ -136,11 +139,11 @@ async function assemble(
       }),
       password: passwordHandler({
         passwords,
-        identify: (peer) => bound(directory, peer),
-        locate: (ip) => bound(directory, ip),
-        ownAddresses: () => ownAddresses(listeners.hosts),
-        token: () => token.read(),
-        onAnswer: (peer, outcome) => record(traffic, directory, peer, outcome),
+        identify: (peer) => recipient(directory, peer),
+        locate: (ip) => recipient(directory, ip),
+        ownAddresses: ownAddresses(() => listeners.hosts, now),
+        token,
+        onAnswer: (answer) => record(traffic, directory, answer),
       }),
     },
   });
@@ -227,32 +230,17 @@ function targets(listen: Listen, plane: Plane, source: Source): readonly ListenT
     .map(({ address }) => ({ plane, host: address, port: AUTO_PORTS[plane] }));
 }
 
-function bound(directory: Directory, peer: string | Ip) {
+function recipient(directory: Directory, peer: string): Recipient | undefined {
   const entry = directory.find(peer);
-  return entry?.kind === "bound" ? entry : undefined;
+  if (entry?.kind !== "bound") return undefined;
+  return { network: entry.network, address: entry.address, epoch: entry.epoch };
 }
 
-/** From where CloudStack's own scripts post passwords: this machine. */
-function ownAddresses(listening: ReadonlySet<string>): ReadonlySet<string> {
-  const local = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  return new Set(["127.0.0.1", "::1", ...listening, ...local.map(({ address }) => address)]);
-}
-
-function record(
-  traffic: Traffic,
-  directory: Directory,
-  peer: string,
-  { what, status }: PasswordOutcome,
-): void {
-  const entry = bound(directory, peer);
-  traffic.record({
-    plane: "password",
-    address: peer,
-    network: entry?.network,
-    instance: entry?.instance,
-    what,
-    status,
-  });
+function record(traffic: Traffic, directory: Directory, answer: PasswordAnswer): void {
+  const { peer: address, outcome: what, status } = answer;
+  const entry = directory.find(address);
+  const instance = entry?.kind === "bound" ? entry.instance : undefined;
+  traffic.record({ plane: "password", address, network: entry?.network, instance, what, status });
 }
 
 function tell(
