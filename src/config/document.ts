@@ -143,6 +143,8 @@ class Walk {
       }
       const name = key.value;
       const here = [...path, name];
+      // What reads the values afterwards passes over this name; better to say so.
+      if (name === "__proto__") throw new Flaw("is not possible as a key", offset, here);
       if (name in result) throw new Flaw("the same key is given twice", offset, here);
       result[name] = value === null ? null : this.value(value as ParsedNode, here);
     }
