@@ -8,6 +8,7 @@ export const commands: readonly Entry[] = [
   { name: "router", summary: "answer guests", load: () => import("./router.ts") },
   { name: "apply", summary: "hand CloudStack's commands to the running router", load: () => import("./apply.ts") },
   { name: "why", summary: "explain what a guest is told", load: () => import("./why.ts") },
+  { name: "import", summary: "write a source's instances as YAML", load: () => import("./import.ts") },
   { name: "config", summary: "check a configuration file", load: () => import("./config.ts") },
   { name: "completion", summary: "set up tab completion", load: () => import("./completion.ts") },
   { name: "complete", hidden: true, summary: "for scripts", load: () => import("./complete.ts") },
