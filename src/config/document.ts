@@ -29,10 +29,10 @@ export interface Problem {
   readonly message: string;
 }
 
-/** Beyond so many problems a file is the wrong file: those are described no more, only counted on. */
+/** Beyond so many problems a file is the wrong file, and those are not looked for. */
 export const PROBLEMS_MAX = 100;
 
-/** The problem that stands first in the file, as the whole story: one line, the others counted. */
+/** The problem that stands first in the file, the others counted: the whole story in one line. */
 export function firstOf<T extends Problem>(problems: readonly [T, ...T[]]): T {
   const first = problems.reduce((a, b) => (b.line < a.line ? b : a));
   const others = problems.length - 1;
@@ -53,7 +53,7 @@ export type YamlResult =
   | { readonly document: YamlDocument }
   | { readonly problem: Problem; readonly unresolvedAlias: boolean };
 
-/** So many values may come from aliases: a lab's shared defaults stay far below, a bomb does not. */
+/** So many values may come from aliases: a lab's defaults stay far below, a bomb does not. */
 const ALIASED_VALUES_MAX = 100_000;
 
 /** Parses `text`. `firstLine` is the line of the file on which the text begins. */

@@ -12,7 +12,7 @@ import { didYouMean } from "./nearest.ts";
 /** How a message about an absent field begins, here and in the schemas' own checks. */
 export const MISSING = "is missing";
 
-/** A mapping that allows the fields of `shape` and no others, and suggests the one that was meant. */
+/** A mapping with the fields of `shape` and no others, which suggests the one that was meant. */
 export function fields<T extends z.ZodRawShape>(shape: T): z.ZodObject<T, core.$strict> {
   const known = Object.keys(shape);
   return z.strictObject(shape, {

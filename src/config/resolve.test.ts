@@ -116,8 +116,8 @@ test("no library is loaded where there is no file", () => {
 test("each setting has the flag and the variable that its name says", () => {
   for (const [name, { flag, env }] of Object.entries(SETTINGS)) {
     const words = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    expect(flag).toBe(`--${words}` as never);
-    expect(env).toBe(`FRONTDESK_${words.toUpperCase().replaceAll("-", "_")}` as never);
+    expect(flag).toBe(`--${words}`);
+    expect(env).toBe(`FRONTDESK_${words.toUpperCase().replaceAll("-", "_")}`);
   }
 });
 

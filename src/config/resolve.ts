@@ -111,7 +111,7 @@ function resolveOne(
   const variable = env[spec.env];
   // Set but empty is how a unit file takes a variable back.
   if (variable !== undefined && variable.trim() !== "") {
-    const value = spec.list === true ? variable.split(/[\s,]+/).filter(Boolean) : variable;
+    const value = spec.list ? variable.split(/[\s,]+/).filter(Boolean) : variable;
     const fail = (message: string) => new ConfigError(`${spec.env}: ${message}`);
     return { value: checked(spec, value, fail), from: { kind: "environment", name: spec.env } };
   }
@@ -145,7 +145,7 @@ function checked(
     const message = flaw(spec.kind, text);
     if (message !== undefined) throw fail(`${quote(text)} ${message}`);
   }
-  if (spec.list !== true) {
+  if (!spec.list) {
     if (values.length > 1) throw fail("takes one value");
     return values[0] ?? "";
   }

@@ -15,23 +15,28 @@ export interface SettingSpec {
   readonly env: string;
   readonly kind: SettingKind;
   /** May have several values: a list in the file, commas between in the environment. */
-  readonly list?: true;
+  readonly list: boolean;
 }
 
-// biome-ignore format: a table reads best with one line for each setting
+/** `state-dir` is the flag `--state-dir` and the variable `FRONTDESK_STATE_DIR`. */
+function spec(words: string, kind: SettingKind, list = false): SettingSpec {
+  const env = `FRONTDESK_${words.toUpperCase().replaceAll("-", "_")}`;
+  return { flag: `--${words}`, env, kind, list };
+}
+
 export const SETTINGS = {
-  source: { flag: "--source", env: "FRONTDESK_SOURCE", kind: "place" },
-  store: { flag: "--store", env: "FRONTDESK_STORE", kind: "place" },
-  listen: { flag: "--listen", env: "FRONTDESK_LISTEN", kind: "listen", list: true },
-  passwordListen: { flag: "--password-listen", env: "FRONTDESK_PASSWORD_LISTEN", kind: "listen", list: true },
-  adminListen: { flag: "--admin-listen", env: "FRONTDESK_ADMIN_LISTEN", kind: "admin" },
-  network: { flag: "--network", env: "FRONTDESK_NETWORK", kind: "text" },
-  stateDir: { flag: "--state-dir", env: "FRONTDESK_STATE_DIR", kind: "path" },
-  sealKey: { flag: "--seal-key", env: "FRONTDESK_SEAL_KEY", kind: "path" },
-  cacheDir: { flag: "--cache-dir", env: "FRONTDESK_CACHE_DIR", kind: "path" },
-  passwordTokenFile: { flag: "--password-token-file", env: "FRONTDESK_PASSWORD_TOKEN_FILE", kind: "path" },
-  hosts: { flag: "--hosts", env: "FRONTDESK_HOSTS", kind: "hosts" },
-  logLevel: { flag: "--log-level", env: "FRONTDESK_LOG_LEVEL", kind: "log-level" },
+  source: spec("source", "place"),
+  store: spec("store", "place"),
+  listen: spec("listen", "listen", true),
+  passwordListen: spec("password-listen", "listen", true),
+  adminListen: spec("admin-listen", "admin"),
+  network: spec("network", "text"),
+  stateDir: spec("state-dir", "path"),
+  sealKey: spec("seal-key", "path"),
+  cacheDir: spec("cache-dir", "path"),
+  passwordTokenFile: spec("password-token-file", "path"),
+  hosts: spec("hosts", "hosts"),
+  logLevel: spec("log-level", "log-level"),
 } as const satisfies Readonly<Record<string, SettingSpec>>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { parseCidr } from "../model/address.ts";
 
-/** Characters of an id, a name, a path: one line that people read. CloudStack's columns have 255. */
+/** Characters of an id or a name: one line that people read. CloudStack's columns have 255. */
 export const LINE_CHARS_MAX = 255;
 
 /** One line of text, without control characters. */

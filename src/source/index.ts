@@ -10,10 +10,9 @@ import type { Source, SourceContext } from "./source.ts";
 
 export type OpenSource = (location: string, context: SourceContext) => Promise<Source>;
 
-// biome-ignore format: a table reads best with one line for each source
 export const sources: Readonly<Record<string, OpenSource>> = {
-  databag: async (location, context) => (await import("./databag/databag.ts")).openDatabag(location, context),
-  file: async (location, context) => (await import("./file/file.ts")).openFile(location, context),
+  databag: async (dir, context) => (await import("./databag/databag.ts")).openDatabag(dir, context),
+  file: async (path, context) => (await import("./file/file.ts")).openFile(path, context),
 };
 
 /** What `--source` and the file's `source:` mean. */

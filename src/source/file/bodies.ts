@@ -28,8 +28,8 @@ const BASE64_LINE = 76;
 /**
  * Reads the bodies of `bindings`.
  *
- * @param mask a placeholder instead of the content. It carries no hash, because a hash would confirm
- *   a guess; the number shows which instances have the same.
+ * @param mask a placeholder instead of the content. It carries no hash, because a hash would
+ *   confirm a guess; the number shows which instances have the same.
  * @throws {StateError} if a body cannot be read back.
  */
 export async function numberBodies(

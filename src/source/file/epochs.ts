@@ -16,7 +16,7 @@ export class Epochs {
   /** No epoch of an address that is forgotten was above this. */
   #floor = 0;
 
-  /** The epoch of `instance` at `key`; `min` is what the file asks for at least. Changes nothing. */
+  /** The epoch of `instance` at `key`, `min` at least. Changes nothing. */
   next(key: string, instance: string, min: number): number {
     const last = this.#last.get(key) ?? { epoch: this.#floor, instance: undefined };
     return Math.max(min, last.instance === instance ? last.epoch : last.epoch + 1);
