@@ -3,7 +3,9 @@
  * its place. Files are private (0600), directories too (0700).
  */
 
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import * as fs from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { promisify } from "node:util";
 
 export interface DiskFile {
   /** Appends all of `bytes`. */
@@ -27,6 +29,14 @@ export interface Disk {
   remove(path: string): Promise<void>;
   makeFolder(path: string): Promise<void>;
 }
+
+// Plain descriptors: a handle that is collected while a write hangs would end the program.
+const open = promisify(fs.open);
+const write = promisify(fs.write);
+const fsync = promisify(fs.fsync);
+const fdatasync = promisify(fs.fdatasync);
+const ftruncate = promisify(fs.ftruncate);
+const close = promisify(fs.close);
 
 export const nodeDisk: Disk = {
   async create(path) {
@@ -63,32 +73,32 @@ export function reasonOf(error: unknown): string {
 }
 
 async function sync(path: string): Promise<void> {
-  const handle = await open(path, "r");
+  const fd = await open(path, "r");
   try {
-    await handle.sync();
+    await fsync(fd);
   } finally {
-    await handle.close();
+    await close(fd);
   }
 }
 
-function fileOf(handle: FileHandle): DiskFile {
+function fileOf(fd: number): DiskFile {
   let end = 0;
   return {
     async write(bytes) {
       let done = 0;
       while (done < bytes.length) {
         // Short writes are how a disk that is nearly full announces itself.
-        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, end + done);
+        const { bytesWritten } = await write(fd, bytes, done, bytes.length - done, end + done);
         if (bytesWritten === 0) throw Object.assign(new Error("nothing written"), { code: "EIO" });
         done += bytesWritten;
       }
       end += done;
     },
-    sync: () => handle.datasync(),
+    sync: () => fdatasync(fd),
     async truncate(length) {
-      await handle.truncate(length);
+      await ftruncate(fd, length);
       end = length;
     },
-    close: () => handle.close(),
+    close: () => close(fd),
   };
 }

@@ -14,7 +14,7 @@ import { Backlog, type Waiting } from "./backlog.ts";
 import { type Disk, type DiskFile, reasonOf } from "./disk.ts";
 import { estimate, FrameEncoder } from "./encode.ts";
 import type { Entry } from "./entry.ts";
-import { BACKLOG_BYTES_MAX, FRAME_BYTES, RETRY_MS } from "./limits.ts";
+import { BACKLOG_BYTES_MAX, FRAME_BYTES, QUEUE_BYTES_MAX, RETRY_MS } from "./limits.ts";
 import { Sealer } from "./seal.ts";
 
 export interface JournalOptions {
@@ -86,7 +86,7 @@ export class Journal {
     if (entries.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
       // Asked before adding: a first load may be larger than what may wait behind a slow disk.
-      if (this.#queueBytes > BACKLOG_BYTES_MAX) this.#suspend("the disk is too slow");
+      if (this.#queueBytes > QUEUE_BYTES_MAX) this.#suspend("the disk is too slow");
       const last = entries.length - 1;
       entries.forEach((entry, index) => {
         const waiting = { number: this.#appended++, bytes: estimate(entry), entry };
@@ -140,6 +140,7 @@ export class Journal {
   async #drain(): Promise<void> {
     while (this.#queue.length > 0 && this.#reason === undefined) {
       const batch = takeFrame(this.#queue);
+      for (const { bytes } of batch) this.#queueBytes -= bytes;
       if (batch[0]?.cut !== undefined) {
         await this.#endFile();
         batch[0].cut(this.#cut(batch[0].number));
@@ -147,10 +148,7 @@ export class Journal {
       }
       try {
         await this.#write(batch);
-        for (const { done, bytes } of batch) {
-          this.#queueBytes -= bytes;
-          done?.resolve();
-        }
+        for (const { done } of batch) done?.resolve();
       } catch (error) {
         this.#queue.unshift(...batch);
         await this.#fail(error);

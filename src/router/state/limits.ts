@@ -32,9 +32,12 @@ export const SLICE_MS = 5;
 /** How long after a failed write the next is tried. ms. */
 export const RETRY_MS = 1_000;
 
+/** When more than this waits for a slow disk, it counts as one that fails. Estimated bytes. */
+export const QUEUE_BYTES_MAX = 16 * 1024 * 1024;
+
 /**
- * What could not be written is kept up to this, and so is what waits for a slow disk. Beyond it
- * only the next snapshot makes it durable. Estimated bytes.
+ * What could not be written is kept up to this. Beyond it only the next snapshot makes it durable.
+ * Estimated bytes; more than a whole queue.
  */
 export const BACKLOG_BYTES_MAX = 32 * 1024 * 1024;
 

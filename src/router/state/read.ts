@@ -14,6 +14,7 @@ import {
   FRAME_HEADER_BYTES,
   findFrame,
   HEADER_BYTES,
+  hasHeader,
   Opener,
   readFrameHeader,
 } from "./seal.ts";
@@ -56,9 +57,7 @@ export function readSealed(options: ReadOptions): Reading {
 function readFrames(fd: number, { sealKey, identity, onFrame }: ReadOptions): Reading {
   const size = fstatSync(fd).size;
   const header = readAt(fd, 0, Math.min(size, HEADER_BYTES));
-  if (header.length < HEADER_BYTES || header.every((byte) => byte === 0)) {
-    return { outcome: "torn", number: 0 };
-  }
+  if (!hasHeader(header)) return { outcome: "torn", number: 0 };
   const opener = Opener.open(sealKey, identity, header);
   if (opener === undefined) {
     return { outcome: "damaged", why: "it was not sealed with this key, for this place" };

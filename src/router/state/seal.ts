@@ -26,7 +26,7 @@ export interface FileIdentity {
   readonly label: string;
 }
 
-/** File header: magic, version, kind, number, file id, check. Bytes. */
+/** File header: magic, version, kind, number, file id, check, end mark. Bytes. */
 export const HEADER_BYTES = 64;
 /** Frame header: magic, number, length, flags. Bytes. */
 export const FRAME_HEADER_BYTES = 16;
@@ -37,6 +37,9 @@ const FRAME_MAGIC = 0x4644_6631; // "FDf1"
 const FLAG_LAST = 1;
 const KIND_CODES: Readonly<Record<FileKind, number>> = { journal: 1, snapshot: 2, body: 3 };
 const CHECKED_BYTES = 48;
+/** The header's last bytes: without them it was never written to its end. */
+const END_MARK = Buffer.from("FDok");
+const END_MARK_AT = HEADER_BYTES - END_MARK.length;
 
 interface Keys {
   readonly frames: Buffer;
@@ -73,6 +76,7 @@ export class Sealer {
     this.header.writeBigUInt64LE(BigInt(number), 16);
     fileId.copy(this.header, 24);
     checkOf(this.header, this.#keys).copy(this.header, CHECKED_BYTES);
+    END_MARK.copy(this.header, END_MARK_AT);
   }
 
   /** The next frame, as it goes to the disk. `last` says that the file is whole with it. */
@@ -132,7 +136,8 @@ export class Opener {
     if (!isReadable(bytes.readUInt16LE(8))) return undefined;
     if (bytes.readUInt16LE(10) !== KIND_CODES[identity.kind]) return undefined;
     const keys = keysOf(sealKey, identity, bytes.subarray(24, 40));
-    if (!timingSafeEqual(checkOf(bytes, keys), bytes.subarray(CHECKED_BYTES))) return undefined;
+    if (!timingSafeEqual(checkOf(bytes, keys), bytes.subarray(CHECKED_BYTES, END_MARK_AT)))
+      return undefined;
     return new Opener(bytes, keys);
   }
 
@@ -156,6 +161,11 @@ export class Opener {
     }
     return content;
   }
+}
+
+/** Whether a file has a header that was written to its end, be it one of ours or not. */
+export function hasHeader(bytes: Buffer): boolean {
+  return bytes.length >= HEADER_BYTES && bytes.subarray(END_MARK_AT, HEADER_BYTES).equals(END_MARK);
 }
 
 /** Whether a reader of this format reads files of that one: one older, one newer. */
@@ -183,5 +193,5 @@ function aad(header: Buffer, frame: Buffer): Buffer {
 /** Proves the header and the key before a frame is read: a wrong key is no torn file. */
 function checkOf(header: Buffer, keys: Keys): Buffer {
   const hmac = createHmac("sha256", keys.header).update(header.subarray(0, CHECKED_BYTES));
-  return hmac.digest().subarray(0, HEADER_BYTES - CHECKED_BYTES);
+  return hmac.digest().subarray(0, END_MARK_AT - CHECKED_BYTES);
 }

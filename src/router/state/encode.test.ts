@@ -1,0 +1,136 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { anyEntry, binding, put } from "../../../test/state/samples.ts";
+import { contentHash } from "../../protocol/etag.ts";
+import { decodeFrame, FrameError, type OpenBody } from "./decode.ts";
+import { FrameEncoder } from "./encode.ts";
+import type { Entry } from "./entry.ts";
+
+const nothingStored: OpenBody = () => undefined;
+
+function encode(entries: readonly Entry[]): Buffer {
+  const encoder = new FrameEncoder(() => {});
+  for (const entry of entries) encoder.add(entry);
+  return encoder.finish();
+}
+
+function decode(frame: Buffer, openBody = nothingStored): Entry[] {
+  const entries: Entry[] = [];
+  decodeFrame(frame, openBody, (entry) => entries.push(entry));
+  return entries;
+}
+
+describe("entries of a frame", () => {
+  test("come back as they were, whatever they hold", () => {
+    fc.assert(
+      fc.property(fc.array(anyEntry, { maxLength: 12 }), (entries) => {
+        expect(decode(encode(entries))).toStrictEqual(entries);
+      }),
+    );
+  });
+
+  test("leave password changes out, because the ledger has entries of its own", () => {
+    const { network, address, epoch } = binding(1);
+    const change = { kind: "password", network, address, epoch, password: "x", via: "t" } as const;
+    const entries = decode(encode([{ kind: "change", change: { ...change, standing: false } }]));
+    expect(entries).toEqual([]);
+  });
+
+  test("share strings, so that a hundred instances take less than half of their text", () => {
+    const entries = Array.from({ length: 100 }, (_, index) => put(index));
+    expect(encode(entries).length).toBeLessThan(JSON.stringify(entries).length / 2);
+  });
+
+  test("that a body would make too long say that nothing is known, and no part of it", () => {
+    const userData = new Uint8Array(16 * 1024 * 1024 + 1);
+    const { network, address } = binding(1);
+    const gone = { kind: "change", change: { kind: "delete", network, address } } as const;
+    expect(decode(encode([put(1, { userData })]))).toEqual([gone]);
+  });
+});
+
+describe("a body outside the frame", () => {
+  const bytes = new Uint8Array([1, 2, 3]);
+  const ref = { length: bytes.length, hash: contentHash(bytes) };
+  const stored = { ...ref, read: () => Promise.resolve(bytes) };
+
+  test("is named when it is written, and found when it is read", () => {
+    const named: unknown[] = [];
+    const encoder = new FrameEncoder((body) => named.push(body));
+    encoder.add(put(1, { userData: stored }));
+    expect(named).toEqual([stored]);
+    const opened: unknown[] = [];
+    const entries = decode(encoder.finish(), (found) => {
+      opened.push(found);
+      return stored;
+    });
+    expect(opened).toEqual([ref]);
+    expect(entries).toEqual([put(1, { userData: stored })]);
+  });
+
+  test("that is gone takes its binding with it, rather than leave the user data out", () => {
+    const { network, address } = binding(1);
+    const entries = decode(encode([put(1, { userData: stored }), put(2)]));
+    const gone = { kind: "change", change: { kind: "delete", network, address } } as const;
+    expect(entries).toEqual([gone, put(2)]);
+  });
+});
+
+describe("a frame of another release", () => {
+  /** Rewrites the numbers of the records, which begin behind the pairs. */
+  function edit(frame: Buffer, change: (records: number[]) => number[]): Buffer {
+    const pairs = frame.readUInt32LE(0);
+    const records = frame.readUInt32LE(4);
+    const at = 12 + 4 * pairs;
+    const numbers = Array.from({ length: records }, (_, index) =>
+      frame.readUInt32LE(at + 4 * index),
+    );
+    const changed = change(numbers);
+    const bytes = Buffer.alloc(4 * changed.length);
+    for (const [index, number] of changed.entries()) bytes.writeUInt32LE(number, 4 * index);
+    const head = Buffer.from(frame.subarray(0, at));
+    head.writeUInt32LE(changed.length, 4);
+    return Buffer.concat([head, bytes, frame.subarray(at + 4 * records)]);
+  }
+
+  test("may have records that we do not know: they are skipped, with their user data", () => {
+    const frame = encode([put(1), put(2), put(3)]);
+    const foreign = edit(frame, (numbers) => {
+      const second = numbers[0] ?? 0;
+      return numbers.with(second + 1, 99);
+    });
+    expect(decode(foreign)).toEqual([put(1), put(3)]);
+  });
+
+  test("may have more fields at a record's end: they are not looked at", () => {
+    const frame = encode([put(1), put(2)]);
+    const foreign = edit(frame, (numbers) => {
+      const length = numbers[0] ?? 0;
+      const first = [length + 2, ...numbers.slice(1, length), 7, 8];
+      return [...first, ...numbers.slice(length)];
+    });
+    expect(decode(foreign)).toEqual([put(1), put(2)]);
+  });
+
+  test("with a record that is too short is refused, not guessed at", () => {
+    const frame = encode([put(1)]);
+    const foreign = edit(frame, (numbers) => [5, ...numbers.slice(1, 5)]);
+    expect(() => decode(foreign)).toThrow(FrameError);
+  });
+
+  test("with any bytes in it is read or refused, and never hangs", () => {
+    const frame = encode([put(1), put(2)]);
+    fc.assert(
+      fc.property(fc.nat(frame.length - 1), fc.nat(255), (at, byte) => {
+        const spoilt = Buffer.from(frame);
+        spoilt[at] = byte;
+        try {
+          decode(spoilt);
+        } catch (error) {
+          expect(error).toBeInstanceOf(Error);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
