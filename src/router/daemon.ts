@@ -125,7 +125,7 @@ async function assemble(
 
   const accessLog = new AccessLog(sink, now);
   const traffic = new Traffic(accessLog, ports.onAccess);
-  const feed = new Feed({ directory, passwords, state, log, now });
+  const feed = new Feed({ directory, passwords, state, conditions, log, now });
   const loadingSince = () => feed.loadingSince;
   const token = tokenFile(settings.passwordTokenFile);
   let allowed: ReadonlySet<string> = new Set();

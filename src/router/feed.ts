@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Binding } from "../model/binding.ts";
 import type { Change } from "../model/change.ts";
 import { CommandError, SourceError } from "../model/errors.ts";
+import type { Conditions } from "../observe/conditions.ts";
 import type { Log } from "../observe/log.ts";
 import type { Source } from "../source/source.ts";
 import { type Directory, toBinding } from "./directory.ts";
@@ -23,13 +24,17 @@ const JOURNAL_BATCH_MAX = 256;
 const BODY_IN_MEMORY_MAX = 64 * 1024;
 
 /** A source that is being written at the start gets this long to become whole. ms. */
-const FIRST_READ_PATIENCE_MS = 2000;
+const FIRST_READ_PATIENCE_MS = 1000;
 const FIRST_READ_RETRY_MS = 50;
+
+/** Subject of a condition about the source as a whole. */
+const SOURCE = "source";
 
 export interface FeedPorts {
   readonly directory: Directory;
   readonly passwords: Passwords;
   readonly state: RouterState;
+  readonly conditions: Conditions;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -39,6 +44,7 @@ type PasswordChange = Extract<Change, { kind: "password" }>;
 export class Feed {
   readonly #ports: FeedPorts;
   #loadingSince: number | undefined;
+  #trouble: SourceError | undefined;
   #looking: Promise<void> = Promise.resolve();
   #changes = 0;
   #lastChange = 0;
@@ -61,12 +67,20 @@ export class Feed {
   /**
    * Follows a source until `signal` aborts. `onLook` runs after every look, the first included.
    *
-   * @returns resolves when the source has been read once.
-   * @throws {SourceError} if it cannot be read and nothing is remembered to serve instead.
+   * @returns resolves when the source has been read once, or when it cannot be and what is
+   *   remembered is served instead.
+   * @throws {SourceError} if it cannot be read and nothing is remembered.
    */
   async run(source: Source, onLook: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const hints = source.changes(signal);
-    await this.#firstLook(source, onLook, signal);
+    try {
+      await this.#firstLook(source, onLook, signal);
+    } catch (error) {
+      if (!(error instanceof SourceError) || this.#ports.directory.size === 0) throw error;
+      this.#trouble = error;
+      this.#ports.conditions.raise(error.code, SOURCE, error.message);
+      await onLook();
+    }
     void this.#follow(source, hints, { onLook, signal });
   }
 
@@ -76,6 +90,7 @@ export class Feed {
       const changes = await source.poll(signal);
       const durable = this.#commit(changes, changes.length <= JOURNAL_BATCH_MAX);
       this.#loadingSince = undefined;
+      if (this.#trouble !== undefined) this.#ports.conditions.clear(this.#trouble.code, SOURCE);
       // Failures are conditions, raised where the disk is; guests have the change already.
       durable.catch(() => {});
       await onLook();
@@ -171,6 +186,8 @@ export class Feed {
         await this.look(source, onLook, signal);
       } catch (error) {
         if (signal.aborted) return;
+        // A source says by a condition what it cannot read; anything else is a bug.
+        if (error instanceof SourceError) continue;
         this.#ports.log.error({ err: error }, "a look at the source failed");
       }
     }
