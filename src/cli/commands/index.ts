@@ -4,11 +4,11 @@ import type { Entry } from "../command.ts";
 
 // biome-ignore format: a table reads best with one line for each command
 export const commands: readonly Entry[] = [
-  { name: "demo", summary: "a router on loopback with sample instances, and what to try", load: () => import("./demo.ts") },
+  { name: "demo", summary: "sample instances on loopback", load: () => import("./demo.ts") },
   { name: "router", summary: "answer guests", load: () => import("./router.ts") },
-  { name: "apply", summary: "hand CloudStack's commands to the running router", load: () => import("./apply.ts") },
+  { name: "apply", summary: "hand commands to the router", load: () => import("./apply.ts") },
   { name: "why", summary: "explain what a guest is told", load: () => import("./why.ts") },
-  { name: "import", summary: "write a source's instances as YAML", load: () => import("./import.ts") },
+  { name: "import", summary: "write instances as YAML", load: () => import("./import.ts") },
   { name: "config", summary: "check a configuration file", load: () => import("./config.ts") },
   { name: "completion", summary: "set up tab completion", load: () => import("./completion.ts") },
   { name: "complete", hidden: true, summary: "for scripts", load: () => import("./complete.ts") },
