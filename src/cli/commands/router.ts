@@ -2,6 +2,10 @@
  * `frontdesk router`: answers guests until it is told to stop.
  */
 
+import type { LoadedConfig } from "../../config/load.ts";
+import { resolveRouterSettings } from "../../config/resolve.ts";
+import { SETTINGS } from "../../config/settings.ts";
+import { ConfigError, UsageError } from "../../model/errors.ts";
 import { FileSink } from "../../observe/sink.ts";
 import { openRouter, type RouterSettings } from "../../router/daemon.ts";
 import { chooseRim } from "../../router/http/index.ts";
@@ -19,7 +23,7 @@ export const router: Command = {
     "Serves instance metadata, user data, SSH keys and passwords from memory.\n\n" +
     "On a CloudStack virtual router: --source databag:/etc/cloudstack. On a laptop: --source file:PATH.",
   options: [
-    { flags: "--source <where>", summary: "databag:DIR or file:PATH", required: true, env: "FRONTDESK_SOURCE" },
+    { flags: "--source <where>", summary: "databag:DIR or file:PATH", env: "FRONTDESK_SOURCE" },
     { flags: "--listen <address...>", summary: "ADDR:PORT for guests, or auto", repeatable: true, env: "FRONTDESK_LISTEN" },
     { flags: "--password-listen <address...>", summary: "ADDR:PORT for passwords, or auto", repeatable: true, env: "FRONTDESK_PASSWORD_LISTEN" },
     { flags: "--admin-listen <address>", summary: "unix:PATH or ADDR:PORT", env: "FRONTDESK_ADMIN_LISTEN" },
@@ -29,17 +33,17 @@ export const router: Command = {
     { flags: "--cache-dir <dir>", summary: "CloudStack's /var/cache/cloud, for passwords", env: "FRONTDESK_CACHE_DIR" },
     { flags: "--password-token-file <file>", summary: "token for CloudStack's save_password", env: "FRONTDESK_PASSWORD_TOKEN_FILE" },
     { flags: "--hosts <mode>", summary: "what to do about foreign Host headers", choices: ["any", "audit", "enforce"], env: "FRONTDESK_HOSTS" },
-    { flags: "--log-level <level>", summary: "how much to log", choices: ["debug", "info", "warn", "error"], default: "info", env: "FRONTDESK_LOG_LEVEL" },
+    { flags: "--config <file>", summary: "these settings as YAML; flags and environment win", env: "FRONTDESK_CONFIG" },
+    { flags: "--log-level <level>", summary: "how much to log", choices: ["debug", "info", "warn", "error"], env: "FRONTDESK_LOG_LEVEL" },
   ],
   examples: [
     ["frontdesk router --source databag:/etc/cloudstack", "take the virtual router's place on :80 and :8080"],
     ["frontdesk router --source file:lab.yaml --listen 127.0.0.1:8775", "serve a lab"],
   ],
   async run({ options }) {
-    const settings = settingsOf(options);
+    const { settings, logLevel } = await settingsOf(options);
     const sink = new FileSink(1);
     const rim = await chooseRim(process.env);
-    const logLevel = options.string("log-level") ?? "info";
     const started = await openRouter(settings, { rim, sink, logLevel, version: version() });
     const ended = new Promise<void>((resolve) => {
       process.once("SIGTERM", () => resolve());
@@ -57,34 +61,69 @@ export const router: Command = {
   },
 };
 
-function settingsOf(options: Options): RouterSettings {
-  const source = options.string("source") ?? "";
-  const stateDir = options.string("state-dir") ?? defaultStateDir(process.env);
+/**
+ * Settings from flags, the environment and `--config`.
+ *
+ * @throws {UsageError | ConfigError} if one is wrong, missing, or asks for what this program is not.
+ */
+async function settingsOf(
+  options: Options,
+): Promise<{ settings: RouterSettings; logLevel: string }> {
+  const path = options.string("config");
+  // The libraries that read a configuration file are loaded only with one.
+  const file = path === undefined ? undefined : await (await loadModule()).loadConfig(path);
+  if (file !== undefined) refuseUnknown(file);
+  const flags = Object.fromEntries(
+    Object.entries(SETTINGS).map(([name, { flag, list }]) => {
+      const long = flag.slice(2);
+      return [name, list ? options.strings(long) : options.string(long)];
+    }),
+  );
+  const given = resolveRouterSettings({ flags, env: process.env, ...(file && { file }) });
+  const source = given.source?.value;
+  if (source === undefined) {
+    throw new UsageError("--source is missing: write --source databag:DIR or --source file:PATH");
+  }
+  const stateDir = given.stateDir?.value ?? defaultStateDir(process.env);
   const optional = {
-    network: options.string("network"),
-    sealKeyFile: options.string("seal-key"),
-    cacheDir: options.string("cache-dir"),
-    passwordTokenFile: options.string("password-token-file"),
+    network: given.network?.value,
+    sealKeyFile: given.sealKey?.value,
+    cacheDir: given.cacheDir?.value,
+    passwordTokenFile: given.passwordTokenFile?.value,
   };
-  return {
+  const listens = given.listen?.value ?? usualListen(source, 8775);
+  const passwordListens = given.passwordListen?.value ?? usualListen(source, 8778);
+  const settings: RouterSettings = {
     source,
     stateDir,
-    listen: parseListens(given(options, "listen", source, 8775), "--listen", "metadata"),
-    passwordListen: parseListens(
-      given(options, "password-listen", source, 8778),
-      "--password-listen",
-      "password",
-    ),
-    admin: parseAdmin(options.string("admin-listen") ?? defaultAdmin(stateDir)),
-    hosts: (options.string("hosts") ?? "audit") as RouterSettings["hosts"],
-    hostNames: [],
+    listen: parseListens(listens, "--listen", "metadata"),
+    passwordListen: parseListens(passwordListens, "--password-listen", "password"),
+    admin: parseAdmin(given.adminListen?.value ?? defaultAdmin(stateDir)),
+    hosts: given.hosts.value,
+    hostNames: given.hostNames,
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
   };
+  return { settings, logLevel: given.logLevel.value };
+}
+
+function loadModule(): Promise<typeof import("../../config/load.ts")> {
+  return import("../../config/load.ts");
+}
+
+/** What the file may say, and this program does not do: better a clear no than silence. */
+function refuseUnknown({ file, config, line }: LoadedConfig): void {
+  for (const field of ["networks", "firewall", "store", "api"] as const) {
+    const value = config[field];
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;
+    throw new ConfigError("this version's router does not do that", {
+      file,
+      line: line([field]),
+      field,
+    });
+  }
 }
 
 /** A router's own addresses come from its databags; a file knows none, so that is a laptop. */
-function given(options: Options, name: string, source: string, port: number): readonly string[] {
-  const values = options.strings(name);
-  if (values.length > 0) return values;
+function usualListen(source: string, port: number): readonly string[] {
   return source.startsWith("file:") ? [`127.0.0.1:${port}`] : ["auto"];
 }
