@@ -73,8 +73,9 @@ async function settingsOf(
   // The libraries that read a configuration file are loaded only with one.
   const file = path === undefined ? undefined : await (await loadModule()).loadConfig(path);
   if (file !== undefined) refuseUnknown(file);
+  const { store: _, ...known } = SETTINGS; // A router that follows a store has yet to come.
   const flags = Object.fromEntries(
-    Object.entries(SETTINGS).map(([name, { flag, list }]) => {
+    Object.entries(known).map(([name, { flag, list }]) => {
       const long = flag.slice(2);
       return [name, list ? options.strings(long) : options.string(long)];
     }),
