@@ -168,7 +168,8 @@ export class Feed {
       } catch (error) {
         if (!(error instanceof SourceError)) throw error;
         const missing = (error.cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT";
-        if (!missing && now() - start > FIRST_READ_PATIENCE_MS) throw error;
+        const partial = error.code === "SOURCE_MALFORMED" && now() - start < FIRST_READ_PATIENCE_MS;
+        if (!missing && !partial) throw error;
         if (missing && !said) log.warn({ reason: error.message }, "waiting for the source");
         said = true;
         await sleep(FIRST_READ_RETRY_MS, undefined, { signal }).catch(() => {});
