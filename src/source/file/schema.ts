@@ -1,8 +1,8 @@
 /**
  * The shape of the file: what stands in `docs/formats/instances.md`, as a schema.
  *
- * The JSON schema for editors is made from it, so each field carries its description. What one record
- * alone cannot know (which networks there are, who has which address) is checked in `load.ts`.
+ * The JSON schema for editors is made from it, so each field carries its description. What spans
+ * records (which networks there are, who has which address) is checked in `load.ts`.
  */
 
 import { z } from "zod";

@@ -152,6 +152,32 @@ test("no bindings at all are a file too", async () => {
   expect(await read(await toYaml([], [NETWORK], { mask: true }))).toEqual([]);
 });
 
+test("user data of any shape survives, and each instance keeps its own", async () => {
+  const texts = [
+    " \n",
+    "\n \n x",
+    " a\n  b",
+    "\t\n",
+    "a\n\n",
+    "a\n \nb",
+    "# a",
+    "a\r\nb",
+    "",
+    "\n",
+  ];
+  const { mac: _, ...guest } = WEB;
+  const bindings = texts.map((text, index): Binding => {
+    const address = parseIp(`10.1.1.${index + 1}`);
+    const keys = WEB.keys.map(
+      ([name, value]): KeyValue => [name, name === "local-ipv4" ? address : value],
+    );
+    return { ...guest, address, keys, userData: new TextEncoder().encode(text) };
+  });
+  const back = await read(await toYaml(bindings, [], { mask: false }));
+  const decoded = back.map(({ userData }) => new TextDecoder().decode(userData as Uint8Array));
+  expect(decoded).toEqual(texts);
+});
+
 // Goal: replaying an unmasked export answers every guest as the router did.
 // Method: write random bindings, read them with the source itself, compare all but the origin.
 test("what is written is read back as it was", async () => {
