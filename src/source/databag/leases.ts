@@ -1,0 +1,188 @@
+/**
+ * The leases in force: those of dhcpentry.json, those that commands brought since, and those that
+ * the databag has lost without saying that they were given back.
+ *
+ * CloudStack replaces a databag that it cannot read by an empty one and merges into that. So many
+ * leases that vanish at once are still leases; a single one is gone.
+ */
+
+import { createHash } from "node:crypto";
+import { type Ip, type Mac, tryParseIp, tryParseMac } from "../../model/address.ts";
+import type { Bag, Delta, Value } from "./bag.ts";
+import type { Lease } from "./bindings.ts";
+import { GUARDED_LEASES_MIN } from "./limits.ts";
+
+/** What is kept of an entry of dhcpentry.json. A flaw is the end of a sentence about it. */
+export type LeaseEntry = { readonly lease: Lease } | { readonly flaw: string };
+
+/** @throws {SyntaxError} if the value is no JSON. */
+export function readLeaseEntry({ key, raw, refused }: Value): LeaseEntry {
+  if (refused !== undefined) return { flaw: refused };
+  const value: unknown = JSON.parse(raw.toString());
+  if (tryParseIp(key) === undefined) return { flaw: "is no lease" };
+  const lease = readLease(value);
+  return lease === undefined ? { flaw: "is no lease with a MAC address" } : { lease };
+}
+
+/** A lease as CloudStack writes it; `undefined` if it is none. */
+export function readLease(value: unknown): Lease | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const { mac_address, remove } = value as Record<string, unknown>;
+  const mac = tryParseMac(mac_address);
+  const removed = remove === true || remove === "true";
+  if (mac === undefined) return removed && mac_address === undefined ? { removed } : undefined;
+  return { mac, removed };
+}
+
+/** Tells one entry of a databag from another, across restarts: 132 bits are enough. */
+export function digestOf(raw: Uint8Array | undefined): string {
+  if (raw === undefined) return "";
+  return createHash("sha256").update(raw).digest("base64url").slice(0, 22);
+}
+
+export class Leases {
+  readonly #bag: Bag<LeaseEntry>;
+  readonly #inForce = new Map<Ip, Lease>();
+  /** Where a MAC has a lease that is not given back. */
+  readonly #byMac = new Map<Mac, Ip>();
+  /** Those that the databag has lost. */
+  readonly #kept = new Set<Ip>();
+  /** Of those that a command brought: what the databag said of the address then. */
+  readonly #commanded = new Map<Ip, string>();
+  /** Those of an earlier run that the databag was not asked for yet. */
+  readonly #restored = new Set<Ip>();
+  #known = false;
+
+  constructor(bag: Bag<LeaseEntry>) {
+    this.#bag = bag;
+  }
+
+  /** Whether there ever were leases: then an address without one is not served. */
+  get known(): boolean {
+    return this.#known;
+  }
+
+  /** How many the databag has lost. */
+  get lost(): number {
+    return this.#kept.size;
+  }
+
+  get(address: Ip): Lease | undefined {
+    return this.#inForce.get(address);
+  }
+
+  /** Of a lease that a command brought: what the databag said of the address then. */
+  commandedOver(address: Ip): string | undefined {
+    return this.#commanded.get(address);
+  }
+
+  /** Takes back a lease that an earlier run knew, before the databag is read. */
+  restore(address: Ip, lease: Lease | undefined, commandedOver: string | undefined): void {
+    if (lease !== undefined) this.#set(address, lease);
+    this.#restored.add(address);
+    if (commandedOver !== undefined) this.#commanded.set(address, commandedOver);
+    this.#known = true;
+  }
+
+  /**
+   * Takes over what the databag says now.
+   *
+   * @param isOvertaken whether a command came for an address while the databag was read
+   * @returns the addresses whose leases are others.
+   */
+  update({ changes }: Delta<LeaseEntry>, isOvertaken: (address: Ip) => boolean): Ip[] {
+    const touched = new Set<Ip>();
+    const before = this.#inForce.size - this.#kept.size;
+    const vanished: Ip[] = [];
+    for (const { key, after } of changes) {
+      const address = tryParseIp(key);
+      if (address !== key) continue;
+      this.#restored.delete(address);
+      if (isOvertaken(address)) this.#commanded.set(address, digestOf(after?.raw));
+      if (this.#isCommanded(address, after?.raw)) continue;
+      if (after === undefined) vanished.push(address);
+      else if ("lease" in after.data) this.#take(address, after.data.lease, touched);
+    }
+    for (const address of this.#restored) {
+      if (!this.#isCommanded(address, undefined)) vanished.push(address);
+    }
+    this.#restored.clear();
+    this.#letGo(vanished, before, touched);
+    return [...touched];
+  }
+
+  /**
+   * Takes over what a command says.
+   *
+   * @param lease `undefined` where the lease is deleted, not given back
+   * @returns the addresses whose leases may be others.
+   */
+  command(address: Ip, lease: Lease | undefined): Ip[] {
+    const touched = new Set<Ip>([address]);
+    this.#commanded.set(address, digestOf(this.#bag.get(address)?.raw));
+    if (lease === undefined) this.#delete(address, touched);
+    else {
+      const other = lease.mac && this.#byMac.get(lease.mac);
+      // CloudStack keeps one lease for a MAC.
+      if (other !== undefined && other !== address) {
+        this.#commanded.set(other, digestOf(this.#bag.get(other)?.raw));
+        this.#delete(other, touched);
+      }
+      this.#take(address, lease, touched);
+    }
+    return [...touched];
+  }
+
+  #take(address: Ip, lease: Lease, touched: Set<Ip>): void {
+    const former = this.#inForce.get(address);
+    this.#known = true;
+    this.#kept.delete(address);
+    if (former?.mac !== lease.mac || former?.removed !== lease.removed) touched.add(address);
+    const other = lease.mac && this.#byMac.get(lease.mac);
+    // A lease that the databag had lost, and whose MAC is elsewhere now, was not lost.
+    if (other !== undefined && other !== address && this.#kept.has(other)) {
+      this.#delete(other, touched);
+    }
+    this.#set(address, lease);
+  }
+
+  /** Whether a command holds, because the databag says what it said when the command came. */
+  #isCommanded(address: Ip, raw: Uint8Array | undefined): boolean {
+    const over = this.#commanded.get(address);
+    if (over === undefined) return false;
+    if (over === digestOf(raw)) return true;
+    this.#commanded.delete(address);
+    return false;
+  }
+
+  /** Decides of leases that vanished together: gone, or lost by the databag. */
+  #letGo(vanished: readonly Ip[], before: number, touched: Set<Ip>): void {
+    const known = vanished.filter((address) => this.#inForce.has(address));
+    const left = before - known.length;
+    const isEmpty = this.#inForce.size - this.#kept.size === known.length;
+    const isReplaced = isEmpty || (before >= GUARDED_LEASES_MIN && left < before / 2);
+    for (const address of known) {
+      const lease = this.#inForce.get(address);
+      const isElsewhere = lease?.mac !== undefined && this.#byMac.get(lease.mac) !== address;
+      if (isReplaced && lease?.removed === false && !isElsewhere) this.#kept.add(address);
+      else this.#delete(address, touched);
+    }
+  }
+
+  #set(address: Ip, lease: Lease): void {
+    this.#forgetMac(address);
+    this.#inForce.set(address, lease);
+    if (lease.mac !== undefined && !lease.removed) this.#byMac.set(lease.mac, address);
+  }
+
+  #delete(address: Ip, touched: Set<Ip>): void {
+    this.#forgetMac(address);
+    this.#kept.delete(address);
+    if (this.#inForce.delete(address)) touched.add(address);
+  }
+
+  #forgetMac(address: Ip): void {
+    const mac = this.#inForce.get(address)?.mac;
+    if (mac !== undefined && this.#byMac.get(mac) === address) this.#byMac.delete(mac);
+  }
+}
