@@ -1,0 +1,421 @@
+import { describe, expect, test } from "bun:test";
+import { type Desk, GUEST, ledger, MINUTE, NETWORK } from "../../test/state/ledger.ts";
+import { parseIp } from "../model/address.ts";
+import { StateError } from "../model/errors.ts";
+
+const OTHER = parseIp("10.1.1.6");
+const STANDING = { standing: true, via: "vmpassword.json" } as const;
+
+/** The guest reads its password and says that it has it. */
+async function collect(desk: Desk): Promise<string | undefined> {
+  const password = desk.send();
+  if (password !== undefined) await desk.acknowledge();
+  return password;
+}
+
+describe("a password", () => {
+  test("is given out until it is acknowledged, and never again", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    for (let reading = 0; reading < 3; reading++) expect(desk.send()).toBe("one");
+    await desk.acknowledge();
+    expect(desk.send()).toBeUndefined();
+    desk.restart();
+    expect(desk.send()).toBeUndefined();
+  });
+
+  test("waits for its guest without a limit of time, over restarts", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    desk.time += 365 * 24 * 60 * MINUTE;
+    desk.restart();
+    expect(desk.send()).toBe("one");
+  });
+
+  test("is given out before it is durable, and its offer resolves when it is", async () => {
+    const desk = ledger();
+    const disk = Promise.withResolvers<void>();
+    desk.before = () => disk.promise;
+    let isDurable = false;
+    const offered = desk.offer("one").then(() => {
+      isDurable = true;
+    });
+    expect(desk.send()).toBe("one");
+    await Bun.sleep(5);
+    expect(isDurable).toBe(false);
+    disk.resolve();
+    await offered;
+  });
+
+  test("goes to its address only", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    expect(desk.send({ address: OTHER })).toBeUndefined();
+    await desk.acknowledge({ address: OTHER });
+    expect(desk.send()).toBe("one");
+  });
+
+  test("goes to its network only", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    expect(desk.passwords.send("205", GUEST, 1)).toBeUndefined();
+  });
+
+  test("is replaced by the next", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    await desk.offer("two");
+    expect(desk.send()).toBe("two");
+  });
+
+  for (const word of ["saved_password", undefined]) {
+    test(`is cleared by ${word ?? "its absence"}`, async () => {
+      const desk = ledger();
+      await desk.offer("one");
+      await desk.offer(word);
+      expect(desk.send()).toBeUndefined();
+      desk.restart();
+      expect(desk.send()).toBeUndefined();
+    });
+  }
+
+  test("shows in the status by its origin, not by its text", async () => {
+    const desk = ledger();
+    expect(desk.passwords.status(NETWORK, GUEST)).toBeUndefined();
+    await desk.offer("one");
+    expect(desk.passwords.pendingCount).toBe(1);
+    const status = { epoch: 1, isPending: true, via: "apply" };
+    expect(desk.passwords.status(NETWORK, GUEST)).toEqual(status);
+    await collect(desk);
+    const after = { epoch: 1, isPending: false, acknowledgedAt: desk.time };
+    expect(desk.passwords.status(NETWORK, GUEST)).toEqual(after);
+    expect(desk.passwords.pendingCount).toBe(0);
+  });
+
+  test("that was acknowledged is nowhere in what is kept", async () => {
+    const desk = ledger();
+    await desk.offer("a-secret-word");
+    await collect(desk);
+    expect(JSON.stringify([...desk.passwords.entries()])).not.toContain("a-secret-word");
+  });
+});
+
+describe("an epoch", () => {
+  test("that begins drops what was pending, at once and after a restart", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    desk.passwords.epochBegan(NETWORK, GUEST, 2);
+    for (const epoch of [1, 2]) expect(desk.send({ epoch })).toBeUndefined();
+    desk.restart(); // At once: the end of the former epoch is not durable yet.
+    expect(desk.send({ epoch: 2 })).toBeUndefined();
+    desk.passwords.epochBegan(NETWORK, GUEST, 2);
+    await Bun.sleep(1);
+    desk.restart();
+    for (const epoch of [1, 2]) expect(desk.send({ epoch })).toBeUndefined();
+  });
+
+  test("that the ledger was not told of gets nothing of the former's", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    expect(desk.send({ epoch: 2 })).toBeUndefined();
+    await desk.acknowledge({ epoch: 2 });
+    expect(desk.send()).toBe("one");
+  });
+
+  test("that is over takes no more passwords", async () => {
+    const desk = ledger();
+    await desk.offer("one", { epoch: 2 });
+    await desk.offer("late", { epoch: 1 });
+    expect(desk.send({ epoch: 2 })).toBe("one");
+    expect(desk.send({ epoch: 1 })).toBeUndefined();
+  });
+
+  test("begins with the first password for it", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    await desk.offer("two", { epoch: 2 });
+    expect(desk.send({ epoch: 1 })).toBeUndefined();
+    expect(desk.send({ epoch: 2 })).toBe("two");
+  });
+
+  test("may use a password that was acknowledged in the one before", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    await collect(desk);
+    await desk.offer("one", { epoch: 2 });
+    expect(desk.send({ epoch: 2 })).toBe("one");
+  });
+});
+
+describe("one reset that arrives twice", () => {
+  const ways = { apply: {}, "a file": STANDING } as const;
+  for (const [first, one] of Object.entries(ways)) {
+    for (const [second, two] of Object.entries(ways)) {
+      test(`by ${first} and then by ${second} is delivered once`, async () => {
+        const desk = ledger();
+        await desk.offer("one", one);
+        await desk.offer("one", two);
+        expect(await collect(desk)).toBe("one");
+        expect(desk.send()).toBeUndefined();
+        await desk.offer("one", two);
+        expect(desk.send()).toBeUndefined();
+        desk.restart();
+        desk.time += 9 * MINUTE;
+        await desk.offer("one", two);
+        expect(desk.send()).toBeUndefined();
+      });
+    }
+  }
+
+  test("after more than ten minutes is two resets, if it was handed in", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    await collect(desk);
+    desk.time += 10 * MINUTE;
+    await desk.offer("one");
+    expect(desk.send()).toBe("one");
+  });
+
+  test("is known for each of several that were acknowledged shortly before", async () => {
+    const desk = ledger();
+    for (const password of ["one", "two", "three"]) {
+      await desk.offer(password);
+      expect(await collect(desk)).toBe(password);
+    }
+    for (const password of ["one", "two", "three"]) {
+      await desk.offer(password);
+      expect(desk.send()).toBeUndefined();
+    }
+  });
+
+  test("is durable for the second as well before it resolves", async () => {
+    const desk = ledger();
+    const disk = Promise.withResolvers<void>();
+    desk.before = () => disk.promise;
+    void desk.offer("one");
+    let isDurable = false;
+    const second = desk.offer("one").then(() => {
+      isDurable = true;
+    });
+    await Bun.sleep(5);
+    expect(isDurable).toBe(false);
+    disk.resolve();
+    await second;
+    expect(desk.writes()).toBe(1);
+  });
+});
+
+describe("what a file states", () => {
+  test("is news once, however often it is read", async () => {
+    const desk = ledger();
+    await desk.offer("one", STANDING);
+    expect(await collect(desk)).toBe("one");
+    for (let start = 0; start < 3; start++) {
+      desk.time += 24 * 60 * MINUTE;
+      desk.restart();
+      await desk.offer("one", STANDING);
+      expect(desk.send()).toBeUndefined();
+    }
+  });
+
+  test("stays old news when the address passes to another instance", async () => {
+    const desk = ledger();
+    await desk.offer("one", STANDING);
+    await desk.offer("one", { ...STANDING, epoch: 2 });
+    expect(desk.send({ epoch: 2 })).toBeUndefined();
+    desk.restart();
+    await desk.offer("one", { ...STANDING, epoch: 2 });
+    expect(desk.send({ epoch: 2 })).toBeUndefined();
+  });
+
+  test("does not undo what was handed in since", async () => {
+    const desk = ledger();
+    await desk.offer("saved_password", STANDING);
+    await desk.offer("one");
+    desk.restart();
+    await desk.offer("saved_password", STANDING);
+    expect(desk.send()).toBe("one");
+  });
+
+  test("for the first time, hours after it was handed in and acknowledged, is the same reset", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    await collect(desk);
+    desk.restart();
+    desk.time += 5 * 60 * MINUTE;
+    await desk.offer("one", STANDING);
+    expect(desk.send()).toBeUndefined();
+  });
+
+  test("is news again when it stated something else between", async () => {
+    const desk = ledger();
+    await desk.offer("one", STANDING);
+    await collect(desk);
+    await desk.offer("two", STANDING);
+    await collect(desk);
+    desk.time += 11 * MINUTE;
+    await desk.offer("one", STANDING);
+    expect(desk.send()).toBe("one");
+  });
+});
+
+describe("an acknowledgement", () => {
+  test("means the password that the guest has read, and not one that came meanwhile", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    expect(desk.send()).toBe("one");
+    await desk.offer("two");
+    await desk.acknowledge();
+    expect(await collect(desk)).toBe("two");
+    expect(desk.send()).toBeUndefined();
+    await desk.offer("one");
+    expect(desk.send()).toBeUndefined();
+  });
+
+  test("that is repeated does not mean the next password", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    await collect(desk);
+    await desk.offer("two");
+    await desk.acknowledge();
+    expect(desk.send()).toBe("two");
+  });
+
+  test("counts without a reading, when there is nothing else that it could mean", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    await desk.acknowledge();
+    expect(desk.send()).toBeUndefined();
+  });
+
+  test("counts for what was read before a restart", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    desk.send();
+    desk.restart();
+    await desk.acknowledge();
+    expect(desk.send()).toBeUndefined();
+  });
+
+  test("of nothing does nothing", async () => {
+    const desk = ledger();
+    await desk.acknowledge();
+    expect(desk.writes()).toBe(0);
+  });
+
+  test("takes effect at once, and resolves when it is durable", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    desk.send();
+    const disk = Promise.withResolvers<void>();
+    desk.before = () => disk.promise;
+    let isDone = false;
+    const acknowledged = desk.acknowledge().then(() => {
+      isDone = true;
+    });
+    expect(desk.send()).toBeUndefined();
+    await Bun.sleep(20);
+    expect(isDone).toBe(false);
+    disk.resolve();
+    await acknowledged;
+    expect(desk.held()).toEqual([]);
+  });
+
+  test("waits for a slow disk for 100 ms, and then a condition says so until it is durable", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    desk.send();
+    const disk = Promise.withResolvers<void>();
+    desk.before = () => disk.promise;
+    const began = performance.now();
+    await desk.acknowledge();
+    expect(performance.now() - began).toBeGreaterThan(95);
+    expect(desk.held()).toEqual(["STATE_UNWRITABLE acknowledged passwords"]);
+    disk.resolve();
+    await Bun.sleep(1);
+    expect(desk.held()).toEqual([]);
+    desk.restart();
+    expect(desk.send()).toBeUndefined();
+  });
+
+  test("on a disk that cannot be written is answered, and is not given out again", async () => {
+    const desk = ledger();
+    await desk.offer("one");
+    desk.send();
+    desk.before = () => Promise.reject(new StateError("STATE_UNWRITABLE", "full"));
+    await desk.acknowledge();
+    expect(desk.send()).toBeUndefined();
+    expect(desk.held()).toEqual(["STATE_UNWRITABLE acknowledged passwords"]);
+  });
+});
+
+describe("a password that the disk does not take", () => {
+  test("is delivered all the same, and whoever offered it is told", async () => {
+    const desk = ledger();
+    desk.before = () => Promise.reject(new StateError("STATE_UNWRITABLE", "full"));
+    expect(desk.offer("one")).rejects.toThrow("full");
+    expect(desk.send()).toBe("one");
+  });
+
+  test("is written when it is offered again", async () => {
+    const desk = ledger();
+    desk.before = () => Promise.reject(new StateError("STATE_UNWRITABLE", "full"));
+    await desk.offer("one").catch(() => {});
+    desk.before = () => Promise.resolve();
+    await desk.offer("one");
+    desk.restart();
+    expect(desk.send()).toBe("one");
+  });
+});
+
+describe("a password that the dialogue cannot carry", () => {
+  const cases = {
+    "an empty one": "",
+    "the word for a bad request": "bad_request",
+    "a space before it": " hunter2",
+    "a space behind it": "hunter2 ",
+    "a line break in it": "hunter2\ntwo",
+    "a carriage return in it": "hunter2\rtwo",
+    "a NUL in it": "hunter2\0two",
+    "more than 1 KiB": "x".repeat(1025),
+    "more than 1 KiB of UTF-8": "ä".repeat(513),
+    "half a character": "hunter2\ud800",
+  };
+  for (const [what, password] of Object.entries(cases)) {
+    test(`${what}: is not delivered, and a condition names the address`, async () => {
+      const desk = ledger();
+      await desk.offer("before");
+      await desk.offer(password);
+      expect(desk.send()).toBe("before");
+      expect(desk.held()).toEqual([`PASSWORD_UNDELIVERABLE ${GUEST}`]);
+      expect(JSON.stringify(desk.conditions.list())).not.toContain("hunter2");
+      await desk.offer("after");
+      expect(desk.held()).toEqual([]);
+    });
+  }
+
+  for (const password of ["x", "Pa$s=w0rd", "pässwörd", "with a space", "😀", "x".repeat(1024)]) {
+    test(`is not ${password.slice(0, 20)}`, async () => {
+      const desk = ledger();
+      await desk.offer(password);
+      expect(desk.send()).toBe(password);
+      expect(desk.held()).toEqual([]);
+    });
+  }
+
+  test("is reported at every start for as long as a file states it", async () => {
+    const desk = ledger();
+    await desk.offer("bad_request", STANDING);
+    desk.conditions.clear("PASSWORD_UNDELIVERABLE", GUEST);
+    await desk.offer("bad_request", STANDING);
+    expect(desk.held()).toEqual([`PASSWORD_UNDELIVERABLE ${GUEST}`]);
+  });
+});
+
+test("equal passwords of two guests do not show in what is kept", async () => {
+  const desk = ledger();
+  await desk.offer("one", STANDING);
+  await desk.offer("one", { ...STANDING, address: OTHER });
+  const digests = desk.durable.map(({ standing }) => standing);
+  expect(new Set(digests).size).toBe(2);
+});
