@@ -14,13 +14,13 @@ import type { Change, Endpoint, Network } from "../../model/change.ts";
 import { SourceError } from "../../model/errors.ts";
 import type { Source, SourceContext } from "../source.ts";
 import { Epochs } from "./epochs.ts";
-import { FileProblem, readFile } from "./files.ts";
+import { FileProblem, readFile, signatureOf } from "./files.ts";
 import { BAD_GRACE_MS, FILE_BYTES_MAX } from "./limits.ts";
 import { keyOf, type Loaded, load, type Memory, NO_MEMORY } from "./load.ts";
 import type { Claim } from "./record.ts";
 import { Slices } from "./slices.ts";
 import { UserDataFiles } from "./user-data.ts";
-import { watchPaths } from "./watch.ts";
+import { watch } from "./watch.ts";
 
 /** Opens the file source. Reads nothing yet: the first `poll` does. */
 export async function openFile(path: string, context: SourceContext): Promise<Source> {
@@ -51,6 +51,8 @@ class FileSource implements Source {
   #networks: readonly Network[] = [];
   #memory: Memory = NO_MEMORY;
   #attempt: Attempt | undefined;
+  /** What the file looked like when it was last read, or could not be. */
+  #signature: string | undefined;
   #badSince: number | undefined;
   /** Whether that it is bad has become a condition. */
   #raised = false;
@@ -62,7 +64,9 @@ class FileSource implements Source {
 
   async poll(signal: AbortSignal): Promise<readonly Change[]> {
     try {
-      const { bytes } = await readFile(this.#file, FILE_BYTES_MAX, signal);
+      this.#signature = await signatureOf(this.#file);
+      const { bytes, signature } = await readFile(this.#file, FILE_BYTES_MAX, signal);
+      this.#signature = signature;
       const same = this.#attempt?.bytes.equals(bytes) === true;
       const userDataChanged = await this.#userData.changed(signal);
       if (same && !userDataChanged) {
@@ -88,11 +92,11 @@ class FileSource implements Source {
     for (const cause of causes) cause.addEventListener("abort", end, { once: true });
     try {
       const options = {
-        paths: () => [this.#file, ...this.#userData.paths()],
+        files: () => [[this.#file, this.#signature] as const, ...this.#userData.asRead()],
         // What is bad now must be looked at once more, so that the condition is raised in time.
         again: () => this.#badSince !== undefined && !this.#raised,
       };
-      for await (const _ of watchPaths(options, stop.signal)) yield;
+      for await (const _ of watch(options, stop.signal)) yield;
     } finally {
       for (const cause of causes) cause.removeEventListener("abort", end);
     }

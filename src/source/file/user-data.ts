@@ -47,8 +47,9 @@ export class UserDataFiles {
     for (const path of this.#known.keys()) if (!this.#used.has(path)) this.#known.delete(path);
   }
 
-  paths(): string[] {
-    return [...this.#known.keys()];
+  /** Each file with the signature under which it was read. */
+  asRead(): (readonly [path: string, signature: string])[] {
+    return [...this.#known].map(([path, { signature }]) => [path, signature]);
   }
 }
 

@@ -1,39 +1,52 @@
 /**
- * Says when one of some files may have changed, by looking at them ten times a second.
+ * Says when a file is not as it was last read, by looking ten times a second.
+ *
+ * Looking works where notification does not: on network file systems, through links, and for files
+ * that are replaced together with their folder.
  */
 
 import { setTimeout } from "node:timers/promises";
 import { signatureOf } from "./files.ts";
 
-/** An edit is seen within this time; a look costs a few microseconds a file. */
+/** An edit is seen within this time. */
 const LOOK_MS = 100;
 
+/** So many files are looked at each time, the others in turn; a look costs some 20 µs. */
+const LOOKS_MAX = 100;
+
+/** A file and what `signatureOf` said when it was read; `undefined` where it has not been. */
+export type AsRead = readonly [path: string, signature: string | undefined];
+
 export interface WatchOptions {
-  /** The files to look at now; they may be others at each look. */
-  readonly paths: () => readonly string[];
+  /** The files as they were last read. The first of them is looked at each time. */
+  readonly files: () => readonly AsRead[];
   /** Whether to say so at each look, whatever the files are like. */
   readonly again: () => boolean;
 }
 
-/** Yields whenever a file differs from the last look. Ends when the signal is aborted. */
-export async function* watchPaths(
-  { paths, again }: WatchOptions,
+/** Yields while a file differs from what was read. Ends when the signal is aborted. */
+export async function* watch(
+  { files, again }: WatchOptions,
   signal: AbortSignal,
 ): AsyncIterable<void> {
-  let seen = new Map<string, string>();
-  let first = true;
+  let turn = 0;
   while (!signal.aborted) {
-    const now = new Map<string, string>();
-    for (const path of paths()) now.set(path, await signatureOf(path));
-    const differs = [...now].some(([path, signature]) => seen.get(path) !== signature);
-    seen = now;
-    // The first look says so too: the file may have changed since it was read.
-    if (first || differs || again()) yield;
-    first = false;
+    const [first, ...others] = files();
+    if (turn >= others.length) turn = 0;
+    const looked = others.slice(turn, turn + LOOKS_MAX);
+    turn += LOOKS_MAX;
+    if (again() || (await differs(first === undefined ? looked : [first, ...looked]))) yield;
     try {
       await setTimeout(LOOK_MS, undefined, { signal });
     } catch {
       return; // Aborted.
     }
   }
+}
+
+async function differs(files: readonly AsRead[]): Promise<boolean> {
+  for (const [path, signature] of files) {
+    if ((await signatureOf(path)) !== signature) return true;
+  }
+  return false;
 }
