@@ -122,7 +122,7 @@ class Model {
 
 test("the ledger and the model agree, whatever happens", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 60, size: "max" }), async (steps) => {
       const desk = ledger();
       const models = ADDRESSES.map(() => new Model());
       for (const [number, step] of steps.entries()) {
@@ -171,7 +171,7 @@ test("the ledger and the model agree, whatever happens", async () => {
 
 test("what a guest has read and acknowledged is not given to it again within ten minutes", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 60, size: "max" }), async (steps) => {
       const desk = ledger();
       const epochs = ADDRESSES.map(() => 1);
       const read = new Map<number, string>();

@@ -153,6 +153,21 @@ describe("bodies that nothing names", () => {
     expect(files(folder.path).length).toBe(3);
   });
 
+  test("are not those of a snapshot during which the clock was set forward", async () => {
+    using folder = scratch();
+    let time = 1_000_000;
+    await using opened = await open(folder.path, { now: () => time });
+    const userData = await store(opened, content(70_000));
+    opened.state.provideSnapshot(function* () {
+      yield put(1, { userData });
+      time += 24 * 3_600_000;
+      yield put(2);
+    });
+    opened.state.requestSnapshot();
+    await opened.state.flush();
+    expect((await userData.read()).length).toBe(70_000);
+  });
+
   test("of an earlier run are removed too, and what was half written then", async () => {
     using folder = scratch();
     {

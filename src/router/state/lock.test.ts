@@ -115,6 +115,18 @@ describe("the lock", () => {
     expect(readdirSync(folder.path)).toEqual([]);
   });
 
+  test("of a dead process is left alone while another program takes it over", async () => {
+    using folder = scratch();
+    const path = join(folder.path, "lock");
+    const stale = "999999999 1 x y";
+    const other = await takeLock(`${path}.takeover`); // In the name of this process, which lives.
+    writeFileSync(path, stale);
+    expect(await refusal(path)).toContain("taking it over");
+    expect(readFileSync(path, "utf8")).toBe(stale);
+    other.release();
+    expect(await refusal(path)).toBeUndefined();
+  });
+
   test("goes to one of several programs that find a dead one's at the same moment", async () => {
     for (let round = 0; round < 3; round++) {
       using folder = scratch();
