@@ -190,9 +190,9 @@ async function assemble(
       ...targets(settings.listen, "metadata", source),
       ...targets(settings.passwordListen, "password", source),
     ]);
-    allowed = allowedHosts(listeners.hosts, source.networks(), settings.hostNames);
+    allowed = allowedHosts(listeners.names, source.networks(), settings.hostNames);
   };
-  allowed = allowedHosts(listeners.hosts, [], settings.hostNames);
+  allowed = allowedHosts(listeners.names, [], settings.hostNames);
   const stop = new AbortController();
   closers.push(() => stop.abort());
   const loaded = feed.run(source, onLook, stop.signal);

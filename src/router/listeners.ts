@@ -64,6 +64,11 @@ export class Listeners {
     return new Set([...this.#open.values()].map(({ target }) => target.host));
   }
 
+  /** The same with their ports too, as a `Host` header names them. */
+  get names(): readonly string[] {
+    return [...this.hosts, ...this.open.map(nameOf)];
+  }
+
   /** Opens what the operator named. @throws {ListenError} that names the holder of a taken port. */
   async require(targets: readonly ListenTarget[]): Promise<void> {
     this.#wanted = [...this.#wanted, ...targets];
