@@ -70,8 +70,6 @@ interface Held {
   writing: "under way" | "done" | "failed";
   /** Whether the pending one was given to the guest; after a restart it may have been. */
   isSent: boolean;
-  /** What the guest has read, when that was replaced before it was acknowledged. */
-  former: string | undefined;
 }
 
 export class Passwords {
@@ -86,7 +84,7 @@ export class Passwords {
   /** Takes back what an earlier run knew. */
   restore(entries: readonly PasswordEntry[]): void {
     for (const entry of entries) {
-      this.#held.set(entry.network, entry.address, newHeld(entry, entry.pending !== undefined));
+      this.#held.set(entry.network, entry.address, newHeld(entry, entry.former === undefined));
     }
   }
 
@@ -142,8 +140,10 @@ export class Passwords {
     if (held === undefined || held.entry.epoch !== epoch) return undefined;
     if (held.entry.pending === undefined) return undefined;
     held.isSent = true;
-    held.former = undefined;
-    return held.entry.pending;
+    const { former, ...entry } = held.entry;
+    // From now on an acknowledgement means this one. Nobody waits for that: guests come first.
+    if (former !== undefined) this.#keep(entry).catch(() => {});
+    return entry.pending;
   }
 
   /**
@@ -153,12 +153,13 @@ export class Passwords {
   async acknowledge(network: NetworkId, address: Ip, epoch: number): Promise<void> {
     const held = this.#held.get(network, address);
     if (held === undefined || held.entry.epoch !== epoch) return;
-    const { entry, former } = held;
+    const { former, ...entry } = held.entry;
     if (former !== undefined) {
-      held.former = undefined;
       await this.#inTime(this.#keep(this.#withAcknowledged(entry, former, true)));
     } else if (entry.pending !== undefined && !this.#isRepetition(held)) {
-      const done = this.#withAcknowledged(entry, entry.pending, false);
+      held.isSent = false;
+      const digest = this.#digest(network, address, entry.pending);
+      const done = this.#withAcknowledged(entry, digest, entry.standing === digest);
       await this.#inTime(this.#keep(without(done)));
     } else if (held.writing === "under way") await this.#inTime(held.written);
   }
@@ -193,14 +194,24 @@ export class Passwords {
     }
     const former = held.entry;
     if (isSame(former, entry)) return held.writing === "failed" ? this.#write(held) : held.written;
-    if (former.pending !== entry.pending || former.epoch !== entry.epoch) {
-      const isReplaced = former.epoch === entry.epoch && entry.pending !== undefined;
-      if (held.isSent) held.former = isReplaced ? former.pending : undefined;
-      else if (!isReplaced) held.former = undefined;
-      held.isSent = false;
-    }
-    held.entry = entry;
+    held.entry = former.pending === entry.pending ? entry : this.#replaced(held, entry);
     return this.#write(held);
+  }
+
+  /** Another password is pending, or none: what does the guest's next acknowledgement mean? */
+  #replaced(held: Held, by: PasswordEntry): PasswordEntry {
+    const { epoch, pending, former } = held.entry;
+    const { former: _, ...entry } = by;
+    const read = held.isSent && pending !== undefined ? this.#digestOf(held.entry) : former;
+    held.isSent = by.epoch === epoch && read !== undefined && read === this.#digestOf(by);
+    return by.epoch === epoch && read !== undefined && !held.isSent
+      ? { ...entry, former: read }
+      : entry;
+  }
+
+  /** Of the pending one. */
+  #digestOf({ network, address, pending }: PasswordEntry): string | undefined {
+    return pending === undefined ? undefined : this.#digest(network, address, pending);
   }
 
   #add(entry: PasswordEntry): Held {
@@ -276,14 +287,13 @@ export class Passwords {
     return this.#options.now() - last.at < REPEATED_ACKNOWLEDGEMENT_MS;
   }
 
-  #withAcknowledged(entry: PasswordEntry, password: string, wasStated: boolean): PasswordEntry {
+  #withAcknowledged(entry: PasswordEntry, digest: string, stated: boolean): PasswordEntry {
     const now = this.#options.now();
-    const digest = this.#digest(entry.network, entry.address, password);
     const others = entry.acknowledged.filter(
       (known) => known.digest !== digest && (now - known.at < SAME_RESET_MS || !known.stated),
     );
-    const latest = { digest, at: now, stated: wasStated || entry.standing === digest };
-    return { ...entry, acknowledged: [...others, latest].slice(-ACKNOWLEDGED_MAX) };
+    const acknowledged = [...others, { digest, at: now, stated }].slice(-ACKNOWLEDGED_MAX);
+    return { ...entry, acknowledged };
   }
 
   #reportDeliverable(address: Ip, isDeliverable: boolean): void {
@@ -312,7 +322,7 @@ function inEpoch(
 }
 
 function newHeld(entry: PasswordEntry, isSent: boolean): Held {
-  return { entry, written: Promise.resolve(), writing: "done", isSent, former: undefined };
+  return { entry, written: Promise.resolve(), writing: "done", isSent };
 }
 
 function without({ pending, via, ...rest }: PasswordEntry): PasswordEntry {
@@ -331,6 +341,7 @@ function isSame(a: PasswordEntry, b: PasswordEntry): boolean {
   return (
     a.epoch === b.epoch &&
     a.pending === b.pending &&
+    a.former === b.former &&
     a.standing === b.standing &&
     a.acknowledged === b.acknowledged
   );

@@ -154,6 +154,7 @@ const anyPassword: fc.Arbitrary<PasswordEntry> = fc.record(
     epoch: whole,
     pending: text,
     via: text,
+    former: text,
     standing: text,
     acknowledged: fc.array(fc.record({ digest: text, at: whole, stated: fc.boolean() }), {
       maxLength: 4,

@@ -223,6 +223,7 @@ function decodePassword(fields: Fields): Entry {
   const epoch = fields.number();
   const pending = fields.optionalText();
   const via = fields.optionalText();
+  const former = fields.optionalText();
   const standing = fields.optionalText();
   const acknowledged: Acknowledged[] = [];
   const count = fields.raw();
@@ -233,6 +234,7 @@ function decodePassword(fields: Fields): Entry {
   const record: Writable<PasswordEntry> = { network, address, epoch, acknowledged };
   if (pending !== undefined) record.pending = pending;
   if (via !== undefined) record.via = via;
+  if (former !== undefined) record.former = former;
   if (standing !== undefined) record.standing = standing;
   return { kind: "password", record };
 }

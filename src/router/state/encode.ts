@@ -120,10 +120,11 @@ export class FrameEncoder {
   }
 
   #addPassword(record: PasswordEntry): void {
-    const { network, address, epoch, pending, via, standing, acknowledged } = record;
+    const { network, address, epoch, pending, via, former, standing, acknowledged } = record;
     this.#numbers.push(RECORD.password, this.#text(network), this.#text(address));
     this.#number(epoch);
-    this.#numbers.push(this.#text(pending), this.#text(via), this.#text(standing));
+    this.#numbers.push(this.#text(pending), this.#text(via));
+    this.#numbers.push(this.#text(former), this.#text(standing));
     this.#numbers.push(acknowledged.length);
     for (const { digest, at, stated } of acknowledged) {
       this.#numbers.push(this.#text(digest));

@@ -28,6 +28,11 @@ export interface PasswordEntry {
   readonly pending?: string;
   /** Where the pending one came from. */
   readonly via?: string;
+  /**
+   * Digest of what the guest has read, when that was replaced before it was acknowledged: then its
+   * acknowledgement does not mean the pending one.
+   */
+  readonly former?: string;
   /** Digest of what a file last stated, in this epoch or before. */
   readonly standing?: string;
   /** In this epoch, the latest last. */
