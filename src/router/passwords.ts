@@ -234,34 +234,24 @@ export class Passwords {
     held.writing = "under way";
     const written = this.#options.journal([{ kind: "password", record: entry }]);
     held.written = written;
-    written.then(
-      () => {
-        if (held.written === written) held.writing = "done";
-        if (this.#isLate) this.#options.conditions.clear("STATE_UNWRITABLE", LATE);
-        this.#isLate = false;
-      },
-      () => {
-        if (held.written === written) held.writing = "failed";
-      },
-    );
+    const settle = (writing: Held["writing"]) => () => {
+      if (held.written === written) held.writing = writing;
+      if (this.#isLate) this.#options.conditions.clear("STATE_UNWRITABLE", LATE);
+      this.#isLate = false;
+    };
+    written.then(settle("done"), settle("failed"));
     return written;
   }
 
-  /** Waits for the disk, but not for long. */
+  /** Waits for the disk, but not for long. A failure is kept and reported where the disk is. */
   async #inTime(written: Promise<void>): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<"late">((resolve) => {
       timer = setTimeout(() => resolve("late"), ACKNOWLEDGE_WAIT_MS);
     });
-    const outcome = await Promise.race([
-      written.then(
-        () => "written" as const,
-        () => "late" as const,
-      ),
-      late,
-    ]);
+    const outcome = await Promise.race([written.catch(() => {}), late]);
     clearTimeout(timer);
-    if (outcome === "written") return;
+    if (outcome !== "late") return;
     this.#isLate = true;
     const detail = "a guest was answered before its acknowledgement was durable";
     this.#options.conditions.raise("STATE_UNWRITABLE", LATE, detail);
