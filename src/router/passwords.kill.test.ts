@@ -116,9 +116,11 @@ test.skipIf(!hasNode)(
   "killed twenty times on Node, it keeps every promise",
   async () => {
     using folder = scratch();
-    const built = await Bun.build({ entrypoints: [KEEPER], target: "node", outdir: folder.path });
+    const outdir = folder.path;
+    const naming = "[name].mjs";
+    const built = await Bun.build({ entrypoints: [KEEPER], target: "node", outdir, naming });
     expect(built.success).toBe(true);
-    await check(["node", join(folder.path, "keeper.js")], 20);
+    await check(["node", join(outdir, "keeper.mjs")], 20);
   },
   TEST_MS_MAX,
 );
