@@ -53,7 +53,7 @@ export interface SourceContext {
   readonly now: () => number;
   /** `--network`: the network's name where the source does not know one. */
   readonly network?: string;
-  /** `--cache-dir`: CloudStack's /var/cache/cloud, for passwords; only the databag source reads it. */
+  /** `--cache-dir`: CloudStack's /var/cache/cloud, where the databag source finds passwords. */
   readonly cacheDir?: string;
   /** True when no state of an earlier run exists: then `passwords-<ip>` is the truth. */
   readonly firstStart: boolean;

@@ -17,6 +17,9 @@ import { toListenError } from "./listen-error.ts";
 import { fieldsOf, isStored } from "./reply.ts";
 import type { Handler, ListenAddress, Listener, ListenOptions, Rim, RimRequest } from "./rim.ts";
 
+/** Node 18's parser takes a space before the colon, which RFC 9112 section 5.1 says to refuse. */
+const PARSER_IS_LENIENT = Number(process.versions.node.split(".", 1)[0]) < 20;
+
 class NodeRequest implements RimRequest {
   readonly #message: IncomingMessage;
   readonly #bodyBytesMax: number;
@@ -91,6 +94,11 @@ async function listen(options: ListenOptions): Promise<Listener> {
   return listenerOf(server, at);
 }
 
+/** `rawHeaders` has names at even places, values at odd ones. */
+function isBadName(text: string, place: number): boolean {
+  return place % 2 === 0 && /[ \t]$/.test(text);
+}
+
 interface Exchange {
   readonly message: IncomingMessage;
   readonly response: ServerResponse;
@@ -100,6 +108,10 @@ interface Exchange {
 async function serve(handler: Handler, request: NodeRequest, exchange: Exchange): Promise<void> {
   const { message, response, bodyBytesMax } = exchange;
   try {
+    if (PARSER_IS_LENIENT && message.rawHeaders.some(isBadName)) {
+      send(response, { status: 400 }, { head: false, close: true });
+      return;
+    }
     if (Number(message.headers["content-length"] ?? 0) > bodyBytesMax) {
       send(response, { status: 413 }, { head: false, close: true });
       return;
