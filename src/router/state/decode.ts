@@ -15,7 +15,7 @@ import {
   type Origin,
 } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
-import { BODY, RECORD } from "./encode.ts";
+import { BODY, ENCODINGS, HEAD_BYTES, RECORD } from "./encode.ts";
 import type { Acknowledged, Entry, PasswordEntry } from "./entry.ts";
 
 /** The content of a frame is not what any version of this program writes. */
@@ -53,21 +53,35 @@ export function decodeFrame(content: Buffer, openBody: OpenBody, onEntry: OnEntr
 export type OnEntry = (entry: Entry) => void;
 
 function openFrame(content: Buffer): Fields {
-  if (content.length < 12) throw new FrameError("frame head");
-  const pairNumbers = content.readUInt32LE(0);
-  const recordNumbers = content.readUInt32LE(4);
-  const textLength = content.readUInt32LE(8);
-  const textAt = 12 + 4 * (pairNumbers + recordNumbers);
-  if (textAt + textLength > content.length) throw new FrameError("frame lengths");
-  const numbers = new Uint32Array(bytesFrom(content, 12, textAt));
-  const strings: unknown = JSON.parse(content.toString("utf8", textAt, textAt + textLength));
-  if (!Array.isArray(strings)) throw new FrameError("strings");
-  const pairs = readPairs(numbers.subarray(0, pairNumbers), strings);
-  const bodies = bytesFrom(content, textAt + textLength, content.length);
-  return new Fields({ numbers, at: pairNumbers, strings, pairs, bodies });
+  if (content.length < HEAD_BYTES) throw new FrameError("frame head");
+  const stringCount = content.readUInt32LE(0);
+  const pairsEnd = stringCount + content.readUInt32LE(4);
+  const numbersEnd = pairsEnd + content.readUInt32LE(8);
+  const textAt = HEAD_BYTES + 4 * numbersEnd;
+  const bodiesAt = textAt + content.readUInt32LE(12);
+  const encoding = ENCODINGS[content.readUInt32LE(16)];
+  if (bodiesAt > content.length || encoding === undefined) throw new FrameError("frame lengths");
+  const numbers = new Uint32Array(bytesFrom(content, HEAD_BYTES, textAt));
+  const text = content.toString(encoding, textAt, bodiesAt);
+  const strings = cut(text, numbers.subarray(0, stringCount));
+  const pairs = readPairs(numbers.subarray(stringCount, pairsEnd), strings);
+  const bodies = bytesFrom(content, bodiesAt, content.length);
+  return new Fields({ numbers, at: pairsEnd, strings, pairs, bodies });
 }
 
-function readPairs(numbers: Uint32Array, strings: readonly unknown[]): KeyValue[] {
+function cut(text: string, lengths: Uint32Array): readonly string[] {
+  const strings = new Array<string>(lengths.length);
+  let at = 0;
+  for (let index = 0; index < lengths.length; index++) {
+    const end = at + (lengths[index] ?? 0);
+    strings[index] = text.substring(at, end);
+    at = end;
+  }
+  if (at !== text.length) throw new FrameError("text");
+  return strings;
+}
+
+function readPairs(numbers: Uint32Array, strings: readonly string[]): KeyValue[] {
   const pairs = new Array<KeyValue>(numbers.length >> 1);
   const isName = new Uint8Array(strings.length);
   for (let index = 0; index < pairs.length; index++) {
@@ -75,9 +89,7 @@ function readPairs(numbers: Uint32Array, strings: readonly unknown[]): KeyValue[
     const valueAt = (numbers[2 * index + 1] ?? 0) - 1;
     const name = strings[nameAt];
     const value = valueAt < 0 ? null : strings[valueAt];
-    if (typeof name !== "string" || (typeof value !== "string" && value !== null)) {
-      throw new FrameError("pair");
-    }
+    if (name === undefined || value === undefined) throw new FrameError("pair");
     if (isName[nameAt] === 0) {
       if (!KEY_NAME.test(name)) throw new FrameError("key name");
       isName[nameAt] = 1;
@@ -99,8 +111,7 @@ class Fields {
   readonly numbers: Uint32Array;
   /** What is read next in `numbers`. */
   at: number;
-  /** As parsed: each is looked at when it is used. */
-  readonly strings: readonly unknown[];
+  readonly strings: readonly string[];
   readonly pairs: readonly KeyValue[];
   /** The frame's user data, in memory of its own, so that the rest of the frame can go. */
   readonly bodies: ArrayBuffer;
@@ -125,7 +136,7 @@ class Fields {
 
   text(): string {
     const text = this.strings[(this.numbers[this.at++] ?? 0) - 1];
-    if (typeof text !== "string") throw new FrameError("text");
+    if (text === undefined) throw new FrameError("text");
     return text;
   }
 

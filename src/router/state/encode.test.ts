@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { anyEntry, binding, put } from "../../../test/state/samples.ts";
 import { contentHash } from "../../protocol/etag.ts";
 import { decodeFrame, FrameError, type OpenBody } from "./decode.ts";
-import { FrameEncoder } from "./encode.ts";
+import { FrameEncoder, HEAD_BYTES } from "./encode.ts";
 import type { Entry } from "./entry.ts";
 
 const nothingStored: OpenBody = () => undefined;
@@ -27,6 +27,11 @@ describe("entries of a frame", () => {
         expect(decode(encode(entries))).toStrictEqual(entries);
       }),
     );
+  });
+
+  test("come back even with text that is no valid text", () => {
+    const entries = [put(1, { name: "half \ud800" }), put(2, { name: "\u20ac" }), put(3)];
+    expect(decode(encode(entries))).toStrictEqual(entries);
   });
 
   test("leave password changes out, because the ledger has entries of its own", () => {
@@ -77,11 +82,11 @@ describe("a body outside the frame", () => {
 });
 
 describe("a frame of another release", () => {
-  /** Rewrites the numbers of the records, which begin behind the pairs. */
+  /** Rewrites the numbers of the records, which begin behind the strings and pairs. */
   function edit(frame: Buffer, change: (records: number[]) => number[]): Buffer {
-    const pairs = frame.readUInt32LE(0);
-    const records = frame.readUInt32LE(4);
-    const at = 12 + 4 * pairs;
+    const before = frame.readUInt32LE(0) + frame.readUInt32LE(4);
+    const records = frame.readUInt32LE(8);
+    const at = HEAD_BYTES + 4 * before;
     const numbers = Array.from({ length: records }, (_, index) =>
       frame.readUInt32LE(at + 4 * index),
     );
@@ -89,7 +94,7 @@ describe("a frame of another release", () => {
     const bytes = Buffer.alloc(4 * changed.length);
     for (const [index, number] of changed.entries()) bytes.writeUInt32LE(number, 4 * index);
     const head = Buffer.from(frame.subarray(0, at));
-    head.writeUInt32LE(changed.length, 4);
+    head.writeUInt32LE(changed.length, 8);
     return Buffer.concat([head, bytes, frame.subarray(at + 4 * records)]);
   }
 

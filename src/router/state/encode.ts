@@ -2,19 +2,20 @@
  * Entries as bytes: the content of one frame.
  *
  * Ten thousand instances are read back at every start, so the form is made for reading: strings
- * are there once for each frame and parsed at once, pairs of key and value that several instances
- * share are there once too, and the rest is numbers.
+ * are there once for each frame, in one text that is cut up; pairs of key and value that several
+ * instances share are there once too; the rest is numbers.
  *
  * | part | content |
  * |---|---|
- * | 3 × u32 | how many numbers belong to pairs, how many to records, how long the text is |
+ * | 5 × u32 | how many numbers there are of each sort, the text's bytes, and its encoding |
+ * | u32 … | strings: the length of each, in units of the text |
  * | u32 … | pairs: name, value |
  * | u32 … | records: own length, kind, fields in the order of `#add…` |
- * | text | JSON array of all strings |
+ * | bytes | the text: all strings, one after the other |
  * | bytes | user data, one after the other |
  *
- * A string is its place in the array plus one; 0 is "none". A number takes two places. Readers
- * skip records of unknown kind, and fields that they do not know at a record's end.
+ * A string is its place among the strings plus one; 0 is "none". A number takes two places.
+ * Readers skip records of unknown kind, and fields that they do not know at a record's end.
  */
 
 import type { Binding, StoredBody } from "../../model/binding.ts";
@@ -24,6 +25,12 @@ import { INLINE_BYTES_MAX } from "./limits.ts";
 
 /** Kinds of records. Never reused. */
 export const RECORD = { put: 1, withhold: 2, delete: 3, password: 4 } as const;
+
+/** Counts of strings, pair numbers and record numbers; bytes of text; its encoding. Bytes. */
+export const HEAD_BYTES = 20;
+
+/** How the text is kept. Both give back every string as it was, even one that is no valid text. */
+export const ENCODINGS = ["latin1", "utf16le"] as const;
 
 /** How user data is kept. */
 export const BODY = { none: 0, inline: 1, stored: 2 } as const;
@@ -69,14 +76,19 @@ export class FrameEncoder {
   }
 
   finish(): Buffer {
-    const head = Buffer.alloc(12);
-    const text = Buffer.from(JSON.stringify([...this.#strings.keys()]));
-    head.writeUInt32LE(this.#pairNumbers.length, 0);
-    head.writeUInt32LE(this.#numbers.length, 4);
-    head.writeUInt32LE(text.length, 8);
-    const numbers = Uint32Array.from([...this.#pairNumbers, ...this.#numbers]);
-    const numberBytes = new Uint8Array(numbers.buffer);
-    return Buffer.concat([head, numberBytes, text, ...this.#bodies]);
+    const strings = [...this.#strings.keys()];
+    const text = strings.join("");
+    const encoding = /^[\0-\xff]*$/.test(text) ? 0 : 1;
+    const textBytes = Buffer.from(text, ENCODINGS[encoding]);
+    const head = Buffer.alloc(HEAD_BYTES);
+    head.writeUInt32LE(strings.length, 0);
+    head.writeUInt32LE(this.#pairNumbers.length, 4);
+    head.writeUInt32LE(this.#numbers.length, 8);
+    head.writeUInt32LE(textBytes.length, 12);
+    head.writeUInt32LE(encoding, 16);
+    const lengths = strings.map((string) => string.length);
+    const numbers = Uint32Array.from([...lengths, ...this.#pairNumbers, ...this.#numbers]);
+    return Buffer.concat([head, new Uint8Array(numbers.buffer), textBytes, ...this.#bodies]);
   }
 
   #addChange(change: Change): boolean {
@@ -139,7 +151,7 @@ export class FrameEncoder {
     if (known !== undefined) return known;
     const place = this.#strings.size + 1;
     this.#strings.set(text, place);
-    this.#bytes += text.length + 3;
+    this.#bytes += text.length + 4;
     return place;
   }
 

@@ -63,6 +63,7 @@ function keysOf(sealKey: Uint8Array, identity: FileIdentity, fileId: Uint8Array)
 export class Sealer {
   readonly header: Buffer;
   readonly #keys: Keys;
+  readonly #bound: Bound;
   #frames = 0;
 
   /** @param number a journal's generation; a snapshot's first journal */
@@ -77,6 +78,7 @@ export class Sealer {
     fileId.copy(this.header, 24);
     checkOf(this.header, this.#keys).copy(this.header, CHECKED_BYTES);
     END_MARK.copy(this.header, END_MARK_AT);
+    this.#bound = new Bound(this.header);
   }
 
   /** The next frame, as it goes to the disk. `last` says that the file is whole with it. */
@@ -88,7 +90,7 @@ export class Sealer {
     frame.writeUInt32LE(content.length + TAG_BYTES, 8);
     frame.writeUInt32LE(last ? FLAG_LAST : 0, 12);
     const cipher = createCipheriv("aes-256-gcm", this.#keys.frames, nonce(this.#frames));
-    cipher.setAAD(aad(this.header, frame));
+    cipher.setAAD(this.#bound.to(frame));
     cipher.update(content).copy(frame, FRAME_HEADER_BYTES);
     cipher.final();
     cipher.getAuthTag().copy(frame, FRAME_HEADER_BYTES + content.length);
@@ -119,13 +121,13 @@ export function readFrameHeader(bytes: Buffer, offset = 0): FrameHeader | undefi
 export class Opener {
   /** What the writer gave as `number`. */
   readonly number: number;
-  readonly #header: Buffer;
   readonly #keys: Keys;
+  readonly #bound: Bound;
 
   private constructor(header: Buffer, keys: Keys) {
     this.number = Number(header.readBigUInt64LE(16));
-    this.#header = header;
     this.#keys = keys;
+    this.#bound = new Bound(header);
   }
 
   /** `undefined` if the header is not one of this kind, label, key and a format that we read. */
@@ -151,7 +153,7 @@ export class Opener {
     const decipher = createDecipheriv("aes-256-gcm", this.#keys.frames, nonce(number), {
       authTagLength: TAG_BYTES,
     });
-    decipher.setAAD(aad(this.#header, frame));
+    decipher.setAAD(this.#bound.to(frame));
     decipher.setAuthTag(frame.subarray(tagAt));
     const content = decipher.update(frame.subarray(FRAME_HEADER_BYTES, tagAt));
     try {
@@ -186,8 +188,18 @@ function nonce(frame: number): Buffer {
   return bytes;
 }
 
-function aad(header: Buffer, frame: Buffer): Buffer {
-  return Buffer.concat([header, frame.subarray(0, FRAME_HEADER_BYTES)]);
+/** What a frame is bound to: the file's header and its own. One buffer for all frames of a file. */
+class Bound {
+  readonly #bytes = Buffer.alloc(HEADER_BYTES + FRAME_HEADER_BYTES);
+
+  constructor(header: Buffer) {
+    header.copy(this.#bytes);
+  }
+
+  to(frame: Buffer): Buffer {
+    frame.copy(this.#bytes, HEADER_BYTES, 0, FRAME_HEADER_BYTES);
+    return this.#bytes;
+  }
 }
 
 /** Proves the header and the key before a frame is read: a wrong key is no torn file. */
