@@ -98,7 +98,7 @@ export const CONDITIONS = {
   STATE_SET_ASIDE: {
     title: "saved state could not be opened and was set aside",
     severity: "warning",
-    advice: "put back the seal key it was sealed with, or remove the file that is named",
+    advice: "put back its seal key, or remove the file; reset passwords that waited",
     where: "router",
   },
   PASSWORD_UNDELIVERABLE: {

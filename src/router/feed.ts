@@ -17,9 +17,6 @@ import type { Passwords } from "./passwords.ts";
 import type { Entry } from "./state/entry.ts";
 import type { RouterState } from "./state/state.ts";
 
-/** Larger batches go into the next snapshot instead of the journal: a source can be read again. */
-const JOURNAL_BATCH_MAX = 256;
-
 /** User data beyond this lies on the disk, sealed, and is read when it is asked for. Bytes. */
 const BODY_IN_MEMORY_MAX = 64 * 1024;
 
@@ -40,6 +37,8 @@ export interface FeedPorts {
 }
 
 type PasswordChange = Extract<Change, { kind: "password" }>;
+
+const isPassword = (change: Change): change is PasswordChange => change.kind === "password";
 
 export class Feed {
   readonly #ports: FeedPorts;
@@ -88,7 +87,9 @@ export class Feed {
   look(source: Source, onLook: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const turn = this.#looking.then(async () => {
       const changes = await source.poll(signal);
-      const durable = this.#commit(changes, changes.length <= JOURNAL_BATCH_MAX);
+      const isFirst = this.#loadingSince !== undefined;
+      const durable = this.#commit(changes);
+      if (isFirst && this.#ports.state.setAside) this.#forgetStated(changes);
       this.#loadingSince = undefined;
       if (this.#trouble !== undefined) this.#ports.conditions.clear(this.#trouble.code, SOURCE);
       // Failures are conditions, raised where the disk is; guests have the change already.
@@ -111,7 +112,7 @@ export class Feed {
       throw new CommandError("this router's source takes no commands; use --source databag:DIR");
     }
     const changes = source.apply(text, name);
-    await this.#commit(changes, true);
+    await this.#commit(changes);
     return changes.length;
   }
 
@@ -122,21 +123,29 @@ export class Feed {
   }
 
   /** Visible when it returns, durable when what it returns resolves. */
-  async #commit(changes: readonly Change[], journal: boolean): Promise<void> {
+  async #commit(changes: readonly Change[]): Promise<void> {
     if (changes.length === 0) return;
     const { directory, passwords, state, now } = this.#ports;
     directory.apply(changes);
     this.#changes += changes.length;
     this.#lastChange = now();
-    const kept = changes.filter((change) => change.kind !== "password");
-    const offers = changes.filter((change): change is PasswordChange => change.kind === "password");
-    const durable = offers.map((offer) => passwords.offer(offer));
-    if (kept.length > 0 && journal) {
-      durable.push(state.append(kept.map((change) => ({ kind: "change", change }))));
-    }
-    state.requestSnapshot();
+    const durable = changes.filter(isPassword).map((offer) => passwords.offer(offer));
+    // The journal passes passwords by; the ledger writes what it makes of them.
+    durable.push(state.append(changes.map((change) => ({ kind: "change", change }))));
     for (const change of changes) if (change.kind === "put") void this.#offload(change.binding);
     await Promise.all(durable);
+  }
+
+  /**
+   * With the state gone, nobody knows whether a password that a file states was acknowledged. To
+   * set an old password again would undo the user's own; to miss one costs another reset.
+   */
+  #forgetStated(changes: readonly Change[]): void {
+    for (const change of changes.filter(isPassword)) {
+      if (!change.standing || change.password === undefined) continue;
+      const cleared = { ...change, password: undefined, standing: false };
+      this.#ports.passwords.offer(cleared).catch(() => {});
+    }
   }
 
   /** Until the disk has it, and when the disk is full, a large body is answered from memory. */
