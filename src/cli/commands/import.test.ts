@@ -52,7 +52,7 @@ test("what a source serves comes out as a file, secrets masked", async () => {
   expect(names).toEqual(["web-01", "db-01"]);
 });
 
-test("--with-secrets prints all but passwords, --loopback makes one machine every guest", async () => {
+test("--with-secrets keeps back passwords only; --loopback is for one machine", async () => {
   const { stdout } = await run("--with-secrets", "--loopback", `file:${FILE}`);
   expect(stdout).toContain("sesame");
   expect(stdout).toContain("hunter2");
