@@ -80,7 +80,7 @@ export const CONDITIONS = {
   HOST_UNEXPECTED: {
     title: "guests asked with a Host header that is not one of this router's names",
     severity: "info",
-    advice: "add the name to the network's hosts, or set hosts: enforce to refuse it",
+    advice: "add the name to hostNames, or set hosts to enforce to refuse it",
     where: "router",
   },
   LISTEN_FAILED: {
@@ -127,7 +127,7 @@ export interface Condition extends ConditionKind {
   readonly since: number;
 }
 
-/** At most so many subjects for each code; beyond that only the count goes on. */
+/** At most so many subjects for each code: more would say no more, and fill our memory. */
 const SUBJECTS_MAX = 100;
 
 /** The conditions that hold now. */
@@ -135,7 +135,6 @@ export class Conditions {
   readonly #now: () => number;
   readonly #onChange: (condition: Condition, holds: boolean) => void;
   readonly #held = new Map<ConditionCode, Map<string, Condition>>();
-  readonly #unlisted = new Map<ConditionCode, number>();
 
   constructor(
     now: () => number,
@@ -152,10 +151,7 @@ export class Conditions {
       this.#held.set(code, subjects);
     }
     const held = subjects.get(subject);
-    if (held === undefined && subjects.size >= SUBJECTS_MAX) {
-      this.#unlisted.set(code, (this.#unlisted.get(code) ?? 0) + 1);
-      return;
-    }
+    if (held === undefined && subjects.size >= SUBJECTS_MAX) return;
     if (held?.detail === detail) return;
     const since = held?.since ?? this.#now();
     const condition = { code, subject, detail, since, ...CONDITIONS[code] };
@@ -180,8 +176,8 @@ export class Conditions {
       .sort((a, b) => rank[a.severity] - rank[b.severity] || a.since - b.since);
   }
 
-  /** How many subjects a code has, those beyond the list included. */
+  /** How many subjects a code has, 100 at most. */
   count(code: ConditionCode): number {
-    return (this.#held.get(code)?.size ?? 0) + (this.#unlisted.get(code) ?? 0);
+    return this.#held.get(code)?.size ?? 0;
   }
 }

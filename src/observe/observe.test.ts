@@ -32,11 +32,11 @@ test("a condition stays until it is cleared, and keeps the time of its first rai
   ]);
 });
 
-test("ten thousand subjects of one condition are counted, and not all kept", () => {
+test("of ten thousand subjects of one condition a hundred are kept", () => {
   const conditions = new Conditions(() => 0);
   for (let index = 0; index < 10_000; index++) conditions.raise("KEY_REFUSED", String(index));
   expect(conditions.list().length).toBe(100);
-  expect(conditions.count("KEY_REFUSED")).toBe(10_000);
+  expect(conditions.count("KEY_REFUSED")).toBe(100);
 });
 
 test("an access line is one JSON object whatever the names are", () => {

@@ -26,7 +26,7 @@ export interface Sink {
 export class FileSink implements Sink {
   readonly #fd: number;
   #pending = "";
-  #writing = "";
+  #isWriting = false;
   #timer: NodeJS.Timeout | undefined;
   #dropped = 0;
 
@@ -41,39 +41,59 @@ export class FileSink implements Sink {
 
   write(lines: string): void {
     if (this.#pending.length + lines.length > PENDING_MAX) {
-      this.#dropped++;
+      this.#dropped += countLines(lines);
       return;
     }
     this.#pending += lines;
     if (this.#pending.length >= BLOCK) this.#flush();
-    else this.#timer ??= setTimeout(() => this.#flush(), FLUSH_AFTER_MS);
+    else this.#schedule();
   }
 
   flushSync(): void {
-    const all = this.#writing + this.#pending;
-    this.#pending = "";
-    this.#writing = "";
     clearTimeout(this.#timer);
+    const lines = this.#pending;
+    this.#pending = "";
     try {
-      writeSync(this.#fd, all);
+      writeSync(this.#fd, lines);
     } catch {
-      this.#dropped++;
+      this.#dropped += countLines(lines);
     }
+  }
+
+  #schedule(): void {
+    this.#timer ??= setTimeout(() => this.#flush(), FLUSH_AFTER_MS);
   }
 
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#writing !== "" || this.#pending === "") return;
-    this.#writing = this.#pending;
+    if (this.#isWriting || this.#pending === "") return;
+    const bytes = Buffer.from(this.#pending);
     this.#pending = "";
-    const bytes = Buffer.from(this.#writing);
+    this.#writeOut(bytes);
+  }
+
+  #writeOut(bytes: Buffer): void {
+    this.#isWriting = true;
     write(this.#fd, bytes, 0, bytes.length, null, (error, written) => {
-      const rest = this.#writing === "" ? "" : bytes.toString("utf8", error === null ? written : 0);
-      this.#writing = "";
-      if (error !== null && error.code !== "EAGAIN") this.#dropped++;
-      else this.#pending = rest + this.#pending;
-      if (this.#pending !== "") this.#timer ??= setTimeout(() => this.#flush(), FLUSH_AFTER_MS);
+      if (error?.code === "EAGAIN") {
+        // A pipe whose reader is behind: what does not fit in the buffer meanwhile is lost.
+        setTimeout(() => this.#writeOut(bytes), FLUSH_AFTER_MS);
+        return;
+      }
+      if (error === null && written < bytes.length) {
+        this.#writeOut(bytes.subarray(written));
+        return;
+      }
+      if (error !== null) this.#dropped += countLines(bytes.toString());
+      this.#isWriting = false;
+      if (this.#pending !== "") this.#schedule();
     });
   }
+}
+
+function countLines(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) count++;
+  return count;
 }

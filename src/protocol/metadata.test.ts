@@ -205,3 +205,9 @@ function check(document: Document, target: string, expected: string | number): v
   else expect({ target, status, body }).toEqual({ target, status: 200, body: expected });
   if (expected !== 404) expect(type).toBeDefined();
 }
+
+test("a key line of any shape costs its length, and has at worst no name of its own", () => {
+  for (const line of [`${"ssh-a a x ".repeat(6000)}\u2028x`, "x".repeat(60_000), "ssh-rsa "]) {
+    check(make([["public-keys", line]]), "/latest/public-keys/", "0=key-0\n");
+  }
+});

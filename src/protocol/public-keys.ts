@@ -5,9 +5,8 @@
  * of `0=name` lines. The slash tells which is meant.
  */
 
-/** Of a key line: the text behind `type base64 `, as ssh-keygen writes it. */
-const COMMENT =
-  /(?:^|\s)(?:ssh-|ecdsa-|sk-)[A-Za-z0-9@.-]+\s+[A-Za-z0-9+/]+={0,3}[ \t]+(\S(?:.*\S)?)\s*$/;
+/** Longer lines are no keys that have a name: 16,384-bit RSA is under 3,000. Characters. */
+const LINE_MAX = 16 * 1024;
 
 /** `=` would crash cloudbase-init, and a newline would make two keys of one. */
 const NAME = /^[A-Za-z0-9._@-]{1,64}$/;
@@ -34,10 +33,19 @@ export function keyNames(keys: readonly string[]): string {
   const taken = new Set<string>();
   return keys
     .map((key, index) => {
-      const comment = COMMENT.exec(key)?.[1] ?? "";
+      const comment = commentOf(key);
       const name = NAME.test(comment) && !taken.has(comment) ? comment : `key-${index}`;
       taken.add(name);
       return `${index}=${name}\n`;
     })
     .join("");
+}
+
+/** What ssh-keygen writes behind `type base64`; options may stand before. Linear in the line. */
+function commentOf(key: string): string {
+  if (key.length > LINE_MAX) return "";
+  const words = key.split(/[ \t]+/);
+  const type = words.findIndex((word) => /^(?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+$/.test(word));
+  if (type === -1 || !/^[A-Za-z0-9+/]+={0,3}$/.test(words[type + 1] ?? "")) return "";
+  return words.slice(type + 2).join(" ");
 }

@@ -11,6 +11,9 @@ import type { Handler, ListenAddress, Listener, Rim } from "./http/rim.ts";
 /** Commands to `apply`. Bytes; user data is 1 MiB at most, in base64, in JSON. */
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Where guests are listened for; `auto` may be any address of this machine. */
+export type GuestHosts = "auto" | ReadonlySet<string>;
+
 /**
  * @throws {ListenError} if another program listens there.
  * @throws {ConfigError} if `at` is an address that guests can reach.
@@ -18,13 +21,12 @@ const BODY_BYTES_MAX = 8 * 1024 * 1024;
 export async function listenAdmin(
   at: ListenAddress,
   rim: Rim,
-  { handler, guestHosts }: { handler: Handler; guestHosts: ReadonlySet<string> },
+  { handler, guestHosts }: { handler: Handler; guestHosts: GuestHosts },
 ): Promise<Listener> {
   if ("host" in at) {
-    const wildcard = at.host === "0.0.0.0" || at.host === "::";
-    if (wildcard || guestHosts.has(at.host)) {
+    if (isExposed(at.host, guestHosts)) {
       throw new ConfigError(
-        `--admin-listen ${at.host}:${at.port}: guests can reach that address; use unix:PATH or 127.0.0.1`,
+        `--admin-listen ${at.host}:${at.port}: guests may reach that; use unix:PATH or 127.0.0.1`,
       );
     }
     return rim.listen({ at, handler, bodyBytesMax: BODY_BYTES_MAX });
@@ -49,6 +51,16 @@ export async function listenAdmin(
   } finally {
     process.umask(before);
   }
+}
+
+function isExposed(host: string, guests: GuestHosts): boolean {
+  if (isEvery(host)) return true;
+  if (host === "::1" || host.startsWith("127.")) return false;
+  return guests === "auto" || guests.has(host) || [...guests].some(isEvery);
+}
+
+function isEvery(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
 }
 
 function answers(path: string): Promise<boolean> {

@@ -3,7 +3,7 @@
  * unix socket that only its owner can open. Never on a guest's listener.
  */
 
-import { MetadataError } from "../model/errors.ts";
+import { MetadataError, StateError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { FORBIDDEN, NOT_FOUND, type Reply } from "../protocol/http.ts";
@@ -64,7 +64,9 @@ export function adminHandler(ports: AdminPorts): Handler {
     try {
       return await answer(request, new URLSearchParams(query), ports);
     } catch (error) {
-      if (error instanceof MetadataError) return failure(400, error.code, error.message);
+      if (error instanceof MetadataError) {
+        return failure(error instanceof StateError ? 507 : 400, error.code, error.message);
+      }
       throw error;
     }
   };

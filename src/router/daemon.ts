@@ -15,7 +15,7 @@ import { openSource } from "../source/index.ts";
 import type { Source } from "../source/source.ts";
 import { adminHandler } from "./admin.ts";
 import { listenAdmin } from "./admin-socket.ts";
-import { Directory } from "./directory.ts";
+import { Directory, type Entry } from "./directory.ts";
 import { Feed } from "./feed.ts";
 import { allowedHosts, type HostsMode } from "./hosts.ts";
 import type { ListenAddress, Rim } from "./http/rim.ts";
@@ -118,8 +118,8 @@ async function assemble(
   passwords.restore(state.recovered.passwords);
   const directory = new Directory({
     epochBegan: (network, address, epoch) => passwords.epochBegan(network, address, epoch),
-    hostNameCut: (address, cut) =>
-      cut ? conditions.raise("VALUE_CUT", address) : conditions.clear("VALUE_CUT", address),
+    hostNameCut: (network, address, cut) =>
+      conditions[cut ? "raise" : "clear"]("VALUE_CUT", `${address} in ${network}`),
   });
   directory.apply(state.recovered.changes);
 
@@ -139,8 +139,8 @@ async function assemble(
       }),
       password: passwordHandler({
         passwords,
-        identify: (peer) => recipient(directory, peer),
-        locate: (ip) => recipient(directory, ip),
+        identify: (peer) => recipient(directory.find(peer), "bound"),
+        locate: (ip) => recipient(directory.find(ip), "any"),
         ownAddresses: ownAddresses(() => listeners.hosts, now),
         token,
         onAnswer: (answer) => record(traffic, directory, answer),
@@ -169,7 +169,7 @@ async function assemble(
   const sampled = { directory, passwords, traffic, conditions, feed, loopDelay, accessLog };
   const { version } = ports;
   const admin = await listenAdmin(settings.admin, rim, {
-    guestHosts: listeners.hosts,
+    guestHosts: settings.listen === "auto" ? "auto" : listeners.hosts,
     handler: adminHandler({
       conditions,
       metrics: new Metrics(() => samples({ ...sampled, sink, ready: isReady, rim, version })),
@@ -220,7 +220,15 @@ async function assemble(
 
 /** Last opened, first closed; each once. */
 async function closeAll(closers: (() => unknown)[]): Promise<void> {
-  for (const close of closers.splice(0).reverse()) await close();
+  const errors: unknown[] = [];
+  for (const close of closers.splice(0).reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      errors.push(error); // The state must be saved whatever else goes wrong.
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }
 
 function targets(listen: Listen, plane: Plane, source: Source): readonly ListenTarget[] {
@@ -230,9 +238,9 @@ function targets(listen: Listen, plane: Plane, source: Source): readonly ListenT
     .map(({ address }) => ({ plane, host: address, port: AUTO_PORTS[plane] }));
 }
 
-function recipient(directory: Directory, peer: string): Recipient | undefined {
-  const entry = directory.find(peer);
-  if (entry?.kind !== "bound") return undefined;
+/** A password may come before the metadata, but is given only to whom the address is bound. */
+function recipient(entry: Entry | undefined, who: "bound" | "any"): Recipient | undefined {
+  if (entry === undefined || (who === "bound" && entry.kind !== "bound")) return undefined;
   return { network: entry.network, address: entry.address, epoch: entry.epoch };
 }
 

@@ -81,6 +81,10 @@ test("a host name of two lines is told", () => {
   directory.apply([put("net", A, 1, "a", [["local-hostname", "a\nb"]])]);
   directory.apply([put("net", A, 1, "a", [["local-hostname", "a"]])]);
   expect(cuts).toEqual([true, false]);
+  directory.apply([put("net", A, 1, "a", [["local-hostname", "a\nb"]])]);
+  directory.apply([put("net", A, 1, "a", [["local-hostname", "a\nc"]])]);
+  directory.apply([{ kind: "delete", network: "net", address: A }]);
+  expect(cuts.slice(-1)).toEqual([false]);
 });
 
 function make() {
@@ -88,7 +92,7 @@ function make() {
   const cuts: boolean[] = [];
   const directory = new Directory({
     epochBegan: (_network, _address, epoch) => epochs.push(epoch),
-    hostNameCut: (_address, cut) => cuts.push(cut),
+    hostNameCut: (_network, _address, cut) => cuts.push(cut),
   });
   return { directory, epochs, cuts };
 }

@@ -6,7 +6,7 @@
  */
 
 import { contains, type Ip, parseCidr, tryParseIp } from "../model/address.ts";
-import type { Binding, NetworkId, Withheld } from "../model/binding.ts";
+import type { Binding, Body, NetworkId, Withheld } from "../model/binding.ts";
 import type { Change, Network } from "../model/change.ts";
 import { type Document, keysOf, render, Shapes } from "../protocol/document.ts";
 
@@ -22,8 +22,8 @@ export type Entry = Bound | ({ readonly kind: "withheld" } & Withheld);
 export interface DirectoryEvents {
   /** An epoch ended: what was kept for the ones before `epoch` is void. */
   epochBegan(network: NetworkId, address: Ip, epoch: number): void;
-  /** A host name had more than one line, or has no longer. */
-  hostNameCut(address: Ip, cut: boolean): void;
+  /** A host name has more than one line and is cut, or no longer. */
+  hostNameCut(network: NetworkId, address: Ip, cut: boolean): void;
 }
 
 interface Known {
@@ -36,6 +36,8 @@ export class Directory {
   readonly #shapes = new Shapes();
   readonly #entries = new Map<NetworkId, Map<Ip, Entry>>();
   #networks: readonly Known[] = [];
+  /** Where a host name is cut. */
+  readonly #cut = new Set<string>();
   #bound = 0;
 
   constructor(events: DirectoryEvents) {
@@ -78,6 +80,15 @@ export class Directory {
     return undefined;
   }
 
+  /** Answers user data from elsewhere, if it is still what the address has. */
+  moveUserData(binding: Binding, to: Body): void {
+    const { network, address, userData } = binding;
+    const entry = this.at(network, address);
+    if (entry?.kind !== "bound" || entry.document.userData !== userData) return;
+    const document = { ...entry.document, userData: to };
+    this.#entries.get(network)?.set(address, { ...entry, document });
+  }
+
   /** What is known at an address of a network. */
   at(network: NetworkId, address: Ip): Entry | undefined {
     return this.#entries.get(network)?.get(address);
@@ -107,15 +118,24 @@ export class Directory {
   #put(binding: Binding): void {
     const { keys, userData, ...rest } = binding;
     const { document, hostNameCut } = render(keys, userData, this.#shapes);
-    this.#events.hostNameCut(binding.address, hostNameCut);
     this.#replace(binding.network, binding.address, { kind: "bound", ...rest, document });
+    if (hostNameCut) this.#tellCut(binding.network, binding.address, true);
   }
 
   #withhold(withheld: Withheld): void {
     this.#replace(withheld.network, withheld.address, { kind: "withheld", ...withheld });
   }
 
+  #tellCut(network: NetworkId, address: Ip, cut: boolean): void {
+    const name = `${network} ${address}`;
+    if (cut === this.#cut.has(name)) return;
+    if (cut) this.#cut.add(name);
+    else this.#cut.delete(name);
+    this.#events.hostNameCut(network, address, cut);
+  }
+
   #replace(network: NetworkId, address: Ip, entry: Entry | undefined): void {
+    if (this.#cut.size > 0) this.#tellCut(network, address, false);
     let entries = this.#entries.get(network);
     if (entries === undefined) {
       entries = new Map();

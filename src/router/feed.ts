@@ -12,7 +12,7 @@ import { CommandError, SourceError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Log } from "../observe/log.ts";
 import type { Source } from "../source/source.ts";
-import { type Directory, toBinding } from "./directory.ts";
+import type { Directory } from "./directory.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Entry } from "./state/entry.ts";
 import type { RouterState } from "./state/state.ts";
@@ -45,6 +45,8 @@ export class Feed {
   #loadingSince: number | undefined;
   #trouble: SourceError | undefined;
   #looking: Promise<void> = Promise.resolve();
+  #lastCommit: Promise<void> = Promise.resolve();
+  #offloading: Promise<void> = Promise.resolve();
   #changes = 0;
   #lastChange = 0;
 
@@ -123,8 +125,8 @@ export class Feed {
   }
 
   /** Visible when it returns, durable when what it returns resolves. */
-  async #commit(changes: readonly Change[]): Promise<void> {
-    if (changes.length === 0) return;
+  #commit(changes: readonly Change[]): Promise<void> {
+    if (changes.length === 0) return this.#isDurable();
     const { directory, passwords, state, now } = this.#ports;
     directory.apply(changes);
     this.#changes += changes.length;
@@ -132,8 +134,18 @@ export class Feed {
     const durable = changes.filter(isPassword).map((offer) => passwords.offer(offer));
     // The journal passes passwords by; the ledger writes what it makes of them.
     durable.push(state.append(changes.map((change) => ({ kind: "change", change }))));
-    for (const change of changes) if (change.kind === "put") void this.#offload(change.binding);
-    await Promise.all(durable);
+    for (const change of changes) if (change.kind === "put") this.#offload(change.binding);
+    this.#lastCommit = Promise.all(durable).then(() => {});
+    return this.#lastCommit;
+  }
+
+  /** Whether what a repeated command says is safe: it is what was said before. */
+  async #isDurable(): Promise<void> {
+    try {
+      await this.#lastCommit;
+    } catch {
+      await this.#ports.state.flush();
+    }
   }
 
   /**
@@ -149,16 +161,22 @@ export class Feed {
   }
 
   /** Until the disk has it, and when the disk is full, a large body is answered from memory. */
-  async #offload({ network, address, userData }: Binding): Promise<void> {
+  #offload(binding: Binding): void {
+    const { userData } = binding;
     if (!(userData instanceof Uint8Array) || userData.length <= BODY_IN_MEMORY_MAX) return;
-    const { directory, state } = this.#ports;
-    const stored = await state.bodies.store(userData);
-    const entry = directory.at(network, address);
-    // Meanwhile the address may have other user data, or another instance.
-    if (stored === undefined || entry?.kind !== "bound") return;
-    if (entry.document.userData !== userData) return;
-    directory.apply([{ kind: "put", binding: { ...toBinding(entry), userData: stored } }]);
-    state.requestSnapshot();
+    const { directory, state, log } = this.#ports;
+    // One after the other, with a turn for guests in between: hashing a mebibyte takes a while.
+    this.#offloading = this.#offloading.then(async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      try {
+        const stored = await state.bodies.store(userData);
+        if (stored === undefined) return;
+        directory.moveUserData(binding, stored);
+        state.requestSnapshot();
+      } catch (error) {
+        log.error({ err: error }, "a body could not be moved to the disk");
+      }
+    });
   }
 
   /** A source may be half written, or not be there yet, when the router starts with it. */

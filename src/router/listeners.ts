@@ -36,6 +36,8 @@ export class Listeners {
   readonly #options: ListenersOptions;
   readonly #open = new Map<string, { target: ListenTarget; listener: Listener }>();
   #wanted: readonly ListenTarget[] = [];
+  /** Names of those that are wanted and could not be opened. */
+  readonly #failed = new Set<string>();
   #turn: Promise<void> = Promise.resolve();
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
@@ -66,7 +68,7 @@ export class Listeners {
 
   /** The same with their ports too, as a `Host` header names them. */
   get names(): readonly string[] {
-    return [...this.hosts, ...this.open.map(nameOf)];
+    return [...this.hosts, ...this.open.map(addressOf)];
   }
 
   /** Opens what the operator named. @throws {ListenError} that names the holder of a taken port. */
@@ -87,8 +89,9 @@ export class Listeners {
   /** Opens what is missing and closes what is no longer wanted; what fails is tried again. */
   follow(targets: readonly ListenTarget[]): Promise<void> {
     this.#wanted = targets;
-    this.#turn = this.#turn.then(() => this.#reconcile());
-    return this.#turn;
+    const turn = this.#turn.then(() => this.#reconcile());
+    this.#turn = turn.catch(() => {}); // Whoever asked hears of it; the next turn comes all the same.
+    return turn;
   }
 
   /** Lets requests under way end for `graceMs`, then closes everything. */
@@ -108,22 +111,28 @@ export class Listeners {
     for (const [name, { listener }] of this.#open) {
       if (wanted.has(name)) continue;
       this.#open.delete(name);
-      conditions.clear("LISTEN_FAILED", name);
       void listener.close(RETRY_AFTER_MS); // Requests under way end by themselves.
     }
-    let failed = false;
+    for (const name of this.#failed) {
+      if (wanted.has(name)) continue;
+      this.#failed.delete(name);
+      conditions.clear("LISTEN_FAILED", name);
+    }
     for (const [name, target] of wanted) {
       if (this.#open.has(name)) continue;
       try {
         await this.#listen(target);
+        this.#failed.delete(name);
         conditions.clear("LISTEN_FAILED", name);
       } catch (error) {
         if (!(error instanceof ListenError)) throw error;
-        failed = true;
+        this.#failed.add(name);
         conditions.raise("LISTEN_FAILED", name, error.message);
       }
     }
-    if (failed) this.#retry = setTimeout(() => void this.follow(this.#wanted), RETRY_AFTER_MS);
+    if (this.#failed.size === 0) return;
+    const again = () => void this.follow(this.#wanted).catch(() => {});
+    this.#retry = setTimeout(again, RETRY_AFTER_MS);
   }
 
   async #listen(target: ListenTarget): Promise<void> {
@@ -140,13 +149,19 @@ export class Listeners {
       if (!(error instanceof ListenError) || error.code !== "ADDRESS_IN_USE") throw error;
       const pid = portHolder(port);
       const holder = pid === undefined ? "another process" : `process ${pid}`;
-      throw new ListenError("ADDRESS_IN_USE", `${nameOf(target)} is held by ${holder}`);
+      throw new ListenError("ADDRESS_IN_USE", `${addressOf(target)} is held by ${holder}`);
     }
   }
 }
 
-function nameOf({ host, port }: ListenTarget): string {
+/** As people write it; with the port that was asked for. */
+function addressOf({ host, port }: ListenTarget): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Tells listeners apart: on port 0 both planes have one address. */
+function nameOf(target: ListenTarget): string {
+  return `${addressOf(target)} (${target.plane})`;
 }
 
 /**

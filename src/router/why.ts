@@ -4,11 +4,12 @@
  */
 
 import { tryParseIp } from "../model/address.ts";
+import type { WithholdReason } from "../model/binding.ts";
 import type { GuestRequest, Reply } from "../protocol/http.ts";
 import { answerMetadata } from "../protocol/metadata.ts";
 import { route } from "../protocol/path.ts";
 import type { Directory, Entry } from "./directory.ts";
-import { AWAITING_METADATA_MAX_MS, asker, type MetadataPorts } from "./metadata-server.ts";
+import { asker, type MetadataPorts } from "./metadata-server.ts";
 import type { Passwords } from "./passwords.ts";
 
 export interface Why {
@@ -82,52 +83,53 @@ interface Reason {
   readonly advice?: string;
 }
 
-function reasonOf(entry: Entry | undefined, reply: Reply, ports: WhyPorts): Reason {
-  if (entry === undefined) {
-    return ports.loadingSince() === undefined
-      ? {
-          reason: "no source knows this address, so every path is 404",
-          advice:
-            "check the address the guest asks from, and that CloudStack has sent its metadata",
-        }
-      : {
-          reason: "the source has not been read yet, so an unknown address is told to wait (503)",
-          advice: "see the conditions for what keeps the source from being read",
-        };
-  }
-  if (entry.kind === "bound") {
-    if (reply.status === 200) return { reason: "the address is bound to this instance" };
+function reasonOf(entry: Entry | undefined, { status }: Reply, ports: WhyPorts): Reason {
+  if (entry?.kind === "bound") {
+    if (status === 200) return { reason: "the address is bound to this instance" };
     return {
       reason: "the address is bound to this instance, which has nothing at this path (404)",
     };
   }
-  switch (entry.reason) {
-    case "lease-removed":
-      return {
-        reason: "its lease is marked as removed, so the instance is gone and every path is 404",
-        advice: "start the instance again, so that CloudStack sends its lease",
-      };
-    case "no-lease":
-      return {
-        reason: "there are leases, and none for this address, so every path is 404",
-        advice: "start the instance again, so that CloudStack sends its lease",
-      };
-    case "conflict":
-      return {
-        reason: "two instances claim this address, so neither is answered (404)",
-        advice: "give one of them another address",
-      };
-    case "awaiting-metadata": {
-      const waits = ports.now() - entry.since < AWAITING_METADATA_MAX_MS;
-      return {
-        reason: waits
-          ? "its lease has a new MAC and the metadata is still the former instance's: 503 for 30 s"
-          : "its lease has a new MAC and the metadata never followed, so every path is 404",
-        advice: "start the instance again, so that CloudStack sends its metadata",
-      };
-    }
+  if (status === 503 && entry?.reason !== "awaiting-metadata") {
+    return {
+      reason: "the source has not been read yet, so the guest is told to wait (503)",
+      advice: "see the conditions for what keeps the source from being read",
+    };
   }
+  if (entry === undefined) return ports.loadingSince() === undefined ? UNKNOWN : UNREAD;
+  return entry.reason === "awaiting-metadata" && status === 503 ? AWAITED : WITHHELD[entry.reason];
 }
+
+const UNKNOWN: Reason = {
+  reason: "no source knows this address, so every path is 404",
+  advice: "check the address the guest asks from, and that CloudStack has sent its metadata",
+};
+const UNREAD: Reason = {
+  reason: "the source could not be read for two minutes, so an unknown address gets 404",
+  advice: "see the conditions for what keeps the source from being read",
+};
+const AWAITED: Reason = {
+  reason: "its lease has a new MAC and the metadata is still the former instance's: 503 for 30 s",
+  advice: "start the instance again, so that CloudStack sends its metadata",
+};
+const WITHHELD: Readonly<Record<WithholdReason, Reason>> = {
+  "lease-removed": {
+    reason: "its lease is marked as removed, so the instance is gone and every path is 404",
+    advice: "start the instance again, so that CloudStack sends its lease",
+  },
+  "no-lease": {
+    reason: "there are leases, and none for this address, so every path is 404",
+    advice: "start the instance again, so that CloudStack sends its lease",
+  },
+  conflict: {
+    reason: "two instances claim this address, so neither is answered (404)",
+    advice: "give one of them another address",
+  },
+  "awaiting-metadata": {
+    reason: "its lease has a new MAC and the metadata never followed, so every path is 404",
+    advice: "start the instance again, so that CloudStack sends its metadata",
+  },
+};
 
 function lengthOf(body: Reply["body"]): number {
   return typeof body === "string" ? Buffer.byteLength(body) : (body?.length ?? 0);

@@ -15,7 +15,7 @@ import { keyNames, parseKeys } from "../public-keys.ts";
 const TEXT = "text/plain; charset=utf-8";
 const BINARY = "application/octet-stream";
 
-/** Instance, then validator: the children of `latest/`, `meta-data/` and its other spelling. */
+/** What lies under `latest/`; the keys' short forms are not listed a second time. */
 const LATEST_LISTING = "meta-data/\nmetadata/\nuser-data\n";
 const ROOT_LISTING = "latest/\n";
 const KEY_FORMS = "openssh-key\n";

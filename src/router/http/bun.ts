@@ -102,9 +102,14 @@ function listenerOf(server: Bun.Server<undefined>, at: ListenAddress): Listener 
   return {
     at,
     async close(graceMs) {
-      const ended = server.stop(false);
-      const timer = setTimeout(() => void server.stop(true), graceMs);
-      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, graceMs + 100))]);
+      let timer: NodeJS.Timeout | undefined;
+      const patience = new Promise<void>((resolve) => {
+        timer = setTimeout(() => {
+          void server.stop(true);
+          resolve();
+        }, graceMs);
+      });
+      await Promise.race([server.stop(false), patience]);
       clearTimeout(timer);
     },
   };
