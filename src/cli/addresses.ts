@@ -2,7 +2,7 @@
  * Addresses on the command line.
  */
 
-import { tryParseIp } from "../model/address.ts";
+import { tryParseHostPort } from "../model/address.ts";
 import { UsageError } from "../model/errors.ts";
 import type { ListenAddress } from "../router/http/rim.ts";
 import { type ListenTarget, type Plane, parseListen } from "../router/listeners.ts";
@@ -14,11 +14,8 @@ import { type ListenTarget, type Plane, parseListen } from "../router/listeners.
  */
 export function parseAdmin(text: string): ListenAddress {
   if (text.startsWith("unix:") && text.length > 5) return { unix: text.slice(5) };
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  // In one spelling, so that "every address" is known in each of its own.
-  const host = tryParseIp(match?.[1] ?? match?.[2]);
-  const port = Number(match?.[3]);
-  if (host !== undefined && port <= 65_535) return { host, port };
+  const at = tryParseHostPort(text);
+  if (at !== undefined) return at;
   throw new UsageError(`not an admin address: ${text}; write unix:PATH or ADDR:PORT`);
 }
 

@@ -5,7 +5,7 @@
  * Needs no library, because a router without a configuration file loads none.
  */
 
-import { parseIp } from "../model/address.ts";
+import { tryParseHostPort } from "../model/address.ts";
 
 /** How a setting is written: what `flaw` accepts. */
 export type SettingKind = "text" | "path" | "place" | "listen" | "admin" | "hosts" | "log-level";
@@ -58,11 +58,13 @@ export function flaw(kind: SettingKind, text: string): string | undefined {
         ? undefined
         : "must be a word, a colon and a place: file:lab.yaml";
     case "listen":
-      return text === "auto" || isAddress(text)
+      return text === "auto" || tryParseHostPort(text) !== undefined
         ? undefined
         : "must be ADDR:PORT, [IPV6]:PORT or auto";
     case "admin":
-      return /^unix:./.test(text) || isAddress(text) ? undefined : "must be unix:PATH or ADDR:PORT";
+      return /^unix:./.test(text) || tryParseHostPort(text) !== undefined
+        ? undefined
+        : "must be unix:PATH or ADDR:PORT";
     case "hosts":
       return among(HOSTS_MODES, text);
     case "log-level":
@@ -79,15 +81,4 @@ export function listFlaw(values: readonly string[]): string | undefined {
 
 function among(known: readonly string[], text: string): string | undefined {
   return known.includes(text) ? undefined : `must be one of ${known.join(", ")}`;
-}
-
-/** `127.0.0.1:80` or `[::1]:80`; names are refused, because what they mean may change. */
-function isAddress(text: string): boolean {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  if (match === null || Number(match[3]) > 65_535) return false;
-  try {
-    return parseIp(match[1] ?? match[2] ?? "").includes(":") === (match[1] !== undefined);
-  } catch {
-    return false;
-  }
 }

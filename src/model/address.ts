@@ -74,6 +74,21 @@ export function tryParseMac(text: unknown): Mac | undefined {
 }
 
 /**
+ * Parses `ADDR:PORT`; an IPv6 address stands in brackets. Names are refused, because what they
+ * mean may change.
+ *
+ * @returns `undefined` if it is anything else.
+ */
+export function tryParseHostPort(text: string): { host: Ip; port: number } | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
+  const host = tryParseIp(match?.[1] ?? match?.[2]);
+  const port = Number(match?.[3]);
+  // Brackets are IPv6's: an IPv4 address within them is a mistake.
+  if (host === undefined || port > 65_535) return undefined;
+  return match?.[1] === undefined || isIP(match[1]) === 6 ? { host, port } : undefined;
+}
+
+/**
  * Parses `10.1.1.0/24`, `10.1.1.1/24` (host bits are dropped) or `fd00::/64`.
  *
  * @throws {InvalidCidrError} if `text` is anything else.

@@ -6,6 +6,7 @@
  * source is readable, and one that has not looked yet tells nobody "unknown".
  */
 
+import type { HostsMode } from "../config/settings.ts";
 import { AccessLog } from "../observe/access-log.ts";
 import { type Condition, Conditions } from "../observe/conditions.ts";
 import { createLog, type Log } from "../observe/log.ts";
@@ -17,7 +18,7 @@ import { adminHandler } from "./admin.ts";
 import { listenAdmin } from "./admin-socket.ts";
 import { Directory, type Entry } from "./directory.ts";
 import { Feed } from "./feed.ts";
-import { allowedHosts, type HostsMode } from "./hosts.ts";
+import { allowedHosts } from "./hosts.ts";
 import type { ListenAddress, Rim } from "./http/rim.ts";
 import { Listeners, type ListenTarget, type Plane } from "./listeners.ts";
 import { LoopDelay } from "./loop-delay.ts";

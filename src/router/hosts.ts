@@ -8,8 +8,6 @@
 import { isIP } from "node:net";
 import type { Network } from "../model/change.ts";
 
-export type HostsMode = "any" | "audit" | "enforce";
-
 /** Names that guests' clients use for their metadata service, besides its addresses. */
 const USUAL = ["169.254.169.254", "fd00:ec2::254", "data-server", "metadata", "instance-data"];
 

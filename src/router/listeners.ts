@@ -5,7 +5,7 @@
  * second, and a condition says so; the others serve meanwhile.
  */
 
-import { type Ip, parseIp } from "../model/address.ts";
+import { type Ip, tryParseHostPort } from "../model/address.ts";
 import { ListenError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import { portHolder } from "../platform/port-holder.ts";
@@ -170,12 +170,6 @@ function nameOf(target: ListenTarget): string {
  * @returns `undefined` if it is anything else.
  */
 export function parseListen(text: string, plane: Plane): ListenTarget | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) return undefined;
-  try {
-    return { plane, host: parseIp(match[1] ?? match[2] ?? ""), port };
-  } catch {
-    return undefined;
-  }
+  const at = tryParseHostPort(text);
+  return at === undefined ? undefined : { plane, ...at };
 }

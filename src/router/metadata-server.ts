@@ -3,12 +3,13 @@
  * one for the path; no disk, no waiting.
  */
 
+import type { HostsMode } from "../config/settings.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import { FORBIDDEN, type Reply } from "../protocol/http.ts";
 import { type Asker, answerMetadata } from "../protocol/metadata.ts";
 import { route } from "../protocol/path.ts";
 import type { Directory, Entry } from "./directory.ts";
-import { type HostsMode, isAllowedHost } from "./hosts.ts";
+import { isAllowedHost } from "./hosts.ts";
 import type { Handler } from "./http/rim.ts";
 import type { Traffic } from "./traffic.ts";
 
