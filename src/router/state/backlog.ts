@@ -39,12 +39,12 @@ export class Backlog {
     if (this.#bytes <= this.#bytesMax) return;
     this.#kept = [];
     this.#bytes = 0;
-    this.#lostBefore = number + 1;
+    this.#lostBefore = Math.max(this.#lostBefore, number + 1);
   }
 
-  /** Takes all of it, to be written. */
+  /** Takes all of it, to be written, in the order of appending: a write that hung fails late. */
   take(): readonly Waiting[] {
-    const kept = this.#kept;
+    const kept = this.#kept.sort((a, b) => a.number - b.number);
     this.#kept = [];
     this.#bytes = 0;
     return kept;

@@ -60,6 +60,8 @@ export class Journal {
   #current: OpenFile | undefined;
   #queue: Waiting[] = [];
   #queueBytes = 0;
+  /** The largest append since nothing waited. Bytes. */
+  #largest = 0;
   #appended = 0;
   #bytes = 0;
   #reason: string | undefined;
@@ -85,14 +87,17 @@ export class Journal {
   append(entries: readonly Entry[]): Promise<void> {
     if (entries.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      // Asked before adding: a first load may be larger than what may wait behind a slow disk.
-      if (this.#queueBytes > QUEUE_BYTES_MAX) this.#suspend("the disk is too slow");
+      // Beside the largest: a first load is one append, and may be more than the limit by itself.
+      const others = this.#queueBytes - this.#largest;
+      if (others > QUEUE_BYTES_MAX) this.#suspend("the disk is too slow");
+      const before = this.#queueBytes;
       const last = entries.length - 1;
       entries.forEach((entry, index) => {
         const waiting = { number: this.#appended++, bytes: estimate(entry), entry };
         const done = { resolve, reject };
         this.#enqueue(index === last ? { ...waiting, done } : waiting);
       });
+      this.#largest = Math.max(this.#largest, this.#queueBytes - before);
       if (this.#reason === undefined) this.#start();
       else this.#giveUp();
     });
@@ -133,7 +138,8 @@ export class Journal {
       .then(() => this.#drain())
       .finally(() => {
         this.#work = undefined;
-        if (this.#queue.length > 0 && this.#reason === undefined) this.#start();
+        if (this.#reason !== undefined) this.#giveUp();
+        else if (this.#queue.length > 0) this.#start();
       });
   }
 
@@ -141,6 +147,7 @@ export class Journal {
     while (this.#queue.length > 0 && this.#reason === undefined) {
       const batch = takeFrame(this.#queue);
       for (const { bytes } of batch) this.#queueBytes -= bytes;
+      if (this.#queue.length === 0) this.#largest = 0;
       if (batch[0]?.cut !== undefined) {
         await this.#endFile();
         batch[0].cut(this.#cut(batch[0].number));
@@ -227,10 +234,24 @@ export class Journal {
     const message = `the journal cannot be written (${this.#reason})`;
     for (const waiting of this.#queue.splice(0)) {
       waiting.done?.reject(new StateError("STATE_UNWRITABLE", message));
-      waiting.cut?.(this.#cut(waiting.number));
+      if (waiting.cut !== undefined) this.#cutWhenIdle(waiting, waiting.cut);
       this.#backlog.keep(waiting);
     }
     this.#queueBytes = 0;
+    this.#largest = 0;
+  }
+
+  /**
+   * The file ends with the cut, because the snapshot removes it. What is still being written must
+   * lie before the cut, or it would be read as newer than the snapshot; so the cut waits for it.
+   */
+  #cutWhenIdle(waiting: Waiting, answer: (cut: Cut) => void): void {
+    if (this.#work !== undefined) {
+      this.#queue.push(waiting);
+      return;
+    }
+    const cut = this.#cut(waiting.number);
+    void this.#endFile().then(() => answer(cut));
   }
 
   #tryAgain(): void {
@@ -244,7 +265,10 @@ export class Journal {
       .then(() => this.#drain())
       .finally(() => {
         this.#work = undefined;
-        if (this.#reason !== undefined) return;
+        if (this.#reason !== undefined) {
+          this.#giveUp();
+          return;
+        }
         this.#options.onTrouble(undefined);
         if (this.#queue.length > 0) this.#start();
       });

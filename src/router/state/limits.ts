@@ -32,7 +32,10 @@ export const SLICE_MS = 5;
 /** How long after a failed write the next is tried. ms. */
 export const RETRY_MS = 1_000;
 
-/** When more than this waits for a slow disk, it counts as one that fails. Estimated bytes. */
+/**
+ * When more than this waits for a slow disk beside the largest append, it counts as one that fails.
+ * Estimated bytes.
+ */
 export const QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
