@@ -69,7 +69,10 @@ test("every file says what it is for, and fits in a sitting", () => {
     assert.match(text, /^(#!.*\n)?\/\*\*/, `${path}: no header comment`);
     const lines = text.split("\n");
     assert.ok(lines.length <= LINES_MAX, `${path}: longer than ${LINES_MAX} lines`);
+    // A table has a line for each thing, however long; the formatter leaves imports long too.
+    const isTable = text.includes("biome-ignore format");
     lines.forEach((line, index) => {
+      if ((isTable && line.endsWith(",")) || /^import .* (from|with) /.test(line)) return;
       assert.ok(line.length <= COLUMNS_MAX, `${path}:${index + 1}: over ${COLUMNS_MAX} columns`);
     });
   }

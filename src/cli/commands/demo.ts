@@ -150,7 +150,8 @@ function line(access: Access, { guests }: Material, out: Output): string {
   const colour = access.status < 300 ? "green" : access.status < 400 ? "cyan" : "yellow";
   const time = new Date().toTimeString().slice(0, 8);
   const who = `${clean(access.address).padEnd(15)} ${clean(name).padEnd(14)}`;
-  return `${out.style("dim", time)} ${who} ${access.what.padEnd(16)} ${out.style(colour, String(access.status))}`;
+  const status = out.style(colour, String(access.status));
+  return `${out.style("dim", time)} ${who} ${access.what.padEnd(16)} ${status}`;
 }
 
 /** How to call this program from the folder the person is in. */

@@ -21,7 +21,8 @@ const DRAIN_MS = 5000;
 export const router: Command = {
   description:
     "Serves instance metadata, user data, SSH keys and passwords from memory.\n\n" +
-    "On a CloudStack virtual router: --source databag:/etc/cloudstack. On a laptop: --source file:PATH.",
+    "On a CloudStack virtual router: --source databag:/etc/cloudstack. " +
+    "On a laptop: --source file:PATH.",
   options: [
     { flags: "--source <where>", summary: "databag:DIR or file:PATH", env: "FRONTDESK_SOURCE" },
     { flags: "--listen <address...>", summary: "ADDR:PORT for guests, or auto", repeatable: true, env: "FRONTDESK_LISTEN" },
