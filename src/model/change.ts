@@ -31,6 +31,13 @@ export type Change =
       readonly standing: boolean;
     };
 
+/** An epoch that an address has reached. */
+export interface Epoch {
+  readonly network: NetworkId;
+  readonly address: Ip;
+  readonly epoch: number;
+}
+
 /** An address that the router should listen on, and the network that it serves. */
 export interface Endpoint {
   readonly address: Ip;

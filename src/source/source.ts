@@ -6,7 +6,7 @@
  * change must not grow with the number of instances.
  */
 
-import type { Change, Endpoint, Network } from "../model/change.ts";
+import type { Change, Endpoint, Epoch, Network } from "../model/change.ts";
 import type { Conditions } from "../observe/conditions.ts";
 
 export interface Source extends AsyncDisposable {
@@ -33,8 +33,11 @@ export interface Source extends AsyncDisposable {
   /**
    * Takes back what an earlier run of this program knew, before the first `poll`: bindings and
    * withheld addresses, so that epochs go on and a binding is kept as first seen.
+   *
+   * @param epochs what passwords were kept for, also at addresses of which nothing else is known:
+   *   none of these epochs is begun again for another instance.
    */
-  restore(changes: readonly Change[]): void;
+  restore(changes: readonly Change[], epochs?: Iterable<Epoch>): void;
 
   /**
    * Takes one command as CloudStack writes it and says what it changes. Only sources that stand

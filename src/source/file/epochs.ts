@@ -7,7 +7,10 @@ import { EPOCHS_REMEMBERED_MAX } from "./limits.ts";
 
 interface Last {
   readonly epoch: number;
-  /** `undefined` where an earlier run did not say: then whoever comes next is someone else. */
+  /**
+   * `undefined` where it is over, or an earlier run did not say: then whoever comes next begins
+   * another, be it the same instance.
+   */
   readonly instance: string | undefined;
 }
 
@@ -27,6 +30,18 @@ export class Epochs {
     // Newest last, so that what is forgotten first has been gone for longest.
     this.#last.delete(key);
     this.#last.set(key, { epoch, instance });
+  }
+
+  /** The address is gone: its epoch is over. */
+  end(key: string): void {
+    const last = this.#last.get(key);
+    if (last !== undefined) this.set(key, last.epoch, undefined);
+  }
+
+  /** An epoch that something was kept for: where no later one is known to hold, it is over. */
+  reached(key: string, epoch: number): void {
+    const last = this.#last.get(key);
+    if (last === undefined || last.epoch < epoch) this.set(key, epoch, undefined);
   }
 
   /** Forgets the oldest of the addresses that are not `live`, beyond a limit. */

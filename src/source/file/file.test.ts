@@ -67,10 +67,11 @@ test("a poll tells only what differs", async () => {
     [`# a comment\ninstances:\n${DB}${WEB}`, []],
     [`instances:${WEB.replace("web-01", "web-02")}${DB}`, ["put 127.0.0.11 i-web 1"]],
     [`instances:${WEB}`, ["put 127.0.0.11 i-web 1", "delete 127.0.0.12"]],
-    [`instances:${WEB}${DB}`, ["put 127.0.0.12 i-db 1"]],
+    [`instances:${WEB}${DB}`, ["put 127.0.0.12 i-db 2"]],
     [`instances:${WEB}    zone: z\n${DB}`, ["put 127.0.0.11 i-web 1"]],
     [`instances:${WEB}${DB}`, ["put 127.0.0.11 i-web 1"]],
     ["instances: []", ["delete 127.0.0.11", "delete 127.0.0.12"]],
+    [`instances:${WEB}`, ["put 127.0.0.11 i-web 2"]],
   ];
   write(`instances:${WEB}${DB}`);
   await told();
@@ -264,9 +265,9 @@ test("an address that passes to another instance begins a new epoch, also after 
     [at11("b"), ["put 127.0.0.11 b 2"]],
     [at11("b", ", zone: z"), ["put 127.0.0.11 b 2"]],
     ["instances: []", ["delete 127.0.0.11"]],
-    [at11("b"), ["put 127.0.0.11 b 2"]],
+    [at11("b"), ["put 127.0.0.11 b 3"]],
     ["instances: []", ["delete 127.0.0.11"]],
-    [at11("a"), ["put 127.0.0.11 a 3"]],
+    [at11("a"), ["put 127.0.0.11 a 4"]],
     [at11("a", ", epoch: 9"), ["put 127.0.0.11 a 9"]],
     [at11("a"), []],
     [at11("c", ", epoch: 4"), ["put 127.0.0.11 c 10"]],
@@ -314,6 +315,23 @@ test("epochs go on after a restart, and what the file has no more is gone", asyn
   ]);
   write(`instances:${WEB}${DB.replace(".12", ".14")}`);
   expect(await told()).toEqual(["put 127.0.0.14 i-db 6", "delete 127.0.0.12"]);
+});
+
+test("no epoch that a password was kept for begins again after a restart", async () => {
+  const binding = puts(await firstPoll(`instances:${WEB}`))[0] as Binding;
+  const cases: readonly (readonly [known: number, kept: number, begins: number])[] = [
+    [1, 1, 1], // The password of the instance that is there.
+    [4, 1, 4], // Of an epoch before.
+    [1, 2, 3], // The address was gone, and only the ledger had written it down.
+    [0, 5, 6], // Nothing else is known of the address.
+  ];
+  for (const [known, kept, begins] of cases) {
+    const { network, address } = binding;
+    const change: Change = { kind: "put", binding: { ...binding, epoch: known } };
+    await using other = await openFile(file, { conditions, now: () => clock, firstStart: false });
+    other.restore(known === 0 ? [] : [change], [{ network, address, epoch: kept }]);
+    expect(puts(await other.poll(SIGNAL))[0]?.epoch).toBe(begins);
+  }
 });
 
 test("a password is told once, with its epoch, to the default NIC's first IPv4 address", async () => {
@@ -420,6 +438,11 @@ test("a poll that is broken off does not forget that user data has changed", asy
 
 function write(text: string): void {
   writeFileSync(file, text);
+}
+
+function firstPoll(text: string): Promise<readonly Change[]> {
+  write(text);
+  return source.poll(SIGNAL);
 }
 
 async function told(): Promise<string[]> {

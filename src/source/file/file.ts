@@ -10,7 +10,7 @@ import { resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Ip } from "../../model/address.ts";
 import type { NetworkId } from "../../model/binding.ts";
-import type { Change, Endpoint, Network } from "../../model/change.ts";
+import type { Change, Endpoint, Epoch, Network } from "../../model/change.ts";
 import { SourceError } from "../../model/errors.ts";
 import type { Source, SourceContext } from "../source.ts";
 import { Epochs } from "./epochs.ts";
@@ -32,6 +32,11 @@ interface Held {
   readonly epoch: number;
 }
 
+interface Place {
+  readonly network: NetworkId;
+  readonly address: Ip;
+}
+
 /** What the file was when it was last read. */
 interface Attempt {
   readonly bytes: Buffer;
@@ -47,7 +52,7 @@ class FileSource implements Source {
   readonly #closed = new AbortController();
   #held: ReadonlyMap<string, Held> | undefined;
   /** Addresses that an earlier run answered at: told to the router as gone if the file has none. */
-  readonly #restored = new Map<string, { readonly network: NetworkId; readonly address: Ip }>();
+  readonly #restored = new Map<string, Place>();
   #networks: readonly Network[] = [];
   #memory: Memory = NO_MEMORY;
   #attempt: Attempt | undefined;
@@ -111,7 +116,7 @@ class FileSource implements Source {
     return [];
   }
 
-  restore(changes: readonly Change[]): void {
+  restore(changes: readonly Change[], epochs: Iterable<Epoch> = []): void {
     for (const change of changes) {
       if (change.kind === "password") continue;
       const { network, address } =
@@ -129,6 +134,9 @@ class FileSource implements Source {
       if (change.kind === "put")
         this.#epochs.set(key, change.binding.epoch, change.binding.instance);
       else this.#epochs.set(key, change.withheld.epoch, undefined);
+    }
+    for (const { network, address, epoch } of epochs) {
+      this.#epochs.reached(keyOf(network, address), epoch);
     }
   }
 
@@ -154,14 +162,19 @@ class FileSource implements Source {
     }
     const held = new Map<string, Held>();
     const changes: Change[] = [];
+    const before = this.#before();
     for (const [key, claim] of loaded.claims) {
       if (slices.due()) await slices.rest();
       const epoch = this.#epochs.next(key, claim.content.instance, claim.epochMin);
       held.set(key, { claim, epoch });
       changes.push(...difference(this.#held?.get(key), { claim, epoch }));
     }
-    changes.push(...this.#gone(held));
     // Nothing waits from here on: whoever asks sees the state before, or all of the state after.
+    for (const [key, { network, address }] of before) {
+      if (held.has(key)) continue;
+      changes.push({ kind: "delete", network, address });
+      this.#epochs.end(key);
+    }
     for (const [key, { claim, epoch }] of held)
       this.#epochs.set(key, epoch, claim.content.instance);
     this.#epochs.forget(held);
@@ -174,13 +187,11 @@ class FileSource implements Source {
     return changes;
   }
 
-  /** What was answered before, by this run or an earlier one, and is no more. */
-  #gone(held: ReadonlyMap<string, Held>): Change[] {
+  /** What was answered before, by this run or an earlier one. */
+  #before(): ReadonlyMap<string, Place> {
     const before = new Map(this.#restored);
     for (const [key, { claim }] of this.#held ?? []) before.set(key, claim.content);
-    return [...before]
-      .filter(([key]) => !held.has(key))
-      .map(([, { network, address }]) => ({ kind: "delete", network, address }));
+    return before;
   }
 
   #explain(error: unknown): SourceError {
