@@ -107,6 +107,12 @@ export const CONDITIONS = {
     advice: "reset the password to one without spaces at its ends, other than a reserved word",
     where: "router",
   },
+  PASSWORD_OUTDATED: {
+    title: "a password came for an instance that no longer has the address; it was dropped",
+    severity: "warning",
+    advice: "reset the password of the instance that has the address now, if it waits for one",
+    where: "router",
+  },
   ROUTER_SLOW: {
     title: "the router answers itself slowly",
     severity: "warning",

@@ -130,6 +130,18 @@ describe("an epoch", () => {
     expect(desk.send({ epoch: 1 })).toBeUndefined();
   });
 
+  test("that is over says so when a password comes for it, until one comes in time", async () => {
+    const desk = ledger();
+    await desk.offer("one", { epoch: 2 });
+    await desk.offer(undefined, { epoch: 1 });
+    expect(desk.held()).toEqual([]);
+    await desk.offer("late", { epoch: 1 });
+    expect(desk.held()).toEqual([`PASSWORD_OUTDATED ${GUEST}`]);
+    expect(JSON.stringify(desk.conditions.list())).not.toContain("late");
+    await desk.offer("two", { epoch: 2 });
+    expect(desk.held()).toEqual([]);
+  });
+
   test("begins with the first password for it", async () => {
     const desk = ledger();
     await desk.offer("one");

@@ -100,10 +100,15 @@ export class Passwords {
    */
   async offer(change: PasswordChange): Promise<void> {
     const { network, address, epoch, standing } = change;
+    const { conditions } = this.#options;
     const former = this.#held.get(network, address);
-    if (former !== undefined && epoch < former.entry.epoch) return;
-
     const value = change.password ?? SAVED_PASSWORD;
+    if (former !== undefined && epoch < former.entry.epoch) {
+      const detail = `it came by ${change.via}`;
+      if (value !== SAVED_PASSWORD) conditions.raise("PASSWORD_OUTDATED", address, detail);
+      return;
+    }
+    conditions.clear("PASSWORD_OUTDATED", address);
     const isUseful = value === SAVED_PASSWORD || isDeliverable(value);
     this.#reportDeliverable(address, isUseful);
 
