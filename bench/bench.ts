@@ -75,8 +75,11 @@ export const ASKING = 1_000;
 const PORT_FIRST = 18_700;
 const PORTS = 98;
 const START_MS_MAX = 120_000;
-/** Fine enough for a start of tens of milliseconds, and costs a refused connection each time. */
-const START_POLL_US = 500;
+/** A server is at rest when it needs no more CPU time than this in a second; waited for so long. */
+const REST_US_PER_SECOND = 20_000;
+const SETTLE_SECONDS_MAX = 30;
+/** Fine enough for a start of tens of milliseconds; asking more often would slow it down. */
+const START_POLL_US = 1000;
 
 export interface Bench {
   /** Removed at the end of the run. */
@@ -88,6 +91,8 @@ export interface Bench {
   readonly files: Readonly<Record<"asking" | "paths" | "fixed" | "largeAsking", string>>;
   /** Progress, for people who wait. */
   say(text: string): void;
+  /** Something that could not be measured, and why; it is said and printed above the tables. */
+  skip(reason: string): void;
 }
 
 export interface Served extends AsyncDisposable {
@@ -144,6 +149,15 @@ export async function serve(
     void probe.finish();
     await running.stop();
     throw error;
+  }
+}
+
+/** Waits until a server that has just started has come to rest. */
+export async function settle({ running }: Served): Promise<void> {
+  for (let seconds = 0; seconds < SETTLE_SECONDS_MAX; seconds++) {
+    const before = running.cpuUs();
+    await sleep(1000);
+    if (running.cpuUs() - before <= REST_US_PER_SECOND) return;
   }
 }
 

@@ -3,7 +3,7 @@
  */
 
 import type { ApplyFigures } from "./numbers/apply.ts";
-import type { ChangeFigures } from "./numbers/change.ts";
+import type { ChangeFigures, Waits } from "./numbers/change.ts";
 import type { RequestFigures } from "./numbers/requests.ts";
 import type { StormFigures } from "./numbers/storm.ts";
 import type { Memory } from "./process.ts";
@@ -156,17 +156,28 @@ export function changeTables({ changes, sizes }: Results): string {
     const values = figures.flatMap(({ visibleMs }) => visibleMs);
     return `${digits(median(values))} (${digits(worst(values))})`;
   });
-  const others = rows((figures) => {
-    const rest = median(figures.map(({ restMs }) => restMs));
-    const waits = figures.map(({ otherMs }) => otherMs);
-    return `${digits(median(waits))} (${digits(worst(waits))}; at rest ${digits(rest)})`;
-  });
+  const waits = (pick: (figures: ChangeFigures) => Waits | undefined): string[][] =>
+    rows((figures) => {
+      const seen = figures.map(pick).filter((value) => value !== undefined);
+      if (seen.length === 0) return "–";
+      const longest = seen.map(({ longestMs }) => longestMs);
+      const control = digits(median(seen.map(({ controlMs }) => controlMs)));
+      return `${digits(median(longest))} (${digits(worst(longest))}), limit ${control}`;
+    });
   const wholes = rows((figures) => digits(median(figures.flatMap(wholeMs))));
   return [
     "Change → new answer, ms: median (worst)\n\n",
     table(header, visible),
-    "\nLongest wait of another guest meanwhile, ms: median of the rounds (worst)\n\n",
-    table(header, others),
+    "\nLongest wait of another guest meanwhile, ms: median of the rounds (worst), limit\n\n",
+    table(
+      header,
+      waits(({ meanwhile }) => meanwhile),
+    ),
+    "\nLongest wait of another guest in the 35 s after, ms: one round, limit\n\n",
+    table(
+      header,
+      waits(({ after }) => after),
+    ),
     "\nThe writer or the command by itself, ms: median\n\n",
     table(header, wholes),
   ].join("");

@@ -119,27 +119,28 @@ function checkMachine(): void {
 async function main(options: Options, directory: string): Promise<void> {
   const loadBefore = loadAverage();
   const skipped: string[] = [];
-  if (which("taskset") === undefined) skipped.push("pinning to CPUs: taskset is not installed");
+  const skip = (reason: string): void => {
+    skipped.push(reason);
+    say(`skipped: ${reason}`);
+  };
+  if (which("taskset") === undefined) skip("pinning to CPUs: taskset is not installed");
   const wanted = peers.filter(({ name }) => options.only.includes(name));
   const ready = wanted.filter((peer) => {
     const reason = peer.missing();
-    if (reason !== undefined) skipped.push(`${peer.title}: ${reason}`);
+    if (reason !== undefined) skip(`${peer.title}: ${reason}`);
     return reason === undefined;
   });
-  for (const reason of skipped) say(`skipped: ${reason}`);
   pinSelf();
   const tools = compile(directory);
   say(`making ${INSTANCES} instances`);
   const site = makeSite(directory, INSTANCES, { large: true, programs: tools });
   if (ready.some(({ files }) => files)) writeSiteTree(site, options.scale.wholeTree);
   const bench: Bench = {
-    ...{ directory, scale: options.scale, tools, site, say },
+    ...{ directory, scale: options.scale, tools, site, say, skip },
     files: writeLists(directory, site.guests),
   };
   const servers = options.numbers.includes("servers") ? await measureServers(bench, ready) : [];
-  const changes = options.numbers.includes("changes")
-    ? await measureChanges(bench, ready, (reason) => skipped.push(reason))
-    : [];
+  const changes = options.numbers.includes("changes") ? await measureChanges(bench, ready) : [];
   const results: Results = { servers, changes, sizes: CHANGE_SIZES };
   const text = `${preface(options, skipped, loadBefore)}${render(results)}`;
   process.stdout.write(text);

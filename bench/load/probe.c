@@ -36,11 +36,11 @@ static uint64_t clock_ns(clockid_t clock) {
   return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
-/* The body of a whole 200 reply, or NULL while it is not one. */
+/* The body once the reply is whole, NULL until then. */
 static char *whole(size_t got, int closed) {
   reply[got] = 0;
   char *end = strstr(reply, "\r\n\r\n");
-  if (!end || strncmp(reply, "HTTP/1.1 200", 12) != 0) return NULL;
+  if (!end) return NULL;
   *end = 0;
   char *field = strcasestr(reply, "\r\ncontent-length:");
   *end = '\r';
@@ -49,6 +49,7 @@ static char *whole(size_t got, int closed) {
   return end + 4;
 }
 
+/* The body of a reply with status 200, NULL for every other outcome. */
 static char *ask(void) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
   struct timeval patience = {.tv_sec = 10};
@@ -71,7 +72,7 @@ static char *ask(void) {
     }
   }
   close(fd);
-  return body;
+  return body && strncmp(reply, "HTTP/1.1 200", 12) == 0 ? body : NULL;
 }
 
 /* Sleeps until `due`; returns 1 if standard input has ended meanwhile. */

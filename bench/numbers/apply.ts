@@ -13,16 +13,22 @@ import { Agent, type RequestOptions, request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { type Bench, makeSite, type Served, serve } from "../bench.ts";
+import { type Bench, makeSite, type Served, serve, settle } from "../bench.ts";
 import { CHANGED_KEY, changed, type Guest, metadataCommand } from "../lab.ts";
+import { epoll } from "../peers/epoll.ts";
 import { adminSocket, program } from "../peers/frontdesk.ts";
 import type { Peer } from "../peers/peer.ts";
 import { LOAD_CPU, pinned, wallMs } from "../process.ts";
-import { type ChangeFigures, freshValue, guestInTurn, whileOtherAsks } from "./change.ts";
+import {
+  aftermath,
+  type ChangeFigures,
+  freshValue,
+  guestInTurn,
+  whileOtherAsks,
+} from "./change.ts";
 
 /** Between two changes, so that they are separate events. */
 const PAUSE_MS = 50;
-const REST_MS = 1000;
 const COMMANDS = 3;
 const COMMAND_MS_MAX = 60_000;
 
@@ -33,6 +39,9 @@ export interface ApplyFigures extends ChangeFigures {
   readonly commandMs: readonly number[];
   /** Changes whose reply came before the new answer: the promise broken. Must be 0. */
   readonly late: number;
+  /** Commands that were refused, and the first refusal's reason. */
+  readonly refused: number;
+  readonly refusal?: string;
 }
 
 interface Reply {
@@ -79,21 +88,26 @@ export async function measureApply(
   });
   try {
     await using served = await serve(bench, options.peer, { directory, site });
+    await settle(served);
     const [first] = site.guests;
     if (first === undefined) throw new Error("a site without guests");
-    const calm = await whileOtherAsks(bench, { served, guest: first }, () => sleep(REST_MS));
-    const { value, other } = await whileOtherAsks(bench, { served, guest: first }, () =>
+    await using control = await serve(bench, epoll, { directory: "control" });
+    const asking = { served, control, guest: first };
+    const { value, waits } = await whileOtherAsks(bench, asking, () =>
       changeThroughSocket(served, site.guests, bench.scale.applyChanges),
     );
     const command = await changeThroughCommand(served, site.guests, home);
+    const refusals = [...value.refusals, ...command.refusals];
     return {
       instances: options.instances,
       visibleMs: value.tookMs,
       writeMs: [],
       commandMs: command.tookMs,
       late: value.late + command.late,
-      otherMs: other.ms.max,
-      restMs: calm.other.ms.max,
+      refused: refusals.length,
+      ...(refusals[0] === undefined ? {} : { refusal: refusals[0] }),
+      meanwhile: waits,
+      ...(await aftermath(bench, { ...options, ...asking })),
     };
   } finally {
     rmSync(home, { recursive: true, force: true });
@@ -103,6 +117,7 @@ export async function measureApply(
 interface Taken {
   readonly tookMs: number[];
   readonly late: number;
+  readonly refusals: readonly string[];
 }
 
 async function changeThroughSocket(
@@ -112,6 +127,7 @@ async function changeThroughSocket(
 ): Promise<Taken> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const tookMs: number[] = [];
+  const refusals: string[] = [];
   let late = 0;
   try {
     // One more than asked for: the first opens the connection and is not counted.
@@ -131,16 +147,18 @@ async function changeThroughSocket(
         },
         text,
       );
-      if (turn > 0) tookMs.push(performance.now() - begun);
+      const tookNow = performance.now() - begun;
       if (reply.status !== 200) {
-        throw new Error(`POST /apply was answered ${reply.status}: ${reply.body}`);
+        refusals.push(`${reply.status} ${reply.body.trim()}`);
+        continue;
       }
+      if (turn > 0) tookMs.push(tookNow);
       if ((await answerTo(served, guest)) !== value) late++;
     }
   } finally {
     agent.destroy();
   }
-  return { tookMs, late };
+  return { tookMs, late, refusals };
 }
 
 async function changeThroughCommand(
@@ -151,6 +169,7 @@ async function changeThroughCommand(
   const folder = join(home, "commands");
   mkdirSync(folder, { recursive: true });
   const tookMs: number[] = [];
+  const refusals: string[] = [];
   let late = 0;
   for (let turn = 0; turn < COMMANDS; turn++) {
     const guest = guestInTurn(guests, turn);
@@ -162,9 +181,14 @@ async function changeThroughCommand(
     const argv = pinned(LOAD_CPU, [...program(rim), "apply", file, ...admin]);
     const [name = "", ...args] = argv;
     const begun = wallMs();
-    await run(name, args, { timeout: COMMAND_MS_MAX });
+    try {
+      await run(name, args, { timeout: COMMAND_MS_MAX });
+    } catch (error) {
+      refusals.push(String((error as { stderr?: string }).stderr ?? error).trim());
+      continue;
+    }
     tookMs.push(wallMs() - begun);
     if ((await answerTo(served, guest)) !== value) late++;
   }
-  return { tookMs, late };
+  return { tookMs, late, refusals };
 }

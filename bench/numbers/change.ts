@@ -10,10 +10,11 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Bench, makeSite, type Served, serve } from "../bench.ts";
+import { type Bench, makeSite, type Served, serve, settle } from "../bench.ts";
 import { CHANGED_KEY, type Guest } from "../lab.ts";
-import { type ProbeResult, startProbe } from "../load/load.ts";
+import { type Probe, startProbe } from "../load/load.ts";
 import { apache } from "../peers/apache.ts";
+import { epoll } from "../peers/epoll.ts";
 import type { Peer, Site } from "../peers/peer.ts";
 import { writeSkeleton } from "../peers/www.ts";
 import { type Script, startScript } from "../vr/script.ts";
@@ -26,8 +27,9 @@ const OTHER_US = 1000;
 /** The slowest way known needs minutes for 10,000 instances. */
 const VISIBLE_MS_MAX = 600_000;
 const PAUSE_MS = 300;
-/** The time over which the other guest is watched while nothing changes, for comparison. */
-const REST_MS = 1000;
+/** What a change causes later: the router writes its snapshot within 30 s. */
+const AFTERMATH_MS = 35_000;
+const AFTERMATH_INSTANCES_MIN = 10_000;
 
 export interface ChangeFigures {
   readonly instances: number;
@@ -35,29 +37,51 @@ export interface ChangeFigures {
   readonly visibleMs: readonly number[];
   /** One for each change: how long the writer or the command took by itself. */
   readonly writeMs: readonly number[];
-  /** The longest wait of another guest while all this happened, and while nothing did. */
-  readonly otherMs: number;
-  readonly restMs: number;
+  /** While all this happened. */
+  readonly meanwhile: Waits;
+  /** In `AFTERMATH_MS` after the changes; only where it was waited for. */
+  readonly after?: Waits;
+}
+
+/** The longest wait of a guest that the changes do not concern. */
+export interface Waits {
+  readonly longestMs: number;
+  /** The same at the C responder, on the same CPU at the same time: what the machine does to it. */
+  readonly controlMs: number;
 }
 
 /** Waits of a guest that the changes do not concern. `body` runs meanwhile. */
 export async function whileOtherAsks<T>(
   bench: Bench,
-  { served, guest }: { served: Served; guest: Guest },
+  options: { served: Served; control: Served; guest: Guest },
   body: () => Promise<T>,
-): Promise<{ value: T; other: ProbeResult }> {
-  const probe = startProbe(bench.tools.probe, {
-    port: served.port,
-    source: guest.address,
-    path: "/latest/meta-data/instance-id",
-    intervalUs: OTHER_US,
-  });
+): Promise<{ value: T; waits: Waits }> {
+  const [probe, control] = [options.served, options.control].map(({ port }) =>
+    startProbe(bench.tools.probe, {
+      port,
+      source: options.guest.address,
+      path: "/latest/meta-data/instance-id",
+      intervalUs: OTHER_US,
+    }),
+  ) as [Probe, Probe];
   try {
     const value = await body();
-    return { value, other: await probe.finish() };
+    const [asked, controlled] = await Promise.all([probe.finish(), control.finish()]);
+    return { value, waits: { longestMs: asked.ms.max, controlMs: controlled.ms.max } };
   } finally {
     void probe.finish();
+    void control.finish();
   }
+}
+
+/** The waits in the time after a change; looked at once, because it takes long. */
+export async function aftermath(
+  bench: Bench,
+  options: Parameters<typeof whileOtherAsks>[1] & { instances: number; round: number },
+): Promise<{ after?: Waits }> {
+  if (options.round > 1 || options.instances < AFTERMATH_INSTANCES_MIN) return {};
+  const { waits } = await whileOtherAsks(bench, options, () => sleep(AFTERMATH_MS));
+  return { after: waits };
 }
 
 /** The guest that changes for the `turn`-th time: the middle of the list first, never guest 0. */
@@ -104,18 +128,21 @@ interface Measured {
   readonly peer: Peer;
   readonly site: Site;
   readonly directory: string;
+  readonly round: number;
 }
 
 async function measure(
   bench: Bench,
   options: Measured & { script: Script; changes: number; watchUs: number },
 ): Promise<Omit<ChangeFigures, "visibleMs"> & { afterMs: number[]; sinceBegunMs: number[] }> {
-  const { site, script, watchUs } = options;
+  const { site, script, watchUs, round } = options;
   await using served = await serve(bench, options.peer, options);
+  await settle(served);
   const [first] = site.guests;
   if (first === undefined) throw new Error("a site without guests");
-  const calm = await whileOtherAsks(bench, { served, guest: first }, () => sleep(REST_MS));
-  const { value, other } = await whileOtherAsks(bench, { served, guest: first }, async () => {
+  await using control = await serve(bench, epoll, { directory: "control" });
+  const asking = { served, control, guest: first };
+  const { value, waits } = await whileOtherAsks(bench, asking, async () => {
     const seen: Awaited<ReturnType<typeof watchChange>>[] = [];
     for (let turn = 0; turn < options.changes; turn++) {
       const guest = guestInTurn(site.guests, turn);
@@ -128,8 +155,8 @@ async function measure(
     afterMs: value.map(({ visibleMs }) => visibleMs),
     sinceBegunMs: value.map(({ sinceBegunMs }) => sinceBegunMs),
     writeMs: value.map(({ writeMs }) => writeMs),
-    otherMs: other.ms.max,
-    restMs: calm.other.ms.max,
+    meanwhile: waits,
+    ...(await aftermath(bench, { ...asking, instances: site.guests.length, round })),
   };
 }
 
@@ -144,11 +171,11 @@ export async function measureDatabag(
     programs: bench.site.programs,
   });
   await using script = await startScript("databag", [join(site.databags, "vmdata.json")]);
-  const { peer } = options;
+  const { peer, round } = options;
   const changes = bench.scale.databagChanges;
   try {
     const { afterMs, ...figures } = await measure(bench, {
-      ...{ peer, site, directory, script, changes, watchUs: WATCH_US },
+      ...{ peer, site, directory, script, changes, round, watchUs: WATCH_US },
     });
     return { ...figures, visibleMs: afterMs };
   } finally {
@@ -175,6 +202,7 @@ export async function measureRewrite(
   try {
     const { sinceBegunMs, ...figures } = await measure(bench, {
       ...{ peer: apache, site, directory, script, changes, watchUs: WATCH_REWRITE_US },
+      round: Number.POSITIVE_INFINITY, // Nothing comes after the last file.
     });
     return { ...figures, visibleMs: sinceBegunMs };
   } finally {

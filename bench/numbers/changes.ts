@@ -15,13 +15,12 @@ export const CHANGE_SIZES: readonly number[] = APPLY_SIZES;
 export async function measureChanges(
   bench: Bench,
   peers: readonly Peer[],
-  skip: (reason: string) => void,
 ): Promise<ChangeResult[]> {
   const rims = peers.filter(({ name }) =>
     bench.scale.changesOnBothRims ? name === "bun" || name === "node" : name === "bun",
   );
   const noScripts = scriptsMissing();
-  if (noScripts !== undefined) skip(`changes of databags and of files: ${noScripts}`);
+  if (noScripts !== undefined) bench.skip(`changes of databags and of files: ${noScripts}`);
   const results: ChangeResult[] = [];
   for (const peer of rims) {
     if (noScripts === undefined) results.push(await databag(bench, peer));
@@ -46,6 +45,9 @@ async function apply(bench: Bench, peer: Peer): Promise<ChangeResult> {
   const figures = await eachSize(bench, { title, sizes: APPLY_SIZES }, (instances, round) =>
     measureApply(bench, { peer, instances, round }),
   );
+  for (const { refused, refusal, instances } of figures) {
+    if (refused > 0) bench.skip(`${title}, ${instances} instances: ${refused} refused: ${refusal}`);
+  }
   return { name, title, figures };
 }
 
@@ -58,7 +60,12 @@ async function eachSize<T extends ChangeFigures>(
   for (let round = 1; round <= bench.scale.rounds; round++) {
     for (const instances of sizes) {
       bench.say(`round ${round} of ${bench.scale.rounds}: ${title}, ${instances} instances`);
-      figures.push(await measure(instances, round));
+      try {
+        figures.push(await measure(instances, round));
+      } catch (error) {
+        // The other figures of an hour's work are not lost with it.
+        bench.skip(`${title}, ${instances} instances, round ${round}: ${String(error)}`);
+      }
     }
   }
   return figures;

@@ -1,14 +1,10 @@
 /** All figures of the servers: round after round, in each round one server after the other. */
 
-import { setTimeout as sleep } from "node:timers/promises";
-import { type Bench, serve } from "../bench.ts";
+import { type Bench, serve, settle } from "../bench.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { Round, ServerResult } from "../report.ts";
 import { measureRequests } from "./requests.ts";
 import { measureStorm } from "./storm.ts";
-
-/** Until a server that has just started has come to rest. */
-const IDLE_MS = 1500;
 
 export async function measureServers(
   bench: Bench,
@@ -18,7 +14,12 @@ export async function measureServers(
   for (let round = 1; round <= bench.scale.rounds; round++) {
     for (const { peer, rounds } of results) {
       bench.say(`round ${round} of ${bench.scale.rounds}: ${peer.title}`);
-      rounds.push(await measureRound(bench, peer, round));
+      try {
+        rounds.push(await measureRound(bench, peer, round));
+      } catch (error) {
+        // The other figures of an hour's work are not lost with it.
+        bench.skip(`${peer.title}, round ${round}: ${String(error)}`);
+      }
     }
   }
   return results.map(({ peer, rounds }) => ({ name: peer.name, title: peer.title, rounds }));
@@ -34,7 +35,7 @@ async function measureRound(bench: Bench, peer: Peer, round: number): Promise<Ro
 
 async function measureServing(bench: Bench, peer: Peer, directory: string): Promise<Round> {
   await using served = await serve(bench, peer, { directory });
-  await sleep(IDLE_MS);
+  await settle(served);
   const idle = served.running.memory();
   const requests = await measureRequests(bench, served);
   const waves = await measureStorm(bench, served, "waves");
