@@ -29,6 +29,11 @@ export type Change =
        * a statement that differs from the last one of this address is news.
        */
       readonly standing: boolean;
+      /**
+       * Whose password the file states. Absent where it names an address only: then the same text
+       * is old news also when another instance has the address.
+       */
+      readonly of?: string;
     };
 
 /** An epoch that an address has reached. */

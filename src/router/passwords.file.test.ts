@@ -6,7 +6,7 @@
 import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ledger } from "../../test/state/ledger.ts";
+import { ledger, MINUTE } from "../../test/state/ledger.ts";
 import { scratch } from "../../test/state/samples.ts";
 import type { Change } from "../model/change.ts";
 import { openFile } from "../source/file/file.ts";
@@ -63,6 +63,9 @@ async function router(path: string) {
 const record = (id: string, password: string): string =>
   `{id: ${id}, name: n, address: ${GUEST}, password: ${password}}`;
 
+/** The guest is not started. */
+const NOT_ASKED = "not asked";
+
 const cases: Readonly<
   Record<string, readonly (readonly [text: string, boots: string | undefined])[]>
 > = {
@@ -76,6 +79,24 @@ const cases: Readonly<
     ["", undefined],
     [record("b", "two"), "two"],
   ],
+  "each of two instances at one address gets the password that they share": [
+    [record("a", "one"), "one"],
+    [record("b", "one"), "one"],
+  ],
+  "and so it does when the first one never asked": [
+    [record("a", "one"), NOT_ASKED],
+    [record("b", "one"), "one"],
+  ],
+  "an instance that comes back with the password that it has is not given it again": [
+    [record("a", "one"), "one"],
+    ["", undefined],
+    [record("a", "one"), undefined],
+  ],
+  "an instance that comes back with a password that it never had is given it": [
+    [record("a", "one"), NOT_ASKED],
+    ["", undefined],
+    [record("a", "one"), "one"],
+  ],
 };
 
 for (const [name, steps] of Object.entries(cases)) {
@@ -85,8 +106,11 @@ for (const [name, steps] of Object.entries(cases)) {
       const { save, restart, boot, desk } = await router(join(folder.path, "lab.yaml"));
       for (const [text, expected] of steps) {
         await save(text);
-        expect(await boot()).toBe(expected);
-        expect(await boot()).toBeUndefined();
+        if (expected !== NOT_ASKED) {
+          expect(await boot()).toBe(expected);
+          expect(await boot()).toBeUndefined();
+        }
+        desk.time += 11 * MINUTE;
         if (restarts) await restart();
       }
       expect(desk.held()).toEqual([]);

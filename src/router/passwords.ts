@@ -112,10 +112,11 @@ export class Passwords {
     const isUseful = value === SAVED_PASSWORD || isDeliverable(value);
     this.#reportDeliverable(address, isUseful);
 
-    const current = inEpoch(former?.entry, change);
+    const current = this.#inEpoch(former?.entry, change);
     const digest = this.#digest(network, address, value);
-    const isRepeated = standing && current.standing === digest;
-    const entry = standing ? { ...current, standing: digest } : current;
+    const statement = this.#statement(change, digest);
+    const isRepeated = standing && current.standing === statement;
+    const entry = standing ? { ...current, standing: statement } : current;
     if (isRepeated || !isUseful) await this.#keep(entry);
     else if (value === SAVED_PASSWORD) await this.#keep(without(entry));
     else if (entry.pending === value) await this.#keep(entry);
@@ -130,7 +131,7 @@ export class Passwords {
     if (held === undefined || epoch <= held.entry.epoch) return;
     this.#options.conditions.clear("PASSWORD_UNDELIVERABLE", address);
     // Entries carry their epoch, so a restart does not need this one: nobody waits for it.
-    this.#keep(inEpoch(held.entry, { network, address, epoch })).catch(() => {});
+    this.#keep(this.#inEpoch(held.entry, { network, address, epoch })).catch(() => {});
   }
 
   /** The password that waits for the guest in this epoch. */
@@ -164,7 +165,7 @@ export class Passwords {
     } else if (entry.pending !== undefined && !this.#isRepetition(held)) {
       held.isSent = false;
       const digest = this.#digest(network, address, entry.pending);
-      const done = this.#withAcknowledged(entry, digest, entry.standing === digest);
+      const done = this.#withAcknowledged(entry, digest, textStated(entry) === digest);
       await this.#inTime(this.#keep(without(done)));
     } else if (held.writing === "under way") await this.#inTime(held.written);
   }
@@ -187,6 +188,21 @@ export class Passwords {
     let count = 0;
     for (const { entry } of this.#held.values()) if (entry.pending !== undefined) count++;
     return count;
+  }
+
+  /** An address's entry as it is in an epoch: of a former one only the statement is remembered. */
+  #inEpoch(
+    entry: PasswordEntry | undefined,
+    at: { readonly network: NetworkId; readonly address: Ip; readonly epoch: number },
+  ): PasswordEntry {
+    if (entry !== undefined && entry.epoch >= at.epoch) return entry;
+    const { network, address, epoch } = at;
+    const fresh = { network, address, epoch, acknowledged: [] };
+    if (entry?.standing === undefined) return fresh;
+    // An instance that comes back gets what was stated for it and it has not acknowledged.
+    const text = textStated(entry);
+    const isOwed = entry.standing !== text && this.#digestOf(entry) === text;
+    return isOwed ? fresh : { ...fresh, standing: entry.standing };
   }
 
   /** Puts `entry` in force at once. Resolves when it is durable. */
@@ -297,23 +313,22 @@ export class Passwords {
     else conditions.raise("PASSWORD_UNDELIVERABLE", address);
   }
 
-  #digest(network: NetworkId, address: Ip, password: string): string {
+  /** What is kept of a file's statement. */
+  #statement({ network, address, of }: PasswordChange, digest: string): string {
+    return of === undefined ? digest : `${digest}.${this.#digest(network, address, digest, of)}`;
+  }
+
+  #digest(network: NetworkId, address: Ip, ...texts: readonly string[]): string {
     const hmac = createHmac("sha256", this.#options.digestKey);
     // Bound to the address, so that equal passwords of two guests do not show.
-    hmac.update(JSON.stringify([network, address, password]));
+    hmac.update(JSON.stringify([network, address, ...texts]));
     return hmac.digest("base64url").slice(0, DIGEST_CHARACTERS);
   }
 }
 
-/** An address's entry as it is in an epoch: of a former one only the statement is remembered. */
-function inEpoch(
-  entry: PasswordEntry | undefined,
-  at: { readonly network: NetworkId; readonly address: Ip; readonly epoch: number },
-): PasswordEntry {
-  if (entry !== undefined && entry.epoch >= at.epoch) return entry;
-  const { network, address, epoch } = at;
-  const fresh = { network, address, epoch, acknowledged: [] };
-  return entry?.standing === undefined ? fresh : { ...fresh, standing: entry.standing };
+/** The digest of the text that a file last stated, whomever it was for. */
+function textStated({ standing }: PasswordEntry): string | undefined {
+  return standing?.split(".", 1)[0];
 }
 
 function newHeld(entry: PasswordEntry, isSent: boolean): Held {

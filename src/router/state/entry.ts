@@ -33,7 +33,10 @@ export interface PasswordEntry {
    * acknowledgement does not mean the pending one.
    */
   readonly former?: string;
-  /** Digest of what a file last stated, in this epoch or before. */
+  /**
+   * Digest of what a file last stated, in this epoch or before; where it said whose, a dot and a
+   * digest of that follow.
+   */
   readonly standing?: string;
   /** In this epoch, the latest last. */
   readonly acknowledged: readonly Acknowledged[];

@@ -235,8 +235,8 @@ function difference(before: Held | undefined, now: Held): Change[] {
   const { password } = claim;
   // A new epoch has no password yet, so there only one that is stated is news.
   if (password !== (sameEpoch ? before?.claim.password : undefined)) {
-    const via = "file";
-    changes.push({ kind: "password", network, address, epoch, password, via, standing: true });
+    const statement = { password, via: "file", standing: true, of: claim.content.instance };
+    changes.push({ kind: "password", network, address, epoch, ...statement });
   }
   return changes;
 }
