@@ -152,6 +152,7 @@ test("a wrong field is named with its line, and the message says what to write",
 
 test("what does not fit together is named with both lines", async () => {
   const two = "  - {id: i-2, name: db, address: 10.0.0.1}\n";
+  const other = two.replace("}", ", network: b}");
   const networks =
     "networks:\n  - {id: tier-1, cidrs: [10.0.0.0/24]}\n  - {id: tier-2, cidrs: [10.0.1.0/24]}\n";
   const cases: readonly (readonly [text: string, message: string])[] = [
@@ -163,6 +164,14 @@ test("what does not fit together is named with both lines", async () => {
     [
       `${WEB}${two.replace("10.0.0.1", '"::ffff:10.0.0.1"')}`,
       "5: instances[1].address: 10.0.0.1 is claimed twice, here and on line 4",
+    ],
+    [
+      `networks: [{id: a}, {id: b}]\n${WEB}    network: a\n${other}`,
+      "7: instances[1].address: 10.0.0.1 is claimed twice, here and on line 5",
+    ],
+    [
+      `${WEB}    network: a\n${other}`,
+      "6: instances[1].address: 10.0.0.1 is claimed twice, here and on line 4",
     ],
     [
       `${networks}${WEB}`,

@@ -15,7 +15,7 @@ import {
 } from "../../config/document.ts";
 import { didYouMean } from "../../config/nearest.ts";
 import { overlap } from "../../config/ranges.ts";
-import { type Cidr, contains, parseCidr } from "../../model/address.ts";
+import { type Cidr, contains, type Ip, parseCidr } from "../../model/address.ts";
 import type { NetworkId } from "../../model/binding.ts";
 import type { Network } from "../../model/change.ts";
 import { quote, SourceError } from "../../model/errors.ts";
@@ -74,7 +74,8 @@ export async function load(bytes: Buffer, options: LoadOptions): Promise<Loaded>
   const former = networkIds === options.memory.networkIds ? options.memory.claims : undefined;
   const claims = new Map<string, Claim>();
   const byRecord = new Map<FileRecord, readonly Claim[]>();
-  const owners = new Map<string, { readonly placed: PlacedRecord; readonly field: Path }>();
+  // By address alone: one router serves one namespace, and there an address is one guest's.
+  const owners = new Map<Ip, { readonly placed: PlacedRecord; readonly field: Path }>();
   for (const placed of parsed.records) {
     if (options.slices.due()) await options.slices.rest();
     if (problems.length >= PROBLEMS_MAX) break;
@@ -83,7 +84,7 @@ export async function load(bytes: Buffer, options: LoadOptions): Promise<Loaded>
     for (const one of mine) {
       const { network, address } = one.content;
       const key = keyOf(network, address);
-      const owner = owners.get(key);
+      const owner = owners.get(address);
       const cidrs = ranges.get(network) ?? [];
       if (owner !== undefined) {
         const where = `on line ${owner.placed.line(owner.field)}`;
@@ -94,7 +95,7 @@ export async function load(bytes: Buffer, options: LoadOptions): Promise<Loaded>
           at(placed, one.field, `${address} lies outside network ${network}, ${range}`),
         );
       }
-      owners.set(key, { placed, field: one.field });
+      owners.set(address, { placed, field: one.field });
       claims.set(key, one);
     }
   }
