@@ -5,14 +5,14 @@
  * written. What was read last stays in force meanwhile.
  */
 
-import { constants } from "node:fs";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SourceError } from "../../model/errors.ts";
 import type { Conditions } from "../../observe/conditions.ts";
 import type { Slices } from "../file/slices.ts";
-import { type Accept, Bag, type Delta, lineAt } from "./bag.ts";
+import { type Accept, Bag, type Delta } from "./bag.ts";
 import {
   BAD_GRACE_MS,
   FILE_BYTES_MAX,
@@ -22,8 +22,8 @@ import {
   STAMP_MS,
   TORN_READS_MAX,
 } from "./limits.ts";
-import { BagFlaw } from "./members.ts";
-import { type Readable, TornError } from "./window.ts";
+import { BagFlaw, digestOf } from "./members.ts";
+import { linesAt, type Readable, TornError } from "./stream.ts";
 
 export interface BagFileOptions<T> {
   readonly dir: string;
@@ -135,14 +135,49 @@ export class BagFile<T> {
     return this.#toError(problem, slices);
   }
 
+  /**
+   * Reads one value again: a few microseconds for what lies in the page cache.
+   *
+   * @returns `undefined` if the file is not what it was.
+   */
+  again(key: string): unknown {
+    const member = this.bag.get(key);
+    if (member === undefined) return undefined;
+    let file: number | undefined;
+    try {
+      file = openSync(this.path, FLAGS);
+      const bytes = Buffer.allocUnsafeSlow(member.length);
+      const length = readSync(file, bytes, 0, member.length, member.start);
+      if (length < member.length || digestOf(bytes) !== member.digest) return undefined;
+      return Object.values(JSON.parse(`{${bytes}}`))[0];
+    } catch (error) {
+      if (isFileError(error)) return undefined;
+      throw error;
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+  }
+
+  /** The lines, counting from 1, in which some names stand, if the file is still there to count. */
+  async lines(keys: readonly string[], slices: Slices): Promise<ReadonlyMap<string, number>> {
+    const members = keys
+      .map((key) => this.bag.get(key))
+      .filter((member) => member !== undefined)
+      .sort((a, b) => a.start - b.start);
+    const lines = await this.#lines(
+      members.map(({ start }) => start),
+      slices,
+    );
+    return new Map(members.flatMap(({ key }, i) => (lines[i] ? [[key, lines[i]]] : [])));
+  }
+
   async #attempt(slices: Slices): Promise<Attempt<T>> {
     let handle: FileHandle | undefined;
     try {
       const signature = sign(await stat(this.path, { bigint: true }));
       const known = this.#reading;
       if (known?.signature === signature && !this.#again) return { reading: known };
-      // Non-blocking: what is no file after all, a FIFO for one, must not hold up this program.
-      handle = await open(this.path, constants.O_RDONLY | constants.O_NONBLOCK);
+      handle = await open(this.path, FLAGS);
       return await this.#read(handle, slices);
     } catch (error) {
       if (!isFileError(error)) throw error; // Aborted, or a bug.
@@ -238,26 +273,30 @@ export class BagFile<T> {
   }
 
   async #toError({ code, message, at, cause }: Fault, slices: Slices): Promise<SourceError> {
-    const line = at === undefined ? undefined : await this.#lineOf(at, slices);
+    const [line] = at === undefined ? [] : await this.#lines([at], slices);
     const place = { file: this.path, ...(line === undefined ? {} : { line }) };
     return new SourceError(code, message, place, cause === undefined ? {} : { cause });
   }
 
-  /** The line of a flaw, if the file is still there to count. */
-  async #lineOf(at: number, slices: Slices): Promise<number | undefined> {
+  /** The lines of some offsets; none if the file is not there to count. */
+  async #lines(offsets: readonly number[], slices: Slices): Promise<number[]> {
     let handle: FileHandle | undefined;
     try {
-      handle = await open(this.path, constants.O_RDONLY | constants.O_NONBLOCK);
+      handle = await open(this.path, FLAGS);
       const { size } = await handle.stat();
-      return await lineAt(readable(handle, size), Math.min(at, size), slices);
+      const within = offsets.map((offset) => Math.min(offset, size));
+      return await linesAt(readable(handle, size), within, slices);
     } catch (error) {
-      if (error instanceof TornError || isFileError(error)) return undefined;
+      if (error instanceof TornError || isFileError(error)) return [];
       throw error; // Aborted, or a bug.
     } finally {
       await handle?.close();
     }
   }
 }
+
+/** Non-blocking: what is no file after all, a FIFO for one, must not hold up this program. */
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 const TORN: Fault = { code: "SOURCE_MALFORMED", message: "changes whenever it is read" };
 

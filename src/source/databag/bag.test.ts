@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { Slices } from "../file/slices.ts";
-import { Bag, DEPTH_MAX, lineAt, VALUE_BYTES_MAX, type Value } from "./bag.ts";
-import { BagFlaw } from "./members.ts";
-import { CHUNK_BYTES, type Readable, TornError } from "./window.ts";
+import { Bag, DEPTH_MAX, type Value } from "./bag.ts";
+import { BagFlaw, VALUE_BYTES_MAX } from "./members.ts";
+import { CHUNK_BYTES, linesAt, TornError } from "./stream.ts";
+import { fileOf, slices, take } from "./testing.ts";
 
 const RUNS = process.env.FRONTDESK_LONG === undefined ? 300 : 5000;
 
@@ -15,12 +15,12 @@ test("a bag says what JSON.parse says, whatever the formatting", async () => {
 });
 
 test("a second reading says what differs, and nothing else", async () => {
-  await check(['{"a":1,"b":2}', '{"a":1,"b":2}'], [{ a: "set", b: "set" }, undefined]);
+  await check(['{"a":1,"b":2}', '{"a":1,"b":2}'], [{ a: "set", b: "set" }, {}]);
   await check(['{"a":1,"b":2}', '{"a":1,"b":22}'], [{ a: "set", b: "set" }, { b: "set" }]);
   await check(['{"a":1,"b":2}', '{"a":12,"b":2}'], [{ a: "set", b: "set" }, { a: "set" }]);
   await check(['{"a":1,"b":2}', '{"b":2}'], [{ a: "set", b: "set" }, { a: "gone" }]);
   await check(['{"b":2}', '{"a":1,"b":2,"c":3}'], [{ b: "set" }, { a: "set", c: "set" }]);
-  await check(['{"a":1,"b":2}', '{ "b": 2, "a": 1 }'], [{ a: "set", b: "set" }, {}]);
+  await check(['{"a":1,"b":2}', '{"b":2, "a":1}'], [{ a: "set", b: "set" }, {}]);
   await check(
     ['{"a":1,"b":2}', "{}"],
     [
@@ -53,7 +53,7 @@ test("what is no JSON object is refused with its line, and changes nothing", asy
     ['"}', 1],
     ["}", 1],
     [good.slice(0, 12), 2],
-    ['{"a":1,\n"b":[1,2,\n"c":"x"}', 3],
+    ['{"a":1,\n"b":[1,2,\n"c":"x"}', 2],
     ['{"a":1,\n"b":[1 2],\n"c":"x"}', 2],
     ['{"a":1,\n"b":[1,2]\n"c":"x"}', 3],
     ['{"a":1,\n"b" [1,2],\n"c":"x"}', 2],
@@ -67,11 +67,11 @@ test("what is no JSON object is refused with its line, and changes nothing", asy
   ];
   for (const [text, line] of cases) {
     const bag = new Bag(parse);
-    (await bag.read(fileOf(good), slices()))?.commit();
+    await take(bag, good);
     const flaw = await bag.read(fileOf(text), slices()).catch((error: unknown) => error);
     expect(flaw, text).toBeInstanceOf(BagFlaw);
-    const seen = await lineAt(fileOf(text), (flaw as BagFlaw).at, slices());
-    expect([text, seen]).toEqual([text, line]);
+    const seen = await linesAt(fileOf(text), [(flaw as BagFlaw).at], slices());
+    expect([text, seen]).toEqual([text, [line]]);
     expect(contentOf(bag)).toEqual(JSON.parse(good));
   }
 });
@@ -88,19 +88,9 @@ test("a value that is too deep or too long is refused unparsed, the others are n
   expect(refusals).toEqual({
     deep: "is nested deeper than 64",
     fits: undefined,
-    long: "is longer than 4194304 bytes",
+    long: "is longer than 4 MiB",
     last: undefined,
   });
-});
-
-test("lines() says where values begin", async () => {
-  const bag = new Bag(parse);
-  (await bag.read(fileOf('{"a": 1,\n\n"b":\n [2,\n3],"c":4}'), slices()))?.commit();
-  expect([...(await bag.lines(["c", "a", "b", "z"], slices()))]).toEqual([
-    ["a", 1],
-    ["b", 4],
-    ["c", 5],
-  ]);
 });
 
 // Goal: reading by difference is as good as reading the whole.
@@ -125,28 +115,42 @@ test("any sequence of files gives what JSON.parse gives, or the last good state"
   );
 });
 
-test("files of many chunks are compared at every place", async () => {
-  const size = 3 * CHUNK_BYTES;
+test("files of many chunks are read right, wherever a chunk ends", async () => {
   const filler = (length: number): string => "x".repeat(length);
-  const whole = `{"a":"${filler(size)}","b":"1","c":"${filler(size)}","d":1}`;
-  const bag = new Bag(parse);
-  await readAll(bag, whole);
-  let text = whole;
-  for (const [name, at] of [
-    ["a", CHUNK_BYTES - 1],
-    ["a", CHUNK_BYTES],
-    ["a", 2 * CHUNK_BYTES + 7],
-    ["c", whole.length - CHUNK_BYTES],
-    ["c", whole.length - CHUNK_BYTES - 1],
-    ["c", whole.length - 2 * CHUNK_BYTES],
-  ] as const) {
-    text = `${text.slice(0, at)}yz${text.slice(at + 1)}`;
-    expect(await readAll(bag, text)).toEqual({ [name]: "set" });
+  const size = 3 * CHUNK_BYTES;
+  // The second member begins and ends on every side of the chunk's end.
+  for (let shift = -24; shift <= 4; shift++) {
+    const first = CHUNK_BYTES + shift - '{"a":"",'.length;
+    let text = `{"a":"${filler(first)}","b\\u0062" : [1, "\\\\"] ,"c":"${filler(size)}","d":1 }`;
+    const bag = new Bag(parse);
+    expect(await readAll(bag, text)).toEqual({ a: "set", bb: "set", c: "set", d: "set" });
+    expect(contentOf(bag)).toEqual(JSON.parse(text));
+    expect(await readAll(bag, text)).toEqual({});
+    text = text.replace("[1,", "[2,").replace('"d":1', '"d":12');
+    expect(await readAll(bag, text)).toEqual({ bb: "set", d: "set" });
+    expect(contentOf(bag)).toEqual(JSON.parse(text));
+    text = `{"new":0,${text.slice(1)}`;
+    expect(await readAll(bag, text)).toEqual({ new: "set" });
     expect(contentOf(bag)).toEqual(JSON.parse(text));
   }
-  text = `{"new":0,${text.slice(1)}`;
-  expect(await readAll(bag, text)).toEqual({ new: "set" });
-  expect(contentOf(bag)).toEqual(JSON.parse(text));
+});
+
+test("a value longer than can be held is passed over, and what follows it is read", async () => {
+  const bag = new Bag(({ refused }) => refused);
+  const long = (length: number): string => `"${"\\u0041".repeat(length / 6)}"`;
+  for (const length of [VALUE_BYTES_MAX + 6, 3 * VALUE_BYTES_MAX]) {
+    await take(bag, `{"a":1,"b": ${long(length)} ,"c":[2],"d":3}`);
+    expect(contentOf(bag)).toEqual({
+      a: undefined,
+      b: "is longer than 4 MiB",
+      c: undefined,
+      d: undefined,
+    });
+    expect(bag.size).toBe(4);
+  }
+  await expect(bag.read(fileOf(`{${long(2 * VALUE_BYTES_MAX)}:1}`), slices())).rejects.toThrow(
+    "a name is too long",
+  );
 });
 
 test("a file that becomes shorter while it is read changes nothing", async () => {
@@ -161,29 +165,13 @@ function parse({ raw, refused }: Value): unknown {
   return refused === undefined ? JSON.parse(raw.toString()) : undefined;
 }
 
-function slices(): Slices {
-  return new Slices(new AbortController().signal);
-}
-
-function fileOf(text: string): Readable {
-  const bytes = Buffer.from(text);
-  return {
-    size: bytes.length,
-    read: async (into, at) => {
-      expect(at + into.length).toBeLessThanOrEqual(bytes.length);
-      bytes.copy(into, 0, at, at + into.length);
-    },
-  };
-}
-
 type Said = Record<string, "set" | "gone">;
 
 /** Reads, commits, and says what the delta named. */
 async function readAll(bag: Bag<unknown>, text: string): Promise<Said> {
   try {
-    const delta = await bag.read(fileOf(text), slices());
-    delta?.commit();
-    const names = (delta?.changes ?? []).map(({ key, after }) => [key, after ? "set" : "gone"]);
+    const { changes } = await take(bag, text);
+    const names = changes.map(({ key, after }) => [key, after ? "set" : "gone"]);
     return Object.fromEntries(names);
   } catch (error) {
     if (error instanceof BagFlaw) return {};
@@ -191,7 +179,7 @@ async function readAll(bag: Bag<unknown>, text: string): Promise<Said> {
   }
 }
 
-function contentOf(bag: Bag<unknown>): object {
+function contentOf<T>(bag: Bag<T>): object {
   return Object.fromEntries([...bag.keys()].map((key) => [key, bag.get(key)?.data]));
 }
 
@@ -215,13 +203,12 @@ function differences(before: object, after: object): Said {
   return Object.fromEntries([...gone, ...set]);
 }
 
-async function check(texts: string[], expected: (Said | undefined)[]): Promise<void> {
+async function check(texts: string[], expected: Said[]): Promise<void> {
   const bag = new Bag(parse);
   for (const [index, text] of texts.entries()) {
-    const delta = await bag.read(fileOf(text), slices());
-    delta?.commit();
-    const names = delta?.changes.map(({ key, after }) => [key, after ? "set" : "gone"]);
-    expect(names && Object.fromEntries(names)).toEqual(expected[index]);
+    const { changes } = await take(bag, text);
+    const names = changes.map(({ key, after }) => [key, after ? "set" : "gone"]);
+    expect(Object.fromEntries(names)).toEqual(expected[index] ?? {});
     expect(contentOf(bag)).toEqual(parsed(text) ?? {});
   }
 }

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
-import { parseIp } from "../../model/address.ts";
-import { Slices } from "../file/slices.ts";
-import { Bag } from "./bag.ts";
-import { digestOf, type LeaseEntry, Leases, readLease, readLeaseEntry } from "./leases.ts";
+import { type Ip, parseIp } from "../../model/address.ts";
+import { Bag, type Delta } from "./bag.ts";
+import { type LeaseEntry, Leases, readLease, readLeaseEntry } from "./leases.ts";
+import { digestOf } from "./members.ts";
+import { fileOf, slices, take } from "./testing.ts";
 
 // A bag, written short: `1a 2b xa` is a lease of 10.0.0.1 with MAC …0a, one of .2 with MAC …0b,
 // given back where an `x` stands before it.
@@ -114,10 +115,10 @@ test("what an earlier run knew is in force until the databag says otherwise", as
 });
 
 test("a command of an earlier run holds as long as the databag says what it said then", async () => {
-  const over = digestOf(Buffer.from(entry("1a")[1]));
+  const over = digestOf(member("1a"));
   const start = (leases: Leases): void => {
     leases.restore(address(1), { mac: mac("b"), removed: false }, over);
-    leases.restore(address(2), undefined, digestOf(Buffer.from(entry("2c")[1])));
+    leases.restore(address(2), undefined, digestOf(member("2c")));
     leases.restore(address(3), { mac: mac("d"), removed: false }, "");
   };
   await check([["1a 2c", "1b 3d", ""]], start);
@@ -128,10 +129,10 @@ test("a command that comes while the databag is read is newer than what was read
   const bag = new Bag(readLeaseEntry);
   const leases = new Leases(bag);
   await read(bag, leases, "1a");
-  const delta = await bag.read(file("1c 2b"), slices());
+  const delta = await bag.read(fileOf(file("1c 2b")), slices());
   leases.command(address(1), { mac: mac("d"), removed: false });
-  delta?.commit();
-  leases.update(delta as never, (overtaken) => overtaken === address(1));
+  delta.commit();
+  update(leases, delta, (overtaken) => overtaken === address(1));
   expect(show(leases)).toBe("1d 2b");
   await read(bag, leases, "1c 2b 3e");
   expect(show(leases)).toBe("1d 2b 3e");
@@ -142,9 +143,7 @@ test("an entry that is no lease keeps what the address had", async () => {
   const leases = new Leases(bag);
   await read(bag, leases, "1a 2b");
   const bad = '{"10.0.0.1":{"mac_address":"x"},"10.0.0.2":7,"id":"dhcpentry","else":{}}';
-  const delta = await bag.read(fileOf(bad), slices());
-  delta?.commit();
-  expect(leases.update(delta as never, () => false)).toEqual([]);
+  expect(update(leases, await take(bag, bad))).toEqual([]);
   expect(show(leases)).toBe("1a 2b");
 });
 
@@ -169,9 +168,17 @@ function command(leases: Leases, what: string): string[] {
 }
 
 async function read(bag: Bag<LeaseEntry>, leases: Leases, what: string): Promise<string[]> {
-  const delta = await bag.read(file(what), slices());
-  delta?.commit();
-  return delta === undefined ? [] : leases.update(delta, () => false);
+  return update(leases, await take(bag, file(what)));
+}
+
+function update(
+  leases: Leases,
+  delta: Delta<LeaseEntry>,
+  isOvertaken: (address: Ip) => boolean = () => false,
+): Ip[] {
+  const touched = new Set<Ip>();
+  for (const _ of leases.update(delta, isOvertaken, touched));
+  return [...touched];
 }
 
 function show(leases: Leases): string {
@@ -183,10 +190,16 @@ function show(leases: Leases): string {
   return shown.join(" ");
 }
 
-function file(what: string): ReturnType<typeof fileOf> {
+function file(what: string): string {
   const entries = what.split(" ").filter((word) => word !== "");
   const members = entries.map((word) => entry(word)).map(([ip, json]) => `"${ip}":${json}`);
-  return fileOf(`{${[...members, '"id":"dhcpentry"'].join(",")}}`);
+  return `{${[...members, '"id":"dhcpentry"'].join(",")}}`;
+}
+
+/** An entry's bytes as they stand in the file. */
+function member(word: string): Buffer {
+  const [ip, json] = entry(word);
+  return Buffer.from(`"${ip}":${json}`);
 }
 
 function entry(word: string): [string, string] {
@@ -195,22 +208,10 @@ function entry(word: string): [string, string] {
   return [address(Number(number)), JSON.stringify({ mac_address: mac(letter), remove })];
 }
 
-function fileOf(text: string): { size: number; read(into: Buffer, at: number): Promise<void> } {
-  const bytes = Buffer.from(text);
-  return {
-    size: bytes.length,
-    read: async (into, at) => void bytes.copy(into, 0, at, at + into.length),
-  };
-}
-
 function address(number: number): ReturnType<typeof parseIp> {
   return parseIp(`10.0.0.${number}`);
 }
 
 function mac(letter: string): never {
   return `02:00:00:00:00:0${letter}` as never;
-}
-
-function slices(): Slices {
-  return new Slices(new AbortController().signal);
 }

@@ -6,22 +6,20 @@
  * leases that vanish at once are still leases; a single one is gone.
  */
 
-import { createHash } from "node:crypto";
 import { type Ip, type Mac, tryParseIp, tryParseMac } from "../../model/address.ts";
 import type { Bag, Delta, Value } from "./bag.ts";
 import type { Lease } from "./bindings.ts";
 import { GUARDED_LEASES_MIN } from "./limits.ts";
 
-/** What is kept of an entry of dhcpentry.json. A flaw is the end of a sentence about it. */
-export type LeaseEntry = { readonly lease: Lease } | { readonly flaw: string };
+/** What is kept of an entry of dhcpentry.json: a lease, or why it is none. */
+export type LeaseEntry = Lease | { readonly removed?: undefined; readonly flaw?: string };
 
 /** @throws {SyntaxError} if the value is no JSON. */
 export function readLeaseEntry({ key, raw, refused }: Value): LeaseEntry {
   if (refused !== undefined) return { flaw: refused };
   const value: unknown = JSON.parse(raw.toString());
-  if (tryParseIp(key) === undefined) return { flaw: "is no lease" };
-  const lease = readLease(value);
-  return lease === undefined ? { flaw: "is no lease with a MAC address" } : { lease };
+  if (tryParseIp(key) !== key) return key === "id" ? {} : { flaw: "is not at an address" };
+  return readLease(value) ?? { flaw: "is no lease with a MAC address" };
 }
 
 /** A lease as CloudStack writes it; `undefined` if it is none. */
@@ -32,12 +30,6 @@ export function readLease(value: unknown): Lease | undefined {
   const removed = remove === true || remove === "true";
   if (mac === undefined) return removed && mac_address === undefined ? { removed } : undefined;
   return { mac, removed };
-}
-
-/** Tells one entry of a databag from another, across restarts: 132 bits are enough. */
-export function digestOf(raw: Uint8Array | undefined): string {
-  if (raw === undefined) return "";
-  return createHash("sha256").update(raw).digest("base64url").slice(0, 22);
 }
 
 export class Leases {
@@ -87,28 +79,33 @@ export class Leases {
   /**
    * Takes over what the databag says now.
    *
+   * Yields whenever others may run, commands among them; it must be run to its end.
+   *
    * @param isOvertaken whether a command came for an address while the databag was read
-   * @returns the addresses whose leases are others.
+   * @param touched is given the addresses whose leases are others
    */
-  update({ changes }: Delta<LeaseEntry>, isOvertaken: (address: Ip) => boolean): Ip[] {
-    const touched = new Set<Ip>();
+  *update(
+    { changes }: Delta<LeaseEntry>,
+    isOvertaken: (address: Ip) => boolean,
+    touched: Set<Ip>,
+  ): Generator<void> {
     const before = this.#inForce.size - this.#kept.size;
     const vanished: Ip[] = [];
     for (const { key, after } of changes) {
+      yield;
       const address = tryParseIp(key);
       if (address !== key) continue;
       this.#restored.delete(address);
-      if (isOvertaken(address)) this.#commanded.set(address, digestOf(after?.raw));
-      if (this.#isCommanded(address, after?.raw)) continue;
+      if (isOvertaken(address)) this.#commanded.set(address, after?.digest ?? "");
+      if (this.#isCommanded(address, after?.digest)) continue;
       if (after === undefined) vanished.push(address);
-      else if ("lease" in after.data) this.#take(address, after.data.lease, touched);
+      else if (after.data.removed !== undefined) this.#take(address, after.data, touched);
     }
     for (const address of this.#restored) {
       if (!this.#isCommanded(address, undefined)) vanished.push(address);
     }
     this.#restored.clear();
     this.#letGo(vanished, before, touched);
-    return [...touched];
   }
 
   /**
@@ -119,13 +116,13 @@ export class Leases {
    */
   command(address: Ip, lease: Lease | undefined): Ip[] {
     const touched = new Set<Ip>([address]);
-    this.#commanded.set(address, digestOf(this.#bag.get(address)?.raw));
+    this.#commanded.set(address, this.#bag.get(address)?.digest ?? "");
     if (lease === undefined) this.#delete(address, touched);
     else {
       const other = lease.mac && this.#byMac.get(lease.mac);
       // CloudStack keeps one lease for a MAC.
       if (other !== undefined && other !== address) {
-        this.#commanded.set(other, digestOf(this.#bag.get(other)?.raw));
+        this.#commanded.set(other, this.#bag.get(other)?.digest ?? "");
         this.#delete(other, touched);
       }
       this.#take(address, lease, touched);
@@ -147,10 +144,10 @@ export class Leases {
   }
 
   /** Whether a command holds, because the databag says what it said when the command came. */
-  #isCommanded(address: Ip, raw: Uint8Array | undefined): boolean {
+  #isCommanded(address: Ip, digest = ""): boolean {
     const over = this.#commanded.get(address);
     if (over === undefined) return false;
-    if (over === digestOf(raw)) return true;
+    if (over === digest) return true;
     this.#commanded.delete(address);
     return false;
   }

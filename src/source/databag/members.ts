@@ -1,11 +1,11 @@
 /**
- * Finds the members of one large JSON object within the window of bytes that differ from before.
+ * Finds the members of one large JSON object, piece by piece.
  *
- * A member whose bytes are those of the next one known is taken over unread. Arriving exactly where
- * the unchanged tail begins ends the work: equal bytes, read from the same state, say the same.
+ * A member whose digest is that of the next one known is taken over unread, which is most of what
+ * there is to do when one of thousands has changed.
  */
 
-import type { Slices } from "../file/slices.ts";
+import { createHash } from "node:crypto";
 import {
   CLOSE_BRACE,
   COLON,
@@ -16,25 +16,37 @@ import {
   skipSpace,
   ValueScan,
 } from "./scan.ts";
+import { CHUNK_BYTES, type Stream } from "./stream.ts";
 
-/** One member of the object. Offsets count from the file's first byte. */
+/** One member of the object. */
 export interface Member<T> {
   readonly key: string;
-  /** Where the key's opening quote stands. */
+  /** Where its first byte stands in the file. */
   start: number;
-  /** Where the value begins, and where it ends. */
-  value: number;
-  end: number;
+  /** Its length, from the key's opening quote to the value's end. Bytes. */
+  readonly length: number;
+  /** Of all these bytes. */
+  readonly digest: string;
   /** What was made of the value. */
-  data: T | undefined;
+  readonly data: T;
+}
+
+/** A member that was found, not in force yet. */
+export interface Found<T> {
+  readonly member: Member<T>;
+  readonly start: number;
+}
+
+/** A member whose value is to be looked at. */
+export interface Raw {
+  readonly key: string;
+  readonly digest: string;
+  /** The value's JSON text: a view that is valid for this moment only. */
+  readonly raw: Buffer;
   /** How deep the value is nested. */
   readonly depth: number;
-  /** Whether its bytes lie in the window, not in the bytes that are known. */
-  fresh: boolean;
-  /** Whether they have not been looked at yet. */
-  unread: boolean;
-  /** Until it is in force: the member whose bytes these are too. */
-  twin: Member<T> | undefined;
+  /** Too long to be held; then `raw` is empty. */
+  readonly isLong: boolean;
 }
 
 /** The file is no JSON object. Never leaves this folder. */
@@ -48,6 +60,9 @@ export class BagFlaw extends Error {
   }
 }
 
+/** Longer values are not held in memory: 1 MiB of user data as base64, thrice. Bytes. */
+export const VALUE_BYTES_MAX = 4 * 1024 * 1024;
+
 /** What is scanned without a look at the clock: a millisecond or two. Bytes. */
 const SCAN_BYTES = 1024 * 1024;
 
@@ -55,197 +70,181 @@ const SCAN_BYTES = 1024 * 1024;
 const KEY_BYTES_MAX = 256;
 
 export interface Before<T> {
-  readonly bytes: Buffer;
   readonly members: readonly Member<T>[];
   readonly byKey: ReadonlyMap<string, Member<T>>;
 }
 
-export interface WindowPlace {
-  /** Members before this one are as they were. The window begins where the last of them ends. */
-  readonly first: number;
-  /** Members from this one on may only have moved. The window ends where it begins. */
-  readonly tail: number;
-  /** By how much they have moved. */
-  readonly shift: number;
+/** Tells one member from another, across restarts: 132 bits are enough. */
+export function digestOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
 }
 
 export class MemberScan<T> {
-  /** The members within the window, in their order. */
-  readonly found: Member<T>[] = [];
-  /** The file's bytes from `origin` on. */
-  window: Buffer;
-  readonly origin: number;
-  /** The first member of the tail; the members' number where nothing is left of it. */
-  tail: number;
+  /** All members, in their order. */
+  readonly found: Found<T>[] = [];
+  /** Those among them that are not known ones taken over. */
+  readonly fresh: Found<T>[] = [];
+  /** Known ones that were not found where they were expected. */
+  readonly gone: Member<T>[] = [];
   readonly #before: Before<T>;
-  readonly #shift: number;
-  readonly #slices: Slices;
-  /** Members before this one were passed; this one may come next. */
-  #next: number;
-  readonly #windowEnd: number;
-  #whole: boolean;
+  readonly #stream: Stream;
+  readonly #make: (raw: Raw, at: number) => T;
+  /** The known member that may come next. */
+  #next = 0;
 
-  constructor(before: Before<T>, place: WindowPlace, window: Buffer, slices: Slices) {
+  /** @param make makes what is kept of a value; is given the value's offset too */
+  constructor(before: Before<T>, stream: Stream, make: (raw: Raw, at: number) => T) {
     this.#before = before;
-    this.#shift = place.shift;
-    this.#slices = slices;
-    this.#next = place.first;
-    this.#windowEnd = place.tail;
-    this.tail = place.tail;
-    this.window = window;
-    this.origin = place.first === 0 ? 0 : (before.members[place.first - 1]?.end ?? 0);
-    this.#whole = place.tail === before.members.length;
+    this.#stream = stream;
+    this.#make = make;
   }
 
-  /** @throws {BagFlaw} if this is no JSON object. */
-  async run(): Promise<void> {
-    let at = 0;
-    if (this.origin === 0) {
-      at = await this.#skip(0, true);
-      if (this.window[at] !== OPEN_BRACE) throw this.#flaw("is not a JSON object", at);
-      at = await this.#skip(at + 1, false);
-      if (this.window[at] === CLOSE_BRACE) return this.#close(at + 1);
-    } else {
-      at = await this.#comma(0);
-      if (at < 0) return;
+  /**
+   * Yields whenever others may run; `true` when there must be more in the stream.
+   *
+   * @throws {BagFlaw} if this is no JSON object.
+   */
+  *run(): Generator<boolean> {
+    let at = yield* this.#skip(0);
+    if (this.#stream.bytes[at] !== OPEN_BRACE || this.#isEnd(at)) {
+      throw this.#flaw("is not a JSON object", at);
     }
-    while (!this.#arrived(at)) {
-      if (this.#slices.due()) await this.#slices.rest();
-      at = this.#known(at) ?? (await this.#member(at));
-      at = await this.#comma(at);
-      if (at < 0) return;
+    at = yield* this.#skip(at + 1);
+    if (!this.#isEnd(at) && this.#stream.bytes[at] === CLOSE_BRACE) return yield* this.#close(at);
+    for (;;) {
+      yield false;
+      if (at > CHUNK_BYTES) {
+        this.#stream.drop(at);
+        at = 0;
+      }
+      const known = yield* this.#known(at);
+      at = yield* this.#skip(known === 0 ? yield* this.#member(at) : at + known);
+      if (this.#isEnd(at)) throw this.#flaw("is cut short", at);
+      if (this.#stream.bytes[at] === CLOSE_BRACE) return yield* this.#close(at);
+      if (this.#stream.bytes[at] !== COMMA) throw this.#flaw("a comma is missing", at);
+      at = yield* this.#skip(at + 1);
     }
   }
 
-  /** From behind a member to the next one; -1 where there is none. */
-  async #comma(from: number): Promise<number> {
-    const at = await this.#skip(from, false);
-    if (this.window[at] === COMMA) return this.#skip(at + 1, false);
-    // An unchanged tail begins with a member, so there is no closing brace beyond the window.
-    if (this.window[at] !== CLOSE_BRACE) {
-      throw this.#flaw(this.#isEnd(at) ? "is cut short" : "a comma is missing", at);
-    }
-    await this.#close(at + 1);
-    return -1;
+  *#close(brace: number): Generator<boolean> {
+    const at = yield* this.#skip(brace + 1);
+    if (!this.#isEnd(at)) throw this.#flaw("goes on behind its closing brace", at);
+    this.#pass(this.#before.members.length);
   }
 
-  async #close(from: number): Promise<void> {
-    const at = await this.#skip(from, true);
-    if (at < this.window.length) throw this.#flaw("goes on behind its closing brace", at);
-    this.tail = this.#before.members.length;
-  }
-
-  /** Whether the unchanged tail begins here. */
-  #arrived(at: number): boolean {
-    const { members } = this.#before;
-    const offset = this.origin + at - this.#shift;
-    while ((members[this.tail]?.start ?? Number.POSITIVE_INFINITY) < offset) this.tail++;
-    return members[this.tail]?.start === offset;
-  }
-
-  /** Takes the member over if it is, byte for byte, the one that comes next. Says where it ends. */
-  #known(at: number): number | undefined {
-    const { members, bytes } = this.#before;
-    const member = this.#next < this.#windowEnd ? members[this.#next] : undefined;
-    if (member === undefined || member.unread) return undefined;
-    const { start, value, end } = member;
-    const length = end - start;
-    // One byte more: it ends a number.
-    if (at + length + 1 > this.window.length) return undefined;
-    if (this.window.compare(bytes, start, end + 1, at, at + length + 1) !== 0) return undefined;
+  /** Takes the member over if it is the one that comes next. Says how long it is, or 0. */
+  *#known(at: number): Generator<boolean, number> {
+    const member = this.#before.members[this.#next];
+    if (member === undefined || member.length > VALUE_BYTES_MAX) return 0;
+    const end = at + member.length;
+    // One byte more, which must end a number: digits could follow.
+    while (this.#stream.length <= end && this.#stream.hasMore) yield true;
+    if (this.#stream.length <= end) return 0;
+    const after = this.#stream.bytes[end];
+    if (after !== COMMA && after !== CLOSE_BRACE && !isSpace(after)) return 0;
+    if (digestOf(this.#stream.bytes.subarray(at, end)) !== member.digest) return 0;
     this.#next++;
-    const place = this.origin + at;
-    const moved = { start: place, value: place + value - start, end: place + length };
-    const { key, data, depth } = member;
-    this.found.push({ key, data, depth, ...moved, fresh: true, unread: false, twin: member });
-    return at + length;
+    this.found.push({ member, start: this.#stream.origin + at });
+    return member.length;
   }
 
-  async #member(start: number): Promise<number> {
-    if (this.window[start] !== QUOTE) {
-      throw this.#flaw(this.#isEnd(start) ? "is cut short" : "a name in quotes is missing", start);
+  *#member(start: number): Generator<boolean, number> {
+    const stream = this.#stream;
+    if (this.#isEnd(start)) throw this.#flaw("is cut short", start);
+    if (stream.bytes[start] !== QUOTE) throw this.#flaw("a name in quotes is missing", start);
+    // From here on bytes may be dropped: places in the file stay what they are.
+    const place = stream.origin + start;
+    const keyEnd = (yield* this.#value(start)).at;
+    if (stream.origin + keyEnd - place > VALUE_BYTES_MAX) {
+      throw new BagFlaw("a name is too long", place);
     }
-    const keyEnd = (await this.#value(start)).at;
-    const key = this.#key(start, keyEnd);
-    const colon = await this.#skip(keyEnd, true);
-    if (this.window[colon] !== COLON) {
-      throw this.#flaw(this.#isEnd(colon) ? "is cut short" : "a colon is missing", colon);
-    }
-    const value = await this.#skip(colon + 1, true);
-    const scan = await this.#value(value);
-    const offsets = {
-      start: this.origin + start,
-      value: this.origin + value,
-      end: this.origin + scan.at,
-    };
-    const depth = scan.deepest;
-    const data = undefined;
-    this.found.push({ key, data, depth, ...offsets, fresh: true, unread: true, twin: undefined });
-    this.#follow(key);
-    return scan.at;
+    const key = this.#key(place - stream.origin, keyEnd);
+    const colon = yield* this.#skip(keyEnd);
+    if (this.#isEnd(colon)) throw this.#flaw("is cut short", colon);
+    if (stream.bytes[colon] !== COLON) throw this.#flaw("a colon is missing", colon);
+    const value = stream.origin + (yield* this.#skip(colon + 1));
+    const { at: end, deepest: depth } = yield* this.#value(value - stream.origin);
+
+    const { origin, bytes } = stream;
+    const length = origin + end - place;
+    const isLong = origin + end - value > VALUE_BYTES_MAX;
+    const digest = isLong ? `${length}` : digestOf(bytes.subarray(place - origin, end));
+    const former = this.#before.byKey.get(key);
+    const raw = isLong ? bytes.subarray(0, 0) : bytes.subarray(value - origin, end);
+    const isKnown = former?.digest === digest;
+    const data = isKnown ? former.data : this.#make({ key, digest, raw, depth, isLong }, value);
+    const found = { member: { key, start: place, length, digest, data }, start: place };
+    this.found.push(found);
+    this.fresh.push(found);
+    this.#follow(former);
+    return end;
   }
 
   /** After a member that changed, the one that comes next is the one that came next before. */
-  #follow(key: string): void {
-    const former = this.#before.byKey.get(key);
+  #follow(former: Member<T> | undefined): void {
     if (former === undefined) return;
     const { members } = this.#before;
-    while (this.#next < this.#windowEnd) {
-      if ((members[this.#next]?.start ?? 0) > former.start) return;
-      this.#next++;
+    let next = this.#next;
+    while (next < members.length && (members[next]?.start ?? 0) <= former.start) next++;
+    this.#pass(next);
+  }
+
+  #pass(next: number): void {
+    const { members } = this.#before;
+    for (; this.#next < next; this.#next++) {
+      const member = members[this.#next];
+      if (member !== undefined) this.gone.push(member);
     }
   }
 
   #key(start: number, end: number): string {
-    const inner = this.window.subarray(start + 1, end - 1);
+    const inner = this.#stream.bytes.subarray(start + 1, end - 1);
     if (inner.length > KEY_BYTES_MAX) return `${inner.toString("latin1", 0, KEY_BYTES_MAX)}…`;
     const isPlain = inner.every((byte) => byte >= 0x20 && byte < 0x80 && byte !== 0x5c);
     if (isPlain) return inner.toString("latin1");
     try {
-      return JSON.parse(this.window.toString("utf8", start, end)) as string;
+      return JSON.parse(this.#stream.bytes.toString("utf8", start, end)) as string;
     } catch {
       throw this.#flaw("a name is not a JSON string", start);
     }
   }
 
-  async #value(at: number): Promise<ValueScan> {
-    const scan = new ValueScan(at);
-    while (!scan.run(this.window, Math.min(this.window.length, scan.at + SCAN_BYTES))) {
-      if (this.#slices.due()) await this.#slices.rest();
-      if (scan.at >= this.window.length && !this.#extend()) throw this.#flaw("is cut short", at);
+  /** To a value's end. What is too long is not held: then `at` counts from another place. */
+  *#value(from: number): Generator<boolean, ValueScan> {
+    const stream = this.#stream;
+    const place = stream.origin + from;
+    const scan = new ValueScan(from);
+    while (!scan.run(stream.bytes, Math.min(stream.length, scan.at + SCAN_BYTES))) {
+      yield false;
+      if (scan.at < stream.length) continue;
+      if (!stream.hasMore) throw new BagFlaw("is cut short", place);
+      if (stream.origin + scan.at - place > VALUE_BYTES_MAX) {
+        const passed = Math.min(scan.at, stream.length);
+        stream.drop(passed);
+        scan.at -= passed;
+      }
+      yield true;
     }
     return scan;
   }
 
-  /** To the next byte that is no white space; `beyond` the window only where the tail cannot begin. */
-  async #skip(from: number, beyond: boolean): Promise<number> {
+  /** To the next byte that is no white space, or to the file's end. */
+  *#skip(from: number): Generator<boolean, number> {
+    const stream = this.#stream;
     let at = from;
     for (;;) {
-      at = skipSpace(this.window, at, Math.min(this.window.length, at + SCAN_BYTES));
-      if (at < this.window.length && !isSpace(this.window[at])) return at;
-      if (at >= this.window.length && !(beyond && this.#extend())) return at;
-      if (this.#slices.due()) await this.#slices.rest();
+      at = skipSpace(stream.bytes, at, Math.min(stream.length, at + SCAN_BYTES));
+      if (at < stream.length && !isSpace(stream.bytes[at])) return at;
+      if (at >= stream.length && !stream.hasMore) return at;
+      yield at >= stream.length;
     }
   }
 
-  /** What seemed to be a tail lies within a value: takes it into the window. */
-  #extend(): boolean {
-    if (this.#whole) return false;
-    this.#whole = true;
-    const { bytes } = this.#before;
-    const from = this.origin + this.window.length - this.#shift;
-    const window = Buffer.allocUnsafeSlow(this.window.length + bytes.length - from);
-    this.window.copy(window);
-    bytes.copy(window, this.window.length, from);
-    this.window = window;
-    return true;
-  }
-
   #isEnd(at: number): boolean {
-    return this.#whole && at >= this.window.length;
+    return at >= this.#stream.length && !this.#stream.hasMore;
   }
 
   #flaw(message: string, at: number): BagFlaw {
-    return new BagFlaw(message, this.origin + at);
+    return new BagFlaw(message, this.#stream.origin + at);
   }
 }

@@ -14,6 +14,10 @@ const BACKSLASH = 0x5c;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
+/** Bytes that mean something within a list or an object: 1. */
+const MEANING = new Uint8Array(256);
+for (const byte of [QUOTE, OPEN_BRACKET, OPEN_BRACE, CLOSE_BRACKET, CLOSE_BRACE]) MEANING[byte] = 1;
+
 /** The four characters that JSON takes for white space. */
 export function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
@@ -33,8 +37,7 @@ export class ValueScan {
   /** How deep lists and objects are nested in the value, so far. */
   deepest = 0;
   #depth = 0;
-  #quoted = false;
-  #begun = false;
+  #state: "begin" | "word" | "string" | "nested" | "ended" = "begin";
 
   constructor(at: number) {
     this.at = at;
@@ -47,49 +50,44 @@ export class ValueScan {
    */
   run(bytes: Uint8Array, limit: number): boolean {
     let i = this.at;
-    while (i < limit) {
-      if (this.#quoted) {
-        i = this.#string(bytes, i, limit);
-        if (!this.#quoted && this.#depth === 0) return this.#end(i);
+    let depth = this.#depth;
+    let deepest = this.deepest;
+    let state = this.#state;
+    // All that a byte costs is here, so nothing is called and nothing is stored for one.
+    while (i < limit && state !== "ended") {
+      if (state === "string") {
+        while (i < limit && bytes[i] !== QUOTE && bytes[i] !== BACKSLASH) i++;
+        if (i >= limit) break;
+        if (bytes[i] === QUOTE) state = depth === 0 ? "ended" : "nested";
+        i += bytes[i] === BACKSLASH ? 2 : 1;
         continue;
       }
+      if (state === "nested") {
+        while (i < limit && MEANING[bytes[i] as number] === 0) i++;
+        if (i >= limit) break;
+      }
       const byte = bytes[i] as number;
-      if (byte === QUOTE && (this.#depth > 0 || !this.#begun)) {
-        this.#quoted = true;
+      if (byte === QUOTE && state !== "word") {
+        state = "string";
         i++;
       } else if (byte === OPEN_BRACKET || byte === OPEN_BRACE) {
-        if (++this.#depth > this.deepest) this.deepest = this.#depth;
+        state = "nested";
+        if (++depth > deepest) deepest = depth;
         i++;
       } else if (byte === CLOSE_BRACKET || byte === CLOSE_BRACE) {
-        if (this.#depth === 0) return this.#end(i); // A number or word before it.
-        i++;
-        if (--this.#depth === 0) return this.#end(i);
-      } else {
-        if (this.#depth === 0 && (byte === COMMA || isSpace(byte))) return this.#end(i);
+        if (depth <= 1) state = "ended";
+        if (depth > 0) i++; // Else it closes what the value lies in.
+        depth--;
+      } else if (byte === COMMA || isSpace(byte)) state = "ended";
+      else {
+        state = "word";
         i++;
       }
-      this.#begun = true;
     }
     this.at = i;
-    return false;
-  }
-
-  #end(at: number): boolean {
-    this.at = at;
-    return true;
-  }
-
-  /** Within a string: to behind its closing quote, or to the limit. */
-  #string(bytes: Uint8Array, at: number, limit: number): number {
-    let i = at;
-    while (i < limit) {
-      const byte = bytes[i];
-      if (byte === QUOTE) {
-        this.#quoted = false;
-        return i + 1;
-      }
-      i += byte === BACKSLASH ? 2 : 1;
-    }
-    return i;
+    this.deepest = deepest;
+    this.#depth = depth;
+    this.#state = state;
+    return state === "ended";
   }
 }

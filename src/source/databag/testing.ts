@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Slices } from "../file/slices.ts";
 import type { Bag, Delta } from "./bag.ts";
-import type { Readable } from "./window.ts";
+import type { Readable } from "./stream.ts";
 
 export const FIXTURES = "fixtures/cloudstack";
 
@@ -27,10 +27,10 @@ export function slices(): Slices {
 }
 
 /** Reads a text into a bag, puts it in force, and says what differed. */
-export async function take<T>(bag: Bag<T>, content: string | Json): Promise<Delta<T> | undefined> {
+export async function take<T>(bag: Bag<T>, content: string | Json): Promise<Delta<T>> {
   const text = typeof content === "string" ? content : JSON.stringify(content);
   const delta = await bag.read(fileOf(text), slices());
-  delta?.commit();
+  delta.commit();
   return delta;
 }
 

@@ -1,0 +1,377 @@
+/**
+ * What was told of each address, and what is to be told next.
+ *
+ * Looks at addresses whose lease, metadata or network may be others, by the rules of `bindings.ts`,
+ * and turns what differs into changes. Each look is one synchronous step, so that a command may come
+ * between any two, and the changes of one address stay in their order.
+ */
+
+import type { Ip } from "../../model/address.ts";
+import type { Binding, NetworkId } from "../../model/binding.ts";
+import type { Change } from "../../model/change.ts";
+import type { Conditions } from "../../observe/conditions.ts";
+import type { Slices } from "../file/slices.ts";
+import { type Bond, lateAt, look, type Seen } from "./bindings.ts";
+import type { Content } from "./entry.ts";
+import type { Leases } from "./leases.ts";
+import { ADDRESSES_MAX, PASSWORD_LEAD_MS } from "./limits.ts";
+import {
+  type BindingNote,
+  type NotedWithheld,
+  type WithheldNote,
+  writeBindingNote,
+  writeWithheldNote,
+} from "./memory.ts";
+import type { Facts, Metadata } from "./metadata.ts";
+import type { Networks } from "./networks.ts";
+
+interface Known {
+  readonly bond: Bond;
+  /** The network that the last change said; absent where the router knows nothing. */
+  network: NetworkId | undefined;
+  /** What the last change said. */
+  told: Bond | undefined;
+  /** What was noted beside it. Of a binding, what depends on its content is left out. */
+  note: string | undefined;
+}
+
+/** What has happened to an address since it was looked at. */
+interface Pending {
+  /** Metadata came, be it the same. */
+  readonly arrived: boolean;
+  /** A guest would see a difference. */
+  readonly differs: boolean;
+}
+
+export interface Password {
+  readonly address: Ip;
+  readonly password: string | undefined;
+  readonly via: string;
+  readonly standing: boolean;
+  /** It came just now; others were found at the start. */
+  readonly fresh: boolean;
+}
+
+export interface AnswersPorts {
+  readonly leases: Leases;
+  readonly metadata: Metadata;
+  readonly networks: Networks;
+  readonly conditions: Conditions;
+  readonly now: () => number;
+  /** Whether leases can be read now. */
+  readonly leasesFresh: () => boolean;
+}
+
+export class Answers {
+  readonly #ports: AnswersPorts;
+  readonly #known = new Map<Ip, Known>();
+  readonly #pending = new Map<Ip, Pending>();
+  /** Addresses whose metadata could not be read again when it was needed. */
+  readonly #unreadable = new Map<Ip, Pending>();
+  /** What is to be told, in the order in which it happened to each address. */
+  readonly #outbox = new Map<Ip, Change[]>();
+  /** Addresses whose metadata is awaited, and when it is late. */
+  readonly #late = new Map<Ip, number>();
+  /** Passwords that came a moment ago: the metadata that follows says whose they are. */
+  readonly #recent = new Map<Ip, { readonly password: Password; readonly at: number }>();
+
+  constructor(ports: AnswersPorts) {
+    this.#ports = ports;
+  }
+
+  /** How many addresses something is known of. */
+  get size(): number {
+    return this.#known.size;
+  }
+
+  restoreBinding(binding: Binding, note: BindingNote | undefined): void {
+    const { address, mac, instance, epoch, network } = binding;
+    const since = this.#ports.now();
+    const bond: Bond = { instance, epoch, verdict: "serve", since, ...(mac && { mac }) };
+    this.#restore(address, { network, bond, told: bond, note: note?.leaseOver });
+  }
+
+  restoreWithheld(withheld: NotedWithheld, note: WithheldNote | undefined): void {
+    const { address, mac, reason, epoch, since, network } = withheld;
+    const isAwaited = reason === "awaiting-metadata";
+    const past = isAwaited && note === undefined ? {} : note?.past;
+    const bond: Bond = {
+      ...{ epoch, verdict: reason, since, ...(mac && { mac }) },
+      ...(note?.instance === undefined ? {} : { instance: note.instance }),
+      ...(past === undefined ? {} : { past }),
+      ...(note === undefined ? { unsure: true as const } : {}),
+    };
+    this.#restore(address, { network, bond, told: bond, note: withheld.note });
+  }
+
+  /** Something happened to an address: it will be looked at. */
+  mark(address: Ip, { arrived, differs }: Pending = { arrived: false, differs: false }): void {
+    const pending = this.#pending.get(address);
+    this.#pending.set(address, {
+      arrived: arrived || pending?.arrived === true,
+      differs: differs || pending?.differs === true,
+    });
+  }
+
+  /** Something happened that concerns every address. */
+  markAll(): void {
+    for (const address of this.#known.keys()) this.mark(address);
+  }
+
+  /** Looks at all addresses to which something happened. May be broken off and taken up again. */
+  async lookAtAll(slices: Slices): Promise<void> {
+    for (const [address, pending] of this.#unreadable) this.mark(address, pending);
+    this.#unreadable.clear();
+    for (const address of this.#pending.keys()) {
+      if (slices.due()) await slices.rest();
+      this.look(address);
+    }
+    const { now, conditions } = this.#ports;
+    for (const [address, at] of this.#late) {
+      if (at <= now()) conditions.raise("METADATA_LATE", address);
+    }
+    for (const [address, { at }] of this.#recent) {
+      if (now() - at > PASSWORD_LEAD_MS) this.#recent.delete(address);
+    }
+  }
+
+  /** Looks at one address. O(1) in the number of instances. */
+  look(address: Ip): void {
+    const pending = this.#pending.get(address);
+    this.#pending.delete(address);
+    const { leases, metadata, networks, now } = this.#ports;
+    const known = this.#known.get(address);
+    const lease = leases.get(address);
+    const facts = metadata.facts(address);
+    if (known === undefined && lease === undefined && facts === undefined) return;
+    if (known === undefined && !this.#hasRoom(address)) return;
+    const bond = look(known?.bond, this.#seen(address, facts, pending), now());
+    const network = networks.of(address, known?.network);
+    this.#tell(address, { bond, network, facts, differs: pending?.differs === true });
+    metadata.release(address);
+    if (known !== undefined) this.#carry(address, known.bond, bond);
+  }
+
+  /** A password for whoever has the address now, or will have it once the metadata is here. */
+  offer(offered: Password): void {
+    const { address, password, via, standing } = offered;
+    const { networks, now } = this.#ports;
+    const network = networks.of(address, this.#known.get(address)?.network);
+    if (network === undefined) {
+      this.#ports.conditions.raise("ADDRESS_OUTSIDE", address, "a password came for it");
+      return;
+    }
+    const known = this.#reserve(address, network);
+    if (known === undefined) return;
+    const { epoch } = known.bond;
+    this.#say(address, { kind: "password", network, address, epoch, password, via, standing });
+    if (offered.fresh) this.#recent.set(address, { password: offered, at: now() });
+  }
+
+  /** When the next metadata will be late. */
+  nextLate(): number | undefined {
+    const { now } = this.#ports;
+    let next: number | undefined;
+    for (const at of this.#late.values()) {
+      if (at > now() && (next === undefined || at < next)) next = at;
+    }
+    return next;
+  }
+
+  /** Takes out what is to be told, of some addresses or of all. */
+  drain(addresses?: readonly Ip[]): Change[] {
+    const drained: Change[] = [];
+    for (const address of addresses ?? this.#outbox.keys()) {
+      for (const change of this.#outbox.get(address) ?? []) drained.push(change);
+      if (addresses !== undefined) this.#outbox.delete(address);
+    }
+    if (addresses === undefined) this.#outbox.clear();
+    return drained;
+  }
+
+  #restore(address: Ip, known: Known): void {
+    this.#known.set(address, known);
+    this.mark(address);
+  }
+
+  #seen(address: Ip, facts: Facts | undefined, pending: Pending | undefined): Seen {
+    const { leases, leasesFresh } = this.#ports;
+    return {
+      lease: leases.get(address),
+      leasesKnown: leases.known,
+      leasesFresh: leasesFresh() || leases.commandedOver(address) !== undefined,
+      instance: facts?.instance,
+      servable: facts?.servable === true,
+      arrived: pending?.arrived === true,
+    };
+  }
+
+  /** Tells the router what is new to it. */
+  #tell(
+    address: Ip,
+    what: {
+      bond: Bond;
+      network: NetworkId | undefined;
+      facts: Facts | undefined;
+      differs: boolean;
+    },
+  ): void {
+    const { network, facts, differs } = what;
+    let { bond } = what;
+    const former = this.#known.get(address);
+    const isMoved = former?.network !== undefined && former.network !== network;
+    if (isMoved) {
+      this.#say(address, { kind: "delete", network: former.network as NetworkId, address });
+      bond = { ...bond, epoch: bond.epoch + 1 }; // What was deleted has ended.
+    }
+    const { told, note, network: toldNetwork } = isMoved || !former ? NOTHING_TOLD : former;
+    const known: Known = { bond, network: toldNetwork, told, note };
+    this.#known.set(address, known);
+    this.#watch(address, bond);
+    this.#reportOutside(address, network === undefined && facts?.servable === true);
+    if (network === undefined) return;
+
+    if (bond.verdict === "serve") this.#put(known, { address, network, facts, differs });
+    // Nobody asks about an address that has a lease and never had metadata.
+    else if (bond.instance !== undefined || known.told !== undefined) {
+      this.#withhold(known, { address, network, facts });
+    }
+  }
+
+  #put(
+    known: Known,
+    to: { address: Ip; network: NetworkId; facts: Facts | undefined; differs: boolean },
+  ): void {
+    const { address, network, facts, differs } = to;
+    const { bond } = known;
+    const leaseOver = this.#ports.leases.commandedOver(address);
+    if (!differs && isTold(known, leaseOver)) return;
+    const content = this.#ports.metadata.content(address);
+    if (facts === undefined) return;
+    if (content === undefined && facts.lost) {
+      // Only the router had it, for a binding that has ended.
+      const lost: Known = { ...known, bond: { ...bond, verdict: "awaiting-metadata" } };
+      this.#known.set(address, lost);
+      this.#withhold(lost, { address, network, facts });
+      return;
+    }
+    if (content === undefined) {
+      // The file is being written. What it says then will be read, and this looked at again.
+      this.#unreadable.set(address, { arrived: false, differs });
+      return;
+    }
+    Object.assign(known, { network, told: bond, note: leaseOver });
+    this.#reportFlaws(address, content);
+    const { instance, name, keys, userData, flaws } = content;
+    const flawed = flaws !== undefined;
+    const bagDigest = writeBindingNote({ digest: facts.digest ?? "", flawed, leaseOver });
+    const { kind } = facts;
+    const place = kind === "apply" ? "vm_metadata" : "vmdata.json";
+    const binding: Binding = {
+      ...{ network, address, epoch: bond.epoch, instance, name, keys },
+      ...(bond.mac === undefined ? {} : { mac: bond.mac }),
+      ...(userData === undefined ? {} : { userData }),
+      origin: { kind, place, bagDigest },
+    };
+    this.#say(address, { kind: "put", binding });
+  }
+
+  #withhold(known: Known, to: { address: Ip; network: NetworkId; facts: Facts | undefined }): void {
+    const { address, network, facts } = to;
+    const { bond } = known;
+    const { verdict: reason, epoch, mac, since } = bond;
+    if (reason === "serve") return;
+    if (reason !== "awaiting-metadata") this.#ports.metadata.strip(address);
+    const note = this.#note(address, bond, facts);
+    if (isTold(known, note)) return;
+    Object.assign(known, { network, told: bond, note });
+    this.#reportFlaws(address, undefined);
+    const withheld: NotedWithheld = {
+      ...{ network, address, reason, epoch, since, note },
+      ...(mac === undefined ? {} : { mac }),
+    };
+    this.#say(address, { kind: "withhold", withheld });
+  }
+
+  #note(address: Ip, { instance, past }: Bond, facts: Facts | undefined): string {
+    const leaseOver = this.#ports.leases.commandedOver(address);
+    return writeWithheldNote({
+      ...(instance === undefined ? {} : { instance }),
+      ...(facts?.digest === undefined ? {} : { digest: facts.digest }),
+      ...(facts?.kind === "apply" ? { commanded: true } : {}),
+      ...(leaseOver === undefined ? {} : { leaseOver }),
+      ...(past === undefined ? {} : { past }),
+    });
+  }
+
+  /**
+   * Another instance's metadata behind the same MAC, or where no MAC is known, begins an epoch that
+   * its password came just before.
+   */
+  #carry(address: Ip, before: Bond, { epoch, mac }: Bond): void {
+    const recent = this.#recent.get(address);
+    if (recent === undefined) return;
+    const isLead = this.#ports.now() - recent.at <= PASSWORD_LEAD_MS;
+    if (epoch === before.epoch || mac !== before.mac || !isLead) return;
+    this.#recent.delete(address);
+    this.offer({ ...recent.password, standing: false, fresh: false });
+  }
+
+  /** Begins an epoch for an address that has a password and nothing else yet. */
+  #reserve(address: Ip, network: NetworkId): Known | undefined {
+    const known = this.#known.get(address);
+    if (known?.told !== undefined) return known;
+    if (known === undefined && !this.#hasRoom(address)) return undefined;
+    const { metadata, now } = this.#ports;
+    const facts = metadata.facts(address);
+    const bond = known?.bond ?? look(undefined, this.#seen(address, facts, undefined), now());
+    const reserved: Known = { bond, ...NOTHING_TOLD };
+    this.#known.set(address, reserved);
+    // Told, so that a later run knows that this epoch has begun.
+    this.#withhold(reserved, { address, network, facts });
+    return reserved;
+  }
+
+  #watch(address: Ip, bond: Bond): void {
+    const at = lateAt(bond);
+    if (at !== undefined) this.#late.set(address, at);
+    else if (this.#late.delete(address)) this.#ports.conditions.clear("METADATA_LATE", address);
+  }
+
+  #reportOutside(address: Ip, isOutside: boolean): void {
+    if (isOutside) this.#ports.conditions.raise("ADDRESS_OUTSIDE", address);
+    else this.#ports.conditions.clear("ADDRESS_OUTSIDE", address);
+  }
+
+  #reportFlaws(address: Ip, content: Content | undefined): void {
+    const { conditions } = this.#ports;
+    const flaws = content?.flaws;
+    if (flaws?.keys === undefined) conditions.clear("KEY_REFUSED", address);
+    else conditions.raise("KEY_REFUSED", address, flaws.keys);
+    if (flaws?.userData === true) conditions.raise("USER_DATA_INVALID", address);
+    else conditions.clear("USER_DATA_INVALID", address);
+  }
+
+  #hasRoom(address: Ip): boolean {
+    if (this.#known.size < ADDRESSES_MAX) return true;
+    const detail = `more than ${ADDRESSES_MAX} addresses, ${address} among them`;
+    this.#ports.conditions.raise("SOURCE_MALFORMED", "vmdata.json addresses", detail);
+    return false;
+  }
+
+  #say(address: Ip, change: Change): void {
+    const changes = this.#outbox.get(address);
+    if (changes === undefined) this.#outbox.set(address, [change]);
+    else changes.push(change);
+  }
+}
+
+const NOTHING_TOLD = { network: undefined, told: undefined, note: undefined } as const;
+
+/** Whether the last change said this already. */
+function isTold({ bond, told, note }: Known, noteNow: string | undefined): boolean {
+  if (told === undefined || note !== noteNow) return false;
+  const { verdict, epoch, mac, instance } = told;
+  const isSame = verdict === bond.verdict && epoch === bond.epoch && mac === bond.mac;
+  return isSame && (instance === bond.instance || verdict !== "serve");
+}

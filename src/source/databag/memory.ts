@@ -1,0 +1,60 @@
+/**
+ * What is noted beside a binding or a withheld address, so that a later run of this program can tell
+ * news from what it has known: digests of the databags' entries, never their content.
+ */
+
+import type { Mac } from "../../model/address.ts";
+import type { Withheld } from "../../model/binding.ts";
+
+/** What is noted beside a binding, in its origin's `bagDigest`. */
+export interface BindingNote {
+  /** Of the metadata's entry in the databag; `""` where there was none. */
+  readonly digest: string;
+  /** Something of it is not served and was reported: it must be reported again. */
+  readonly flawed: boolean;
+  /** Where a command brought the lease: the digest of the lease's entry then. */
+  readonly leaseOver: string | undefined;
+}
+
+/** What is noted beside a withheld address. */
+export interface WithheldNote {
+  /** The instance whose metadata is there, or was. */
+  readonly instance?: string;
+  readonly digest?: string;
+  /** That metadata came by a command, and the entry with the digest is older. */
+  readonly commanded?: true;
+  readonly leaseOver?: string;
+  /** While metadata is awaited: who had the address before. */
+  readonly past?: { readonly mac?: Mac; readonly instance?: string };
+}
+
+/** A withheld address with its note, which whoever keeps it keeps as it is. */
+export interface NotedWithheld extends Withheld {
+  readonly note?: string;
+}
+
+export function writeBindingNote({ digest, flawed, leaseOver }: BindingNote): string {
+  return `${digest}${flawed ? "!" : ""}${leaseOver === undefined ? "" : `/${leaseOver}`}`;
+}
+
+/** @returns `undefined` if there is none, or none of ours. */
+export function readBindingNote(text: string | undefined): BindingNote | undefined {
+  const parts = /^([\w-]*)(!?)(?:\/([\w-]*))?$/.exec(text ?? "?");
+  if (parts === null) return undefined;
+  return { digest: parts[1] ?? "", flawed: parts[2] === "!", leaseOver: parts[3] };
+}
+
+export function writeWithheldNote(note: WithheldNote): string {
+  return JSON.stringify(note);
+}
+
+/** @returns `undefined` if there is none, or none of ours. */
+export function readWithheldNote(withheld: NotedWithheld): WithheldNote | undefined {
+  if (typeof withheld.note !== "string") return undefined;
+  try {
+    const note: unknown = JSON.parse(withheld.note);
+    return typeof note === "object" && note !== null ? (note as WithheldNote) : undefined;
+  } catch {
+    return undefined;
+  }
+}
