@@ -4,13 +4,8 @@ import { join } from "node:path";
 import { ConfigError, UsageError } from "../model/errors.ts";
 import type { LoadedConfig } from "./load.ts";
 import { readConfig } from "./read.ts";
-import {
-  describeSettings,
-  type Flags,
-  type ResolvedSettings,
-  resolveRouterSettings,
-} from "./resolve.ts";
-import { SETTINGS } from "./settings.ts";
+import { type Flags, type ResolvedSettings, resolveRouterSettings } from "./resolve.ts";
+import { SETTINGS, type SettingName } from "./settings.ts";
 
 interface Given {
   readonly flags?: Flags;
@@ -130,9 +125,13 @@ function resolve({ flags = {}, env = {}, file }: Given): ResolvedSettings {
 }
 
 function check(given: Given, expected: readonly string[]): void {
-  const lines = describeSettings(resolve(given)).map(
-    ({ name, value, from }) => `${name}=${value} ${from.name}`,
-  );
+  const settings = resolve(given);
+  const lines = (Object.keys(SETTINGS) as SettingName[]).flatMap((name) => {
+    const setting = settings[name];
+    if (setting === undefined) return [];
+    const { value, from } = setting;
+    return `${name}=${typeof value === "string" ? value : value.join(", ")} ${from.name}`;
+  });
   expect(lines).toEqual([...expected]);
 }
 

@@ -86,18 +86,6 @@ export function resolveRouterSettings(input: SettingsInput): ResolvedSettings {
   } as ResolvedSettings;
 }
 
-/** One line for each setting that has a value, in the order of the table. */
-export function describeSettings(
-  settings: ResolvedSettings,
-): readonly { readonly name: string; readonly value: string; readonly from: From }[] {
-  return (Object.keys(SETTINGS) as SettingName[]).flatMap((name) => {
-    const setting: Setting<string | readonly string[]> | undefined = settings[name];
-    if (setting === undefined) return [];
-    const { value, from } = setting;
-    return [{ name, value: typeof value === "string" ? value : value.join(", "), from }];
-  });
-}
-
 function resolveOne(
   name: SettingName,
   { flags, env, file }: SettingsInput,

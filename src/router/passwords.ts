@@ -52,16 +52,6 @@ export interface PasswordsOptions {
   readonly conditions: Conditions;
 }
 
-/** What `why` may say of an address's password: all but the password. */
-export interface PasswordStatus {
-  readonly epoch: number;
-  readonly isPending: boolean;
-  /** Where the pending one came from. */
-  readonly via?: string;
-  /** When one was last acknowledged in this epoch. Milliseconds since 1970. */
-  readonly acknowledgedAt?: number;
-}
-
 /** What is kept of an address in memory: its entry, and what needs no disk. */
 interface Held {
   entry: PasswordEntry;
@@ -168,19 +158,6 @@ export class Passwords {
       const done = this.#withAcknowledged(entry, digest, textStated(entry) === digest);
       await this.#inTime(this.#keep(without(done)));
     } else if (held.writing === "under way") await this.#inTime(held.written);
-  }
-
-  status(network: NetworkId, address: Ip): PasswordStatus | undefined {
-    const entry = this.#held.get(network, address)?.entry;
-    if (entry === undefined) return undefined;
-    const { epoch, pending, via } = entry;
-    const at = entry.acknowledged.at(-1)?.at;
-    return {
-      epoch,
-      isPending: pending !== undefined,
-      ...(pending === undefined || via === undefined ? {} : { via }),
-      ...(at === undefined ? {} : { acknowledgedAt: at }),
-    };
   }
 
   /** How many wait for their guests. */
