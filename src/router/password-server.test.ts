@@ -2,14 +2,19 @@ import { describe, expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
 import { ledger, NETWORK } from "../../test/state/ledger.ts";
 import { parseIp } from "../model/address.ts";
+import { CommandError, StateError } from "../model/errors.ts";
 import type { Reply } from "../protocol/http.ts";
 import type { RimRequest } from "./http/rim.ts";
-import { ownAddresses, type PasswordAnswer, passwordHandler } from "./password-server.ts";
+import {
+  ownAddresses,
+  type PasswordAnswer,
+  type PasswordPorts,
+  passwordHandler,
+} from "./password-server.ts";
 
 const TOKEN = "0123456789abcdef";
 const ROUTER = "10.1.1.1";
 const GUEST = "10.1.1.5";
-const KNOWN = new Set([GUEST, "10.1.1.6"]);
 
 interface Asked {
   readonly peer?: string | undefined;
@@ -23,12 +28,15 @@ function server() {
   const desk = ledger();
   const answers: PasswordAnswer[] = [];
   let token: string | undefined = TOKEN;
+  const known = new Set([GUEST, "10.1.1.6"]);
+  let handIn: PasswordPorts["handIn"];
   const locate = (text: string) => {
-    return KNOWN.has(text) ? { network: NETWORK, address: parseIp(text), epoch: 1 } : undefined;
+    return known.has(text) ? { network: NETWORK, address: parseIp(text), epoch: 1 } : undefined;
   };
   const handler = passwordHandler({
     identify: locate,
     locate,
+    handIn: (...what) => handIn?.(...what),
     get passwords() {
       return desk.passwords;
     },
@@ -56,6 +64,10 @@ function server() {
     ask,
     outcomes: () => answers.map(({ outcome }) => outcome),
     answers,
+    known,
+    setSource: (value: PasswordPorts["handIn"]) => {
+      handIn = value;
+    },
     setToken: (value: string | undefined) => {
       token = value;
     },
@@ -170,6 +182,48 @@ describe("save_password", () => {
     expect(desk.send()).toBeUndefined();
   });
 
+  test("for an address that is not known yet waits for the guest that has it next", async () => {
+    const { desk, ask, known, outcomes } = server();
+    const send = { peer: "10.1.1.99", word: "send_my_password" };
+    expect(await ask(form({ ip: "10.1.1.99" }))).toEqual(POSTED);
+    expect((await ask(send)).body).toBe("saved_password");
+    known.add("10.1.1.99");
+    expect((await ask(send)).body).toBe("Pa$s=w0rd");
+    expect(outcomes()).toEqual(["held", "nothing-pending", "password-sent"]);
+    expect(desk.send()).toBeUndefined();
+  });
+
+  test("goes to the source, where that takes commands, be the address known or not", async () => {
+    const { desk, ask, setSource, outcomes } = server();
+    const given: string[] = [];
+    setSource(async (address, password) => given.push(`${address} ${password}`));
+    for (const ip of [GUEST, "10.1.1.99"]) expect(await ask(form({ ip }))).toEqual(POSTED);
+    expect(given).toEqual([`${GUEST} Pa$s=w0rd`, "10.1.1.99 Pa$s=w0rd"]);
+    expect(outcomes()).toEqual(["saved", "saved"]);
+    expect(desk.writes()).toBe(0);
+  });
+
+  const answers: Readonly<Record<string, () => Promise<number>>> = {
+    "makes nothing of": async () => 0,
+    refuses: () => Promise.reject(new CommandError("is not a text")),
+  };
+  for (const [does, source] of Object.entries(answers)) {
+    test(`that the source ${does} goes to the guest that has the address`, async () => {
+      const { desk, ask, setSource, outcomes } = server();
+      setSource(source);
+      await ask(form());
+      expect(desk.send()).toBe("Pa$s=w0rd");
+      expect(outcomes()).toEqual(["saved"]);
+    });
+  }
+
+  test("that the source took, on a disk that cannot be written, is not said to be saved", async () => {
+    const { ask, setSource, outcomes } = server();
+    setSource(() => Promise.reject(new StateError("STATE_UNWRITABLE", "full")));
+    expect(await ask(form())).toEqual(POSTED);
+    expect(outcomes()).toEqual(["refused"]);
+  });
+
   const boundary = "----b";
   const without = (name: string) => {
     const params = new URLSearchParams(form().body);
@@ -185,7 +239,6 @@ describe("save_password", () => {
     "without a token": without("token"),
     "without an address": without("ip"),
     "without a password": without("password"),
-    "for an address that is not known": form({ ip: "10.1.1.99" }),
     "for an address that is none": form({ ip: "10.1.1.05" }),
     "with another word": { ...form(), word: "other" },
     "without a word": { method: "POST", peer: ROUTER, body: form().body },

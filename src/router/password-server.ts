@@ -8,6 +8,7 @@
 import { networkInterfaces } from "node:os";
 import { type Ip, tryParseIp } from "../model/address.ts";
 import type { NetworkId } from "../model/binding.ts";
+import { CommandError } from "../model/errors.ts";
 import { parseForm } from "../protocol/form.ts";
 import type { Reply } from "../protocol/http.ts";
 import {
@@ -42,6 +43,8 @@ export type PasswordOutcome =
   | "acknowledged"
   | "bad-request"
   | "saved"
+  /** Kept in memory for whoever has the address next. */
+  | "held"
   | "refused"
   | "method";
 
@@ -58,8 +61,15 @@ export interface PasswordAnswer {
 export interface PasswordPorts {
   /** Who a peer is. */
   identify(peer: string): Recipient | undefined;
-  /** Who has an address. */
+  /** Who has an address, or will have it once its metadata is here. */
   locate(ip: Ip): Recipient | undefined;
+  /**
+   * Gives a password to the source, where that takes commands: it knows best whose an address will
+   * be. Resolves when it is durable, with how many changes it made; rejects if it is refused.
+   *
+   * @returns `undefined` where the source takes no commands.
+   */
+  readonly handIn?: (address: Ip, password: string) => Promise<number> | undefined;
   readonly passwords: Passwords;
   /** The router's own addresses, as `tryParseIp` makes them. */
   ownAddresses(): ReadonlySet<string>;
@@ -93,6 +103,7 @@ async function answer(request: RimRequest, ports: PasswordPorts): Promise<Answer
   const recipient = request.peer === undefined ? undefined : ports.identify(request.peer);
   if (recipient === undefined) return { reply: NOTHING_PENDING, outcome: "nothing-pending" };
   const { network, address, epoch } = recipient;
+  passwords.claim(network, address, epoch);
   if (ask === "send") {
     const password = passwords.send(network, address, epoch);
     const outcome = password === undefined ? "nothing-pending" : "password-sent";
@@ -115,22 +126,40 @@ async function save(request: RimRequest, ports: PasswordPorts): Promise<Answer> 
   const given = form?.get("token");
   if (given === undefined || !isSameToken(token, given)) return refused;
   const address = tryParseIp(form?.get("ip"));
-  const recipient = address === undefined ? undefined : ports.locate(address);
   const password = form?.get("password");
-  if (recipient === undefined || password === undefined) return refused;
+  if (address === undefined || password === undefined) return refused;
   try {
-    await ports.passwords.offer({
-      kind: "password",
-      ...recipient,
-      password,
-      via: "save_password",
-      standing: false,
-    });
+    const outcome = await deliver(address, password, ports);
+    return { reply: POSTED, outcome, recipient: ports.locate(address) };
   } catch {
     // The disk cannot be written. It is delivered all the same, and a condition says so.
-    return { reply: POSTED, outcome: "refused", recipient };
+    return { reply: POSTED, outcome: "refused", recipient: ports.locate(address) };
   }
-  return { reply: POSTED, outcome: "saved", recipient };
+}
+
+/**
+ * It may come before the instance is known, and never again: so it is kept.
+ *
+ * @throws {StateError} if it is in force, but cannot be made durable.
+ */
+async function deliver(
+  address: Ip,
+  password: string,
+  ports: PasswordPorts,
+): Promise<PasswordOutcome> {
+  try {
+    if (((await ports.handIn?.(address, password)) ?? 0) > 0) return "saved";
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+  }
+  const recipient = ports.locate(address);
+  if (recipient === undefined) {
+    ports.passwords.hold(address, password);
+    return "held";
+  }
+  const how = { password, via: "save_password", standing: false };
+  await ports.passwords.offer({ kind: "password", ...recipient, ...how });
+  return "saved";
 }
 
 async function readForm(request: RimRequest): Promise<ReadonlyMap<string, string> | undefined> {

@@ -155,6 +155,61 @@ describe("an epoch", () => {
   });
 });
 
+describe("a password for an address of which nothing is known", () => {
+  const claim = (desk: Desk, epoch = 1): string | undefined => {
+    desk.passwords.claim(NETWORK, GUEST, epoch);
+    return desk.send({ epoch });
+  };
+  const hold = (): Desk => {
+    const desk = ledger();
+    desk.passwords.hold(GUEST, "one");
+    return desk;
+  };
+
+  test("is the next guest's there, in whatever epoch, and durable then", async () => {
+    const desk = hold();
+    expect(claim(desk, 7)).toBe("one");
+    await Bun.sleep(1);
+    desk.restart();
+    expect(desk.send({ epoch: 7 })).toBe("one");
+  });
+
+  test("waits for ten minutes", () => {
+    const desk = hold();
+    desk.time += 10 * MINUTE + 1;
+    expect(claim(desk)).toBeUndefined();
+  });
+
+  test("is nobody's after that epoch", () => {
+    const desk = hold();
+    desk.passwords.epochBegan(NETWORK, GUEST, 2);
+    expect(claim(desk, 2)).toBeUndefined();
+  });
+
+  for (const later of ["two", undefined]) {
+    test(`gives way to what comes later (${later})`, async () => {
+      const desk = hold();
+      await desk.offer(later);
+      expect(claim(desk)).toBe(later);
+    });
+  }
+
+  test("is claimed once", async () => {
+    const desk = hold();
+    claim(desk);
+    await desk.acknowledge();
+    expect(claim(desk)).toBeUndefined();
+  });
+
+  test("is one of 1,024 at most, the oldest gone first", () => {
+    const desk = hold();
+    for (let index = 0; index < 1_024; index++) {
+      desk.passwords.hold(parseIp(`10.2.${index >> 8}.${index & 255}`), "more");
+    }
+    expect(claim(desk)).toBeUndefined();
+  });
+});
+
 describe("one reset that arrives twice", () => {
   const ways = { apply: {}, "a file": STANDING } as const;
   for (const [first, one] of Object.entries(ways)) {

@@ -16,6 +16,7 @@ import type { Conditions } from "../observe/conditions.ts";
 import { isDeliverable, SAVED_PASSWORD } from "../protocol/password.ts";
 import { AddressMap } from "./address-map.ts";
 import type { Entry, PasswordEntry } from "./state/entry.ts";
+import { Unclaimed } from "./unclaimed.ts";
 
 export type PasswordChange = Extract<Change, { kind: "password" }>;
 
@@ -65,10 +66,12 @@ interface Held {
 export class Passwords {
   readonly #options: PasswordsOptions;
   readonly #held = new AddressMap<Held>();
+  readonly #unclaimed: Unclaimed;
   #isLate = false;
 
   constructor(options: PasswordsOptions) {
     this.#options = options;
+    this.#unclaimed = new Unclaimed(options.now);
   }
 
   /** Takes back what an earlier run knew. */
@@ -99,6 +102,7 @@ export class Passwords {
       return;
     }
     conditions.clear("PASSWORD_OUTDATED", address);
+    this.#unclaimed.take(address); // What came earlier counts no more.
     const isUseful = value === SAVED_PASSWORD || isDeliverable(value);
     this.#reportDeliverable(address, isUseful);
 
@@ -115,8 +119,25 @@ export class Passwords {
     } else await this.#keep({ ...without(entry), pending: value, via: change.via });
   }
 
+  /** Takes a password for an address of which nothing is known: the next epoch there claims it. */
+  hold(address: Ip, password: string): void {
+    this.#unclaimed.hold(address, password);
+  }
+
+  /** The guest that has an address asks: what was held for it is its own. */
+  claim(network: NetworkId, address: Ip, epoch: number): void {
+    const password = this.#unclaimed.take(address);
+    if (password === undefined) return;
+    const via = "save_password";
+    // In force at once. That it is not durable is a condition, raised where the disk is.
+    this.offer({
+      ...{ kind: "password", network, address, epoch, password, via, standing: false },
+    }).catch(() => {});
+  }
+
   /** An address has passed to another instance: nothing of the former one's is delivered. */
   epochBegan(network: NetworkId, address: Ip, epoch: number): void {
+    this.#unclaimed.take(address);
     const held = this.#held.get(network, address);
     if (held === undefined || epoch <= held.entry.epoch) return;
     this.#options.conditions.clear("PASSWORD_UNDELIVERABLE", address);

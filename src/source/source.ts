@@ -6,6 +6,7 @@
  * change must not grow with the number of instances.
  */
 
+import type { Ip } from "../model/address.ts";
 import type { Change, Endpoint, Epoch, Network } from "../model/change.ts";
 import type { Conditions } from "../observe/conditions.ts";
 
@@ -60,4 +61,12 @@ export interface SourceContext {
   readonly cacheDir?: string;
   /** True when no state of an earlier run exists: then `passwords-<ip>` is the truth. */
   readonly firstStart: boolean;
+}
+
+/**
+ * The command by which CloudStack sets the password of whoever has an address, or will have it: for
+ * `apply`.
+ */
+export function passwordCommand(address: Ip, password: string): string {
+  return JSON.stringify({ type: "vmpassword", ip_address: address, password });
 }
