@@ -13,7 +13,7 @@ import { createLog, type Log } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { Sink } from "../observe/sink.ts";
 import { openSource } from "../source/index.ts";
-import type { Source } from "../source/source.ts";
+import { passwordCommand, type Source } from "../source/source.ts";
 import { adminHandler } from "./admin.ts";
 import { listenAdmin } from "./admin-socket.ts";
 import { Directory, type Entry } from "./directory.ts";
@@ -130,6 +130,7 @@ async function assemble(
   const loadingSince = () => feed.loadingSince;
   const token = tokenFile(settings.passwordTokenFile);
   let allowed: ReadonlySet<string> = new Set();
+  let source: Source | undefined; // Opened later: a port that is taken is said first.
   const listeners: Listeners = new Listeners({
     rim,
     conditions,
@@ -142,6 +143,10 @@ async function assemble(
         passwords,
         identify: (peer) => recipient(directory.find(peer), "bound"),
         locate: (ip) => recipient(directory.find(ip), "any"),
+        handIn: (address, password) =>
+          source?.apply === undefined
+            ? undefined
+            : feed.applyCommand(source, passwordCommand(address, password), "save_password"),
         ownAddresses: ownAddresses(() => listeners.hosts, now),
         token,
         onAnswer: (answer) => record(traffic, directory, answer),
@@ -155,13 +160,14 @@ async function assemble(
   if (settings.passwordListen !== "auto") await listeners.probe(settings.passwordListen);
 
   const { network, cacheDir } = settings;
-  const source = await openSource(settings.source, {
+  const opened = await openSource(settings.source, {
     ...{ conditions, now, firstStart: state.firstStart },
     ...(network === undefined ? {} : { network }),
     ...(cacheDir === undefined ? {} : { cacheDir }),
   });
-  closers.push(() => source[Symbol.asyncDispose]());
-  source.restore(state.recovered.changes);
+  source = opened;
+  closers.push(() => opened[Symbol.asyncDispose]());
+  opened.restore(state.recovered.changes, state.recovered.passwords);
   state.provideSnapshot(() => feed.entries());
 
   const loopDelay = new LoopDelay(conditions);
@@ -175,28 +181,28 @@ async function assemble(
       conditions,
       metrics: new Metrics(() => samples({ ...sampled, sink, ready: isReady, rim, version })),
       ready: isReady,
-      apply: (text, name) => feed.applyCommand(source, text, name),
+      apply: (text, name) => feed.applyCommand(opened, text, name),
       why: (ip, path) => explain(ip, path, { directory, now, loadingSince, passwords }),
       status: () => ({
         ...{ version, source: settings.source, ready: isReady(), listening: listeners.open },
-        ...{ bindings: directory.size, networks: source.networks() },
+        ...{ bindings: directory.size, networks: opened.networks() },
       }),
     }),
   });
   closers.push(() => admin.close(0));
 
   const onLook = async (): Promise<void> => {
-    directory.setNetworks(source.networks());
+    directory.setNetworks(opened.networks());
     await listeners.follow([
-      ...targets(settings.listen, "metadata", source),
-      ...targets(settings.passwordListen, "password", source),
+      ...targets(settings.listen, "metadata", opened),
+      ...targets(settings.passwordListen, "password", opened),
     ]);
-    allowed = allowedHosts(listeners.names, source.networks(), settings.hostNames);
+    allowed = allowedHosts(listeners.names, opened.networks(), settings.hostNames);
   };
   allowed = allowedHosts(listeners.names, [], settings.hostNames);
   const stop = new AbortController();
   closers.push(() => stop.abort());
-  const loaded = feed.run(source, onLook, stop.signal);
+  const loaded = feed.run(opened, onLook, stop.signal);
   loaded.catch(() => {}); // Whoever started the router awaits it, perhaps later.
 
   log.info({ source: settings.source, listening: listeners.open }, "router started");
@@ -209,7 +215,7 @@ async function assemble(
     get ready() {
       return isReady();
     },
-    reload: () => feed.look(source, onLook, stop.signal),
+    reload: () => feed.look(opened, onLook, stop.signal),
     close: async (graceMs) => {
       grace.ms = graceMs;
       log.info("draining");

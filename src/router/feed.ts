@@ -131,9 +131,9 @@ export class Feed {
     directory.apply(changes);
     this.#changes += changes.length;
     this.#lastChange = now();
-    const durable = changes.filter(isPassword).map((offer) => passwords.offer(offer));
-    // The journal passes passwords by; the ledger writes what it makes of them.
-    durable.push(state.append(changes.map((change) => ({ kind: "change", change }))));
+    // The journal passes passwords by; the ledger writes what it makes of them, behind the epochs.
+    const durable = [state.append(changes.map((change) => ({ kind: "change", change })))];
+    for (const offer of changes.filter(isPassword)) durable.push(passwords.offer(offer));
     for (const change of changes) if (change.kind === "put") this.#offload(change.binding);
     this.#lastCommit = Promise.all(durable).then(() => {});
     return this.#lastCommit;
