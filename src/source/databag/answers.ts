@@ -245,7 +245,11 @@ export class Answers {
     const { address, network, facts, differs } = to;
     const { bond } = known;
     const leaseOver = this.#ports.leases.commandedOver(address);
-    if (!differs && isTold(known, leaseOver)) return;
+    if (!differs && isTold(known, leaseOver)) {
+      const fresh = this.#ports.metadata.fresh(address);
+      if (fresh !== undefined) this.#reportFlaws(address, fresh);
+      return;
+    }
     const content = this.#ports.metadata.content(address);
     if (facts === undefined) return;
     if (content === undefined && facts.lost) {

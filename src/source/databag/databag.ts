@@ -21,6 +21,7 @@ import { Leases } from "./leases.ts";
 import { readBindingNote, readWithheldNote } from "./memory.ts";
 import { Metadata } from "./metadata.ts";
 import { Networks } from "./networks.ts";
+import { Overtaken } from "./overtaken.ts";
 
 /** The password by which CloudStack says that there is none to deliver. */
 const NO_PASSWORD = "saved_password";
@@ -48,9 +49,8 @@ class Databag implements Source {
   #keptRead = false;
   /** Passwords that wait for the leases that were written before them. */
   #passwords: Password[] = [];
-  /** While a poll reads: the files and addresses that commands have overtaken, and when. */
-  readonly #overtaken = new Map<string, number>();
-  #polling = false;
+  readonly #overtaken = { leases: new Overtaken(), metadata: new Overtaken() };
+  #polls = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(dir: string, context: SourceContext) {
@@ -76,6 +76,7 @@ class Databag implements Source {
 
   poll(signal: AbortSignal): Promise<readonly Change[]> {
     // One after the other: what was found is a difference from what is in force.
+    this.#polls++;
     const turn = this.#turn.then(() => this.#poll(signal));
     // Not `catch`: it would keep all that was found until the next turn.
     this.#turn = turn.then(
@@ -87,7 +88,6 @@ class Databag implements Source {
 
   async #poll(signal: AbortSignal): Promise<readonly Change[]> {
     const slices = new Slices(signal);
-    this.#polling = true;
     try {
       const found = await this.#files.look(slices);
       await this.#take(found);
@@ -99,8 +99,10 @@ class Databag implements Source {
       this.#report();
       return this.#answers.drain();
     } finally {
-      this.#polling = false;
-      this.#overtaken.clear();
+      this.#polls--;
+      for (const file of ["leases", "metadata"] as const) {
+        if (!this.#files[file].isBad) this.#overtaken[file].wasRead();
+      }
       this.#scheduleWake();
     }
   }
@@ -184,7 +186,7 @@ class Databag implements Source {
         if (slices.due()) await slices.rest();
         const { address, differs } = news;
         // What was read may be older than a lease that came by a command meanwhile.
-        const arrived = news.arrived && !this.#overtaken.has(`leases ${address}`);
+        const arrived = news.arrived && !this.#overtaken.leases.isDuring(address);
         this.#answers.mark(address, { arrived, differs });
       }
     }
@@ -250,7 +252,7 @@ class Databag implements Source {
     const { type, address } = command;
     if (type === "vmpassword") return [address];
     const file = type === "vmdata" ? "metadata" : "leases";
-    if (this.#polling) this.#overtaken.set(`${file} ${address}`, Date.now());
+    this.#overtaken[file].add(address, this.#polls > 0);
     if (type === "vmdata") {
       const differs = this.#metadata.command(address, command.content);
       this.#answers.mark(address, { arrived: true, differs });
@@ -259,10 +261,10 @@ class Databag implements Source {
     return this.#leases.command(address, command.lease);
   }
 
-  /** Whether a command that came while a file was read is newer than the file. */
-  #isOvertaken(name: "metadata" | "leases"): (address: Ip) => boolean {
-    const { modified } = this.#files[name];
-    return (address) => (this.#overtaken.get(`${name} ${address}`) ?? 0) > modified;
+  /** Whether a command is newer than what a file says of an address. */
+  #isOvertaken(file: "metadata" | "leases"): (address: Ip) => boolean {
+    const { modified } = this.#files[file];
+    return (address) => this.#overtaken[file].isOver(address, modified);
   }
 
   #restoreOne(change: Change): void {

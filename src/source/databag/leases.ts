@@ -12,7 +12,9 @@ import type { Lease } from "./bindings.ts";
 import { GUARDED_LEASES_MIN } from "./limits.ts";
 
 /** What is kept of an entry of dhcpentry.json: a lease, or why it is none. */
-export type LeaseEntry = Lease | { readonly removed?: undefined; readonly flaw?: string };
+export type LeaseEntry =
+  | Lease
+  | { readonly removed?: undefined; readonly mac?: undefined; readonly flaw?: string };
 
 /** @throws {SyntaxError} if the value is no JSON. */
 export function readLeaseEntry({ key, raw, refused }: Value): LeaseEntry {
@@ -81,7 +83,7 @@ export class Leases {
    *
    * Yields whenever others may run, commands among them; it must be run to its end.
    *
-   * @param isOvertaken whether a command came for an address while the databag was read
+   * @param isOvertaken whether a command is newer than what the databag says of an address
    * @param touched is given the addresses whose leases are others
    */
   *update(
@@ -116,7 +118,11 @@ export class Leases {
    */
   command(address: Ip, lease: Lease | undefined): Ip[] {
     const touched = new Set<Ip>([address]);
-    this.#commanded.set(address, this.#bag.get(address)?.digest ?? "");
+    const said = this.#bag.get(address);
+    // What the databag says already needs no holding.
+    const isSaid = lease !== undefined && said !== undefined && isSame(said.data, lease);
+    if (isSaid) this.#commanded.delete(address);
+    else this.#commanded.set(address, said?.digest ?? "");
     if (lease === undefined) this.#delete(address, touched);
     else {
       const other = lease.mac && this.#byMac.get(lease.mac);
@@ -134,7 +140,7 @@ export class Leases {
     const former = this.#inForce.get(address);
     this.#known = true;
     this.#kept.delete(address);
-    if (former?.mac !== lease.mac || former?.removed !== lease.removed) touched.add(address);
+    if (former === undefined || !isSame(former, lease)) touched.add(address);
     const other = lease.mac && this.#byMac.get(lease.mac);
     // A lease that the databag had lost, and whose MAC is elsewhere now, was not lost.
     if (other !== undefined && other !== address && this.#kept.has(other)) {
@@ -182,4 +188,8 @@ export class Leases {
     const mac = this.#inForce.get(address)?.mac;
     if (mac !== undefined && this.#byMac.get(mac) === address) this.#byMac.delete(mac);
   }
+}
+
+function isSame(a: LeaseEntry, b: Lease): boolean {
+  return a.removed === b.removed && a.mac === b.mac;
 }

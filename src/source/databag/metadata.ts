@@ -126,7 +126,7 @@ export class Metadata {
    * Takes over what the databag says now. Yields what is news, and whenever others may run, commands
    * among them; it must be run to its end.
    *
-   * @param isOvertaken whether a command came for an address while the databag was read
+   * @param isOvertaken whether a command is newer than what the databag says of an address
    */
   *update(
     changes: readonly BagChange<MetadataEntry>[],
@@ -183,6 +183,11 @@ export class Metadata {
     const entry = this.#ports.entry(address)?.data;
     if (entry?.instance === undefined) return undefined;
     return entry.content ?? readContent(this.#ports.again(address), address);
+  }
+
+  /** What was parsed of the databag's entry and not used yet. */
+  fresh(address: Ip): Content | undefined {
+    return this.#held.has(address) ? undefined : this.#ports.entry(address)?.data.content;
   }
 
   /** Forgets what was parsed of the databag's entry, once it was used. */

@@ -183,7 +183,8 @@ function follow(
     if ("flaw" in after.data) continue;
     to.lost.delete(key);
     const part = to.read(after.data.value as unknown[]);
-    if (part.cidrs.length > 0 || part.addresses.length > 0) to.parts.set(key, part);
+    const isThere = part.addresses.length > 0 || part.id !== undefined;
+    if (isThere) to.parts.set(key, part);
     else to.parts.delete(key);
   }
 }

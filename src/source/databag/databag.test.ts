@@ -1,0 +1,409 @@
+import { expect, test } from "bun:test";
+import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Ip } from "../../model/address.ts";
+import type { Binding } from "../../model/binding.ts";
+import { CommandError, SourceError } from "../../model/errors.ts";
+import {
+  BagDir,
+  commands,
+  edit,
+  entry,
+  guest,
+  Lab,
+  lease,
+  leases,
+  served,
+  shorten,
+  X,
+  Y,
+} from "./testing.ts";
+
+test("the first poll tells everything that four topologies know", async () => {
+  const told = async (topology: string): Promise<string[]> => {
+    await using lab = await new Lab(new BagDir(topology)).open();
+    const changes = await lab.told();
+    return [...changes, ...lab.raised];
+  };
+  expect(await told("isolated")).toEqual([
+    "10.1.1.57 serve 1 5d6a7f10",
+    "10.1.1.57 password 1 fN7xvQ2p vmpassword.json standing",
+    "10.1.1.58 serve 1 8c9b0a1f",
+    "10.1.1.59 no-lease 1",
+  ]);
+  expect(await told("vpc")).toEqual([
+    "10.20.1.101 serve 1 11aa22bb",
+    "10.20.1.101 password 1 - vmpassword.json standing",
+    "10.20.2.102 serve 1 22bb33cc",
+  ]);
+  expect(await told("redundant")).toEqual([
+    "10.9.0.101 serve 1 44dd55ee",
+    "10.9.0.101 password 1 hU3kz9Qe vmpassword.json standing",
+    "LEASES_ABSENT dhcpentry.json",
+  ]);
+  expect(await told("shared")).toEqual(["198.51.100.77 serve 1 33cc44dd"]);
+});
+
+test("a binding has the lease's MAC, the network's id, and the entry's digest", async () => {
+  await using lab = await new Lab(new BagDir("vpc")).open();
+  await lab.poll();
+  const binding = lab.known.get("10.20.2.102" as Ip) as Binding;
+  const { network, mac, instance, name, origin, userData } = binding;
+  expect([network, String(mac), name, userData]).toEqual([
+    "219",
+    "02:00:6b:30:00:04",
+    "cache-01",
+    undefined,
+  ]);
+  expect(instance).toBe("22bb33cc-44dd-45ee-86ff-778899aabbcc");
+  expect(origin).toMatchObject({ kind: "databag", place: "vmdata.json" });
+  expect(origin.bagDigest).toMatch(/^[\w-]{22}$/);
+});
+
+test("the commands of a topology, applied to a router that knows nothing, make its databags", async () => {
+  for (const topology of ["isolated", "vpc", "shared", "redundant"]) {
+    await using bags = await new Lab(new BagDir(topology)).open();
+    await bags.poll();
+    const dir = new BagDir();
+    dir.write("vmdata.json", { id: "vmdata" });
+    for (const name of ["ips.json", "cmdline.json", "guestnetwork.json"]) {
+      if (name !== "guestnetwork.json" || topology === "vpc") {
+        dir.write(name, bags.dir.read(name));
+      }
+    }
+    await using applied = await new Lab(dir).open();
+    await applied.poll();
+    for (const { name, text } of commands(topology)) {
+      if (/vm_(metadata|password|dhcp_entry)/.test(name)) applied.apply(text, name);
+      else expect(() => applied.apply(text, name)).toThrow(CommandError);
+    }
+    for (const [address, known] of bags.known) {
+      if (!("keys" in known)) continue;
+      const { origin, ...rest } = applied.known.get(address) as Binding;
+      expect(origin).toMatchObject({ kind: "apply", place: "vm_metadata" });
+      const { origin: _, ...expected } = known;
+      expect(rest).toEqual(expected);
+    }
+  }
+});
+
+test("one changed instance is one change; the same again is none", async () => {
+  await using lab = await served();
+  expect(await lab.told()).toEqual([]);
+  edit(lab, { [X]: entry("I", [["tier", "front"]]) });
+  expect(await lab.told()).toEqual([`${X} serve 1 I`]);
+  expect(lab.keys(X)).toEqual({ "local-hostname": "host-I", "instance-id": "I", tier: "front" });
+  lab.dir.writeText("vmdata.json", JSON.stringify(lab.dir.read("vmdata.json")));
+  expect(await lab.told()).toEqual([]);
+  edit(lab, { "10.1.1.9": entry("new") });
+  expect(await lab.told()).toEqual(["10.1.1.9 no-lease 1"]);
+});
+
+test("an instance is served as long as its lease lives", async () => {
+  await using lab = await served();
+  leases(lab, { [X]: lease("0a", true) });
+  expect(await lab.told()).toEqual([`${X} lease-removed 1`]);
+  leases(lab, { [X]: lease("0a") });
+  expect(await lab.told()).toEqual([`${X} serve 1 I`]);
+  leases(lab, { [X]: undefined });
+  expect(await lab.told()).toEqual([`${X} no-lease 1`]);
+  leases(lab, { [X]: lease("0a") });
+  expect(await lab.told()).toEqual([`${X} serve 1 I`]);
+  expect(lab.raised).toEqual([]);
+});
+
+test("an address that passes on is withheld until the new instance's metadata is here", async () => {
+  await using lab = await served();
+  leases(lab, { [X]: lease("0b") });
+  expect(await lab.told()).toEqual([`${X} awaiting-metadata 2`]);
+  edit(lab, { [X]: entry("J") });
+  expect(await lab.told()).toEqual([`${X} serve 2 J`]);
+  expect((lab.known.get(X as Ip) as Binding).mac as string).toBe("02:00:00:00:00:0b");
+  leases(lab, { [X]: lease("0c") });
+  edit(lab, { [X]: entry("K") });
+  expect(await lab.told()).toEqual([`${X} serve 3 K`]);
+});
+
+test("another formatting of the former's metadata is not the new instance's", async () => {
+  await using lab = await served();
+  leases(lab, { [X]: lease("0b") });
+  await lab.poll();
+  lab.dir.writeText("vmdata.json", JSON.stringify(lab.dir.read("vmdata.json")));
+  await lab.poll();
+  expect(lab.at(X)).toBe(`${X} awaiting-metadata 2`);
+  edit(lab, { [X]: entry("I", [["tier", "front"]]) });
+  expect(await lab.told()).toEqual([`${X} serve 2 I`]);
+});
+
+test("metadata that does not come is reported after 30 s, until it comes", async () => {
+  await using lab = await served();
+  leases(lab, { [X]: lease("0b") });
+  await lab.poll();
+  lab.now += 29_999;
+  await lab.poll();
+  expect(lab.raised).toEqual([]);
+  lab.now += 1;
+  await lab.poll();
+  expect(lab.raised).toEqual([`METADATA_LATE ${X}`]);
+  edit(lab, { [X]: entry("J") });
+  await lab.poll();
+  expect(lab.raised).toEqual([]);
+});
+
+test("entries that vanish stay served and are reported, until they are back or their lease goes", async () => {
+  await using lab = await served();
+  lab.dir.write("vmdata.json", { id: "vmdata" });
+  expect(await lab.told()).toEqual([]);
+  expect(lab.raised).toEqual(["SOURCE_SHRANK vmdata.json"]);
+  leases(lab, { [Y]: lease("0d", true) });
+  expect(await lab.told()).toEqual([`${Y} lease-removed 1`]);
+  expect(lab.detail("SOURCE_SHRANK")).toBe("1 entries are kept");
+  edit(lab, { [X]: entry("I") });
+  expect(await lab.told()).toEqual([]);
+  expect(lab.raised).toEqual([]);
+  // What is lost is lost: a lease alone brings nothing back.
+  leases(lab, { [Y]: lease("0d") });
+  expect(await lab.told()).toEqual([`${Y} awaiting-metadata 1`]);
+});
+
+test("leases that are lost with their databag stay in force", async () => {
+  await using lab = await served();
+  lab.dir.write("dhcpentry.json", { id: "dhcpentry" });
+  expect(await lab.told()).toEqual([]);
+  expect(lab.raised).toEqual(["SOURCE_SHRANK dhcpentry.json"]);
+  lab.dir.write("dhcpentry.json", { [X]: lease("0a"), [Y]: lease("0d"), id: "dhcpentry" });
+  expect(await lab.told()).toEqual([]);
+  expect(lab.raised).toEqual([]);
+});
+
+test("without lease data every entry is served; the first leases switch the check on", async () => {
+  await using lab = await served();
+  await using off = new Lab(new BagDir());
+  off.dir.write("vmdata.json", lab.dir.read("vmdata.json"));
+  off.dir.write("dhcpentry.json", { id: "dhcpentry" });
+  await off.open();
+  expect(await off.told()).toEqual([`${X} serve 1 I`, `${Y} serve 1 M`]);
+  expect(off.raised).toEqual(["LEASES_ABSENT dhcpentry.json"]);
+  off.dir.write("dhcpentry.json", { [X]: lease("0a"), id: "dhcpentry" });
+  expect((await off.told()).sort()).toEqual([`${X} serve 1 I`, `${Y} no-lease 1`]);
+  expect(off.raised).toEqual([]);
+});
+
+test("an address outside every guest network is not served, and its epoch has ended", async () => {
+  await using lab = await served();
+  edit(lab, { "192.0.2.1": entry("far") });
+  leases(lab, { "192.0.2.1": lease("0f") });
+  expect(await lab.told()).toEqual([]);
+  expect(lab.raised).toEqual(["ADDRESS_OUTSIDE 192.0.2.1"]);
+  const ips = lab.dir.read("ips.json");
+  lab.dir.write("ips.json", { ...ips, eth0: [guest("192.0.2.254")] });
+  expect((await lab.told()).sort()).toEqual([
+    `${X} delete eth0`,
+    `${Y} delete eth0`,
+    "192.0.2.1 serve 1 far",
+  ]);
+  lab.dir.write("ips.json", ips);
+  expect((await lab.told()).sort()).toEqual([
+    `${X} serve 2 I`,
+    `${Y} serve 2 M`,
+    "192.0.2.1 delete eth0",
+  ]);
+});
+
+test("a network that gets another name is another network", async () => {
+  await using lab = await served();
+  lab.dir.write("guestnetwork.json", { eth0: [{ add: true, network_id: 204 }], id: "x" });
+  expect(await lab.told()).toEqual([
+    `${X} delete eth0`,
+    `${X} serve 2 I`,
+    `${Y} delete eth0`,
+    `${Y} serve 2 M`,
+  ]);
+  expect(lab.known.get(X as Ip)?.network).toBe("204");
+});
+
+test("what cannot be served of an entry is reported for as long as it is so", async () => {
+  await using lab = await served();
+  edit(lab, { [X]: entry("I", [["../x", "y"]]), [Y]: [["userdata", "user-data", "A"]] as never });
+  await lab.poll();
+  expect(lab.raised.sort()).toEqual([`KEY_REFUSED ${X}`, `USER_DATA_INVALID ${Y}`]);
+  expect(lab.detail("KEY_REFUSED")).toBe('"../x"');
+  edit(lab, { [X]: entry("I"), [Y]: entry("M") });
+  await lab.poll();
+  expect(lab.raised).toEqual([]);
+});
+
+test("an entry that is none keeps what its address had, and is reported with its line", async () => {
+  await using lab = await served();
+  edit(lab, { [X]: "broken" as never, nonsense: entry("N"), "010.1.1.5": entry("O") });
+  expect(await lab.told()).toEqual([]);
+  expect(lab.raised.sort()).toEqual([
+    'SOURCE_MALFORMED vmdata.json "010.1.1.5"',
+    'SOURCE_MALFORMED vmdata.json "nonsense"',
+    `SOURCE_MALFORMED vmdata.json ${X}`,
+  ]);
+  const detail = lab.conditions.list().find(({ subject }) => subject.endsWith(X))?.detail;
+  const path = join(lab.dir.path, "vmdata.json");
+  expect(detail).toBe(`${path}:2: ${X} is not a list of [folder, file, contents]`);
+  lab.dir.write("vmdata.json", { [X]: entry("I"), [Y]: entry("M"), id: "vmdata" });
+  expect(await lab.told()).toEqual([]);
+  expect(lab.raised).toEqual([]);
+});
+
+test("a file that is half-written keeps its last good state, and is reported if it stays so", async () => {
+  await using lab = await served();
+  const text = JSON.stringify(lab.dir.read("vmdata.json"), undefined, 2);
+  lab.dir.writeText("vmdata.json", text.slice(0, text.length / 2));
+  expect(await lab.told()).toEqual([]);
+  expect(lab.raised).toEqual([]);
+  lab.now += 1001;
+  await lab.poll();
+  expect(lab.raised).toEqual(["SOURCE_MALFORMED vmdata.json"]);
+  expect(lab.detail("SOURCE_MALFORMED")).toMatch(/vmdata\.json:\d+: is cut short/);
+  lab.dir.writeText("vmdata.json", text.replace("host-I", "host-Z"));
+  expect(await lab.told()).toEqual([`${X} serve 1 I`]);
+  expect(lab.raised).toEqual([]);
+});
+
+test("files that are gone, no files, or not ours to read keep their last good state", async () => {
+  await using lab = await served();
+  for (const name of ["vmdata.json", "dhcpentry.json", "ips.json"]) {
+    const content = lab.dir.read(name);
+    for (const spoil of [
+      () => {},
+      () => mkdirSync(join(lab.dir.path, name)),
+      () => symlinkSync("nowhere", join(lab.dir.path, name)),
+    ]) {
+      lab.dir.remove(name);
+      spoil();
+      expect(await lab.told()).toEqual([]);
+      lab.now += 1001;
+      expect(await lab.told()).toEqual([]);
+      expect(lab.raised).toEqual([`SOURCE_UNREADABLE ${name}`]);
+    }
+    lab.dir.remove(name);
+    lab.dir.write(name, content);
+    expect(await lab.told()).toEqual([]);
+    expect(lab.raised).toEqual([]);
+  }
+});
+
+test("without vmdata.json and without an earlier run there is nothing to serve", async () => {
+  await using lab = await new Lab(new BagDir()).open();
+  const error = await lab.poll().catch((caught: unknown) => caught);
+  expect(error).toBeInstanceOf(SourceError);
+  expect(error).toMatchObject({ code: "SOURCE_UNREADABLE", cause: { code: "ENOENT" } });
+  expect((error as SourceError).message).toBe(`${lab.dir.path}/vmdata.json: does not exist`);
+
+  lab.dir.writeText("vmdata.json", '{\n"10.1.1.5": [\n}');
+  old(lab, "vmdata.json");
+  const malformed = await lab.poll().catch((caught: unknown) => caught);
+  expect(malformed).toMatchObject({ code: "SOURCE_MALFORMED" });
+  expect((malformed as SourceError).message).toMatch(/vmdata\.json:2: is cut short|no JSON/);
+
+  lab.dir.write("vmdata.json", { [X]: entry("I") });
+  expect(await lab.told()).toEqual([`${X} serve 1 I`]);
+});
+
+test("metadata waits for the leases that were written before it", async () => {
+  await using lab = await served();
+  const text = JSON.stringify(lab.dir.read("dhcpentry.json"));
+  lab.dir.writeText("dhcpentry.json", text.slice(0, 20));
+  lab.dir.write("vmpassword.json", { [X]: "secret-J" });
+  edit(lab, { [X]: entry("J") });
+  expect(await lab.told()).toEqual([]);
+  leases(lab, { [X]: lease("0b") }, text);
+  expect(await lab.told()).toEqual([
+    `${X} serve 2 J`,
+    `${X} password 2 secret-J vmpassword.json standing`,
+  ]);
+});
+
+test("leases that stay unreadable do not hold up metadata, and are confirmed later", async () => {
+  await using lab = await served();
+  const text = JSON.stringify(lab.dir.read("dhcpentry.json"));
+  lab.dir.writeText("dhcpentry.json", text.slice(0, 20));
+  edit(lab, { [X]: entry("J") });
+  await lab.poll();
+  lab.now += 1001;
+  expect(await lab.told()).toEqual([`${X} serve 2 J`]);
+  leases(lab, { [X]: lease("0b") }, text);
+  expect(await lab.told()).toEqual([`${X} serve 2 J`]);
+  expect((lab.known.get(X as Ip) as Binding).mac as string).toBe("02:00:00:00:00:0b");
+});
+
+test("changes() tells at once what is written, and again while a file does not parse", async () => {
+  await using lab = await served();
+  const stop = new AbortController();
+  const seen: string[] = [];
+  const followed = (async () => {
+    for await (const _ of lab.source.changes(stop.signal)) {
+      lab.now += 1;
+      seen.push(...(await lab.told()));
+    }
+  })();
+  const until = async (count: number): Promise<void> => {
+    for (let i = 0; i < 400 && seen.length < count; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  edit(lab, { [X]: entry("I", [["a", "1"]]) });
+  await until(1);
+  leases(lab, { [X]: lease("0b") });
+  await until(2);
+  edit(lab, { [X]: entry("J") });
+  await until(3);
+  expect(seen).toEqual([`${X} serve 1 I`, `${X} awaiting-metadata 2`, `${X} serve 2 J`]);
+  stop.abort();
+  await followed;
+});
+
+test("a file that is rewritten within one tick of the clock is seen", async () => {
+  await using lab = await served();
+  for (let round = 0; round < 20; round++) {
+    const stop = new AbortController();
+    const a = entry("I", [["round", `${round}a`]]);
+    const b = entry("I", [["round", `${round}b`]]);
+    edit(lab, { [X]: a });
+    await lab.poll();
+    edit(lab, { [X]: b });
+    const told = (async () => {
+      for await (const _ of lab.source.changes(stop.signal)) {
+        await lab.poll();
+        if (lab.keys(X).round === `${round}b`) return true;
+      }
+      return false;
+    })();
+    const timer = setTimeout(() => stop.abort(), 3000);
+    expect(await told).toBe(true);
+    clearTimeout(timer);
+    stop.abort();
+  }
+});
+
+test("polls that overlap follow one another", async () => {
+  await using lab = await served();
+  edit(lab, { [X]: entry("I", [["a", "1"]]) });
+  const signal = new AbortController().signal;
+  const all = await Promise.all([1, 2, 3].map(() => lab.source.poll(signal)));
+  expect(all.flat().map(shorten)).toEqual([`${X} serve 1 I`]);
+});
+
+test("a poll that is broken off loses nothing", async () => {
+  await using lab = await served();
+  edit(lab, { [X]: entry("I", [["a", "1"]]) });
+  const aborted = AbortSignal.abort();
+  await lab.source.poll(aborted).then(
+    (changes) => lab.take(changes),
+    () => {},
+  );
+  await lab.poll();
+  expect(lab.keys(X).a).toBe("1");
+});
+
+/** As if nobody had written to the file for a while. */
+function old(lab: Lab, name: string): void {
+  const path = join(lab.dir.path, name);
+  utimesSync(path, 1, 1);
+  writeFileSync(path, "", { flag: "a" });
+}
