@@ -13,7 +13,7 @@ import type { Conditions } from "../../observe/conditions.ts";
 import type { Slices } from "../file/slices.ts";
 import { type Bond, lateAt, look, type Seen } from "./bindings.ts";
 import type { Content } from "./entry.ts";
-import type { Leases } from "./leases.ts";
+import { type Leases, nameHash } from "./leases.ts";
 import { ADDRESSES_MAX, PASSWORD_LEAD_MS } from "./limits.ts";
 import {
   type BindingNote,
@@ -60,6 +60,8 @@ export interface AnswersPorts {
   readonly now: () => number;
   /** Whether leases can be read now. */
   readonly leasesFresh: () => boolean;
+  /** Whether the leases were written after the metadata. */
+  readonly leasesLater: () => boolean;
 }
 
 export class Answers {
@@ -203,7 +205,16 @@ export class Answers {
       instance: facts?.instance,
       servable: facts?.servable === true,
       arrived: pending?.arrived === true,
+      doubtful: this.#isDoubtful(address),
     };
+  }
+
+  /** Instances of one name are taken for one: then lease and metadata belong together. */
+  #isDoubtful(address: Ip): boolean {
+    const { leases, metadata, leasesLater } = this.#ports;
+    if (!leasesLater()) return false;
+    const name = metadata.fresh(address)?.name;
+    return name === undefined || leases.get(address)?.name !== nameHash(name);
   }
 
   /** Tells the router what is new to it. */

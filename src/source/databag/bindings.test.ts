@@ -11,6 +11,7 @@ const C = parseMac("02:00:00:00:00:0c");
 // A look, written short: the MAC of the lease, or what stands for it, then the instance that the
 // metadata names; `!` where it arrived just now, `?` where it is known by name only.
 // `-` is none. `x` before a MAC: removed. `~` before it: leases cannot be read now.
+// `+` before it: the lease is newer than the metadata, and they do not belong together.
 // `off`: there are no leases at all.
 const MACS: Readonly<Record<string, typeof A>> = { A, B, C };
 
@@ -75,6 +76,17 @@ test("metadata that was awaited for one MAC and is seen with the next may be the
     ["C J!", "awaiting-metadata 3 I"],
     ["B J", "serve 4 J"],
   ]);
+});
+
+test("metadata that is older than a lease that it does not belong to may be a third one's", () => {
+  check([
+    ["A I!", "serve 1 I"],
+    ["+C J!", "awaiting-metadata 2 I"],
+    ["+C J", "awaiting-metadata 2 I"],
+    ["A J", "awaiting-metadata 3 I"],
+    ["A K!", "serve 3 K"],
+  ]);
+  check([["+A I!", "serve 1 I"]]);
 });
 
 test("metadata of the same instance that changed before the MAC was seen does not count", () => {
@@ -231,8 +243,7 @@ test("no order of looks serves an instance's metadata to another's MAC", () => {
         else if (what === "remove" && lease?.mac === owner) lease = { mac: owner, removed: true };
         else if (what === "lease") lease = { mac: owner, removed: false };
         else if (what === "metadata" && lease?.mac === owner) metadata = owner;
-        // Leases are seen one by one; whatever else happens may be seen late.
-        if (!isSeen && what !== "lease") continue;
+        if (!isSeen && bond !== undefined) continue; // It is seen late, with what comes next.
         const mac = lease && macOf(lease.mac);
         const sight: Seen = {
           lease: lease && { ...(mac && { mac }), removed: lease.removed },
@@ -241,6 +252,7 @@ test("no order of looks serves an instance's metadata to another's MAC", () => {
           instance: metadata === undefined ? undefined : `i${metadata}`,
           servable: metadata !== undefined,
           arrived: metadata !== known,
+          doubtful: metadata !== lease?.mac,
         };
         known = metadata;
         if (bond === undefined && lease === undefined) continue;
@@ -280,5 +292,6 @@ function seen(sight: string): Seen {
     instance: metadata === "-" ? undefined : metadata[0],
     servable: metadata !== "-" && !metadata.includes("?"),
     arrived: metadata.includes("!"),
+    doubtful: lease.includes("+"),
   };
 }

@@ -17,6 +17,8 @@ export interface Lease {
   readonly mac?: Mac;
   /** The instance has given the address back. */
   readonly removed: boolean;
+  /** Of the host name, see `nameHash`. */
+  readonly name?: number;
 }
 
 /** What is seen of one address. */
@@ -32,6 +34,8 @@ export interface Seen {
   readonly servable: boolean;
   /** Whether it is other metadata than at the last look, or was sent again. */
   readonly arrived: boolean;
+  /** Whether the lease was written after the metadata, and nothing says that they belong together. */
+  readonly doubtful: boolean;
 }
 
 export type Verdict = "serve" | WithholdReason;
@@ -98,6 +102,9 @@ function identify(bond: Bond, seen: Seen): Identity {
       } else if (isAwaited && seen.arrived) {
         // It was awaited for the former MAC, so it may be the former's.
         past = former(mac, seen.instance);
+      } else if (seen.doubtful && seen.arrived) {
+        // Somebody may have come and gone unseen, and left this behind.
+        past = former(undefined, seen.instance);
       }
     }
     mac = leased;

@@ -312,7 +312,7 @@ test("metadata waits for the leases that were written before it", async () => {
   lab.dir.write("vmpassword.json", { [X]: "secret-J" });
   edit(lab, { [X]: entry("J") });
   expect(await lab.told()).toEqual([]);
-  leases(lab, { [X]: lease("0b") }, text);
+  leases(lab, { [X]: lease("0b", false, "host-J") }, text);
   expect(await lab.told()).toEqual([
     `${X} serve 2 J`,
     `${X} password 2 secret-J vmpassword.json standing`,

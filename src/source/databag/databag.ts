@@ -70,6 +70,7 @@ class Databag implements Source {
     this.#answers = new Answers({
       ...{ leases: this.#leases, metadata: this.#metadata, networks: this.#networks },
       ...{ conditions, now, leasesFresh: () => !this.#files.leases.isBad },
+      leasesLater: () => this.#files.leases.modified > this.#files.metadata.modified,
     });
     if (cacheDir !== undefined) this.#cache = new CacheDir(resolve(cacheDir), conditions);
   }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { type Ip, parseIp } from "../../model/address.ts";
 import { Bag, type Delta } from "./bag.ts";
-import { type LeaseEntry, Leases, readLease, readLeaseEntry } from "./leases.ts";
+import { type LeaseEntry, Leases, nameHash, readLease, readLeaseEntry } from "./leases.ts";
 import { digestOf } from "./members.ts";
 import { fileOf, slices, take } from "./testing.ts";
 
@@ -16,6 +16,9 @@ test("a lease has a MAC, and says whether it was given back", () => {
   expect(readLease({ mac_address, remove: true })).toEqual({ mac, removed: true });
   expect(readLease({ mac_address, remove: "true" })).toEqual({ mac, removed: true });
   expect(readLease({ remove: true })).toEqual({ removed: true });
+  const named = readLease({ mac_address, host_name: "Web-01" });
+  expect(named).toEqual({ mac, removed: false, name: nameHash("web-01") });
+  expect(nameHash("web-01")).not.toBe(nameHash("web-02"));
   for (const bad of [null, 1, "x", [], {}, { mac_address: "02:00" }, { mac_address: 1 }]) {
     expect(readLease(bad)).toBeUndefined();
   }

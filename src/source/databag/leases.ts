@@ -27,11 +27,22 @@ export function readLeaseEntry({ key, raw, refused }: Value): LeaseEntry {
 /** A lease as CloudStack writes it; `undefined` if it is none. */
 export function readLease(value: unknown): Lease | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const { mac_address, remove } = value as Record<string, unknown>;
+  const { mac_address, remove, host_name } = value as Record<string, unknown>;
   const mac = tryParseMac(mac_address);
   const removed = remove === true || remove === "true";
   if (mac === undefined) return removed && mac_address === undefined ? { removed } : undefined;
-  return { mac, removed };
+  return typeof host_name === "string"
+    ? { mac, removed, name: nameHash(host_name) }
+    : { mac, removed };
+}
+
+/** Equal for equal host names: small, because each lease has one. FNV-1a, 32 bits. */
+export function nameHash(name: string): number {
+  let hash = 0x811c9dc5;
+  for (const character of name.toLowerCase()) {
+    hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
+  }
+  return hash;
 }
 
 export class Leases {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { Ip } from "../../model/address.ts";
 import { BagDir, edit, entry, type Json, Lab, lease, leases, served, X, Y } from "./testing.ts";
@@ -57,6 +57,18 @@ test("an address that passed on meanwhile is not answered with the former's meta
     },
     told: [`${X} awaiting-metadata 2`],
   });
+});
+
+test("metadata that an instance left behind which came and went meanwhile is not the next one's", async () => {
+  const meanwhile =
+    (host: string) =>
+    (lab: Lab): void => {
+      edit(lab, { [X]: entry("J") });
+      leases(lab, { [X]: lease("0c", false, host) });
+      utimesSync(join(lab.dir.path, "vmdata.json"), 1000, 1000);
+    };
+  await checkRestart({ meanwhile: meanwhile("host-K"), told: [`${X} awaiting-metadata 2`] });
+  await checkRestart({ meanwhile: meanwhile("host-J"), told: [`${X} serve 2 J`] });
 });
 
 test("metadata that was awaited is still awaited, and is known when it comes", async () => {

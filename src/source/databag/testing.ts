@@ -3,7 +3,7 @@
  */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Ip } from "../../model/address.ts";
@@ -67,6 +67,11 @@ export class BagDir {
 
   read(name: string): Json {
     return JSON.parse(readFileSync(join(this.path, name), "utf8"));
+  }
+
+  readText(name: string): string | undefined {
+    const path = join(this.path, name);
+    return existsSync(path) ? readFileSync(path, "utf8") : undefined;
   }
 
   /** In place and in CloudStack's formatting. */
@@ -197,8 +202,9 @@ export function shorten(change: Change): string {
 }
 
 /** A lease as dhcpentry.json has it. */
-export function lease(mac: string, remove = false): Json {
-  return { mac_address: `02:00:00:00:00:${mac}`, remove, type: "dhcpentry" };
+export function lease(mac: string, remove = false, host?: string): Json {
+  const name = host === undefined ? {} : { host_name: host };
+  return { mac_address: `02:00:00:00:00:${mac}`, remove, type: "dhcpentry", ...name };
 }
 
 /** An instance's entry as vmdata.json has it. */
