@@ -89,19 +89,21 @@ export class Answers {
   restoreBinding(binding: Binding, note: BindingNote | undefined): void {
     const { address, mac, instance, epoch, network } = binding;
     const since = this.#ports.now();
-    const bond: Bond = { instance, epoch, verdict: "serve", since, ...(mac && { mac }) };
+    const bond: Bond = {
+      ...{ mac, instance, epoch, verdict: "serve", since },
+      ...{ past: undefined, unconfirmed: false, unsure: false },
+    };
     this.#restore(address, { network, bond, told: bond, note: note?.leaseOver });
   }
 
   restoreWithheld(withheld: NotedWithheld, note: WithheldNote | undefined): void {
     const { address, mac, reason, epoch, since, network } = withheld;
     const isAwaited = reason === "awaiting-metadata";
-    const past = isAwaited && note === undefined ? {} : note?.past;
+    const unknown = isAwaited && note === undefined;
+    const past = unknown ? { mac: undefined, instance: undefined } : holderOf(note?.past);
     const bond: Bond = {
-      ...{ epoch, verdict: reason, since, ...(mac && { mac }) },
-      ...(note?.instance === undefined ? {} : { instance: note.instance }),
-      ...(past === undefined ? {} : { past }),
-      ...(note === undefined ? { unsure: true as const } : {}),
+      ...{ mac, instance: note?.instance, epoch, verdict: reason, since },
+      ...{ past, unconfirmed: false, unsure: note === undefined },
     };
     this.#restore(address, { network, bond, told: bond, note: withheld.note });
   }
@@ -282,12 +284,11 @@ export class Answers {
     const bagDigest = writeBindingNote({ digest: facts.digest ?? "", flawed, leaseOver });
     const { kind } = facts;
     const place = kind === "apply" ? "vm_metadata" : "vmdata.json";
-    const binding: Binding = {
-      ...{ network, address, epoch: bond.epoch, instance, name, keys },
-      ...(bond.mac === undefined ? {} : { mac: bond.mac }),
-      ...(userData === undefined ? {} : { userData }),
-      origin: { kind, place, bagDigest },
-    };
+    const { epoch, mac } = bond;
+    const origin = { kind, place, bagDigest };
+    const binding: Writable<Binding> = { network, address, epoch, instance, name, keys, origin };
+    if (mac !== undefined) binding.mac = mac;
+    if (userData !== undefined) binding.userData = userData;
     this.#say(address, { kind: "put", binding });
   }
 
@@ -379,6 +380,12 @@ export class Answers {
     if (changes === undefined) this.#outbox.set(address, [change]);
     else changes.push(change);
   }
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+function holderOf(past: WithheldNote["past"]): Bond["past"] {
+  return past === undefined ? undefined : { mac: past.mac, instance: past.instance };
 }
 
 const NOTHING_TOLD = { network: undefined, told: undefined, note: undefined } as const;

@@ -184,7 +184,10 @@ test("metadata that is known by its name only is not served, and not forgotten",
 });
 
 test("after a restart that does not know whose metadata was withheld, it is the former's", () => {
-  const removed: Bond = { mac: A, epoch: 4, verdict: "lease-removed", since: 0, unsure: true };
+  const removed: Bond = {
+    ...{ mac: A, instance: undefined, epoch: 4, verdict: "lease-removed", since: 0 },
+    ...{ past: undefined, unconfirmed: false, unsure: true },
+  };
   check(
     [
       ["xA I!", "lease-removed 4 I"],
@@ -201,7 +204,8 @@ test("after a restart that does not know whose metadata was withheld, it is the 
   );
   check([["A I!", "serve 4 I"]], removed);
   const awaiting: Bond = {
-    ...{ mac: B, epoch: 4, verdict: "awaiting-metadata", since: 0, past: {}, unsure: true },
+    ...{ ...removed, mac: B, verdict: "awaiting-metadata" },
+    past: { mac: undefined, instance: undefined },
   };
   check(
     [

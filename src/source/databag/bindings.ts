@@ -40,21 +40,24 @@ export interface Seen {
 
 export type Verdict = "serve" | WithholdReason;
 
-/** What is known of one address. */
-export interface Bond {
-  readonly mac?: Mac;
-  /** Whose metadata was accepted for this MAC; absent where none was. */
-  readonly instance?: string;
+/** Who had, or has, an address. */
+export interface Holder {
+  readonly mac: Mac | undefined;
+  readonly instance: string | undefined;
+}
+
+/** What is known of one address: the instance is the one whose metadata was accepted for the MAC. */
+export interface Bond extends Holder {
   readonly epoch: number;
   readonly verdict: Verdict;
   /** When the verdict or the epoch was last another. Milliseconds since 1970. */
   readonly since: number;
   /** While metadata is awaited: who had the address before. */
-  readonly past?: { readonly mac?: Mac; readonly instance?: string };
+  readonly past: Holder | undefined;
   /** The metadata came while leases could not be read, so the MAC may be the former one's. */
-  readonly unconfirmed?: true;
+  readonly unconfirmed: boolean;
   /** An earlier run withheld the address and did not say whose metadata was there. */
-  readonly unsure?: true;
+  readonly unsure: boolean;
 }
 
 type Identity = Omit<Bond, "verdict" | "since">;
@@ -64,7 +67,10 @@ export function look(bond: Bond | undefined, seen: Seen, now: number): Bond {
   const identity = bond === undefined ? begin(seen) : identify(bond, seen);
   const verdict = judge(identity, seen);
   const isSame = bond?.verdict === verdict && bond.epoch === identity.epoch;
-  return { ...identity, verdict, since: isSame ? bond.since : now };
+  const { mac, instance, epoch, past, unconfirmed, unsure } = identity;
+  const since = isSame ? bond.since : now;
+  // Written out, because there is one for each address.
+  return { mac, instance, epoch, verdict, since, past, unconfirmed, unsure };
 }
 
 /** When the metadata of an address will have been awaited for too long; absent where it is not. */
@@ -75,11 +81,11 @@ export function lateAt(bond: Bond): number | undefined {
 
 function begin({ lease, instance, leasesFresh }: Seen): Identity {
   const unconfirmed = instance !== undefined && !leasesFresh;
-  return identityOf({ mac: lease?.mac, instance, epoch: 1, past: undefined, unconfirmed });
+  return { mac: lease?.mac, instance, epoch: 1, past: undefined, unconfirmed, unsure: false };
 }
 
 function identify(bond: Bond, seen: Seen): Identity {
-  let { mac, instance, epoch, past, unconfirmed = false, unsure = false } = bond;
+  let { mac, instance, epoch, past, unconfirmed, unsure } = bond;
   if (unsure && seen.instance !== undefined) {
     // Better to wait for metadata that is here already than to give away the former instance's.
     if (past === undefined) instance = seen.instance;
@@ -96,15 +102,15 @@ function identify(bond: Bond, seen: Seen): Identity {
       epoch++;
       moved = true;
       const isAwaited = past !== undefined || instance === undefined;
-      past ??= former(mac, instance);
+      past ??= { mac, instance };
       if (past.mac === leased && past.instance === seen.instance) {
         ({ instance, past } = { instance: past.instance, past: undefined });
       } else if (isAwaited && seen.arrived) {
         // It was awaited for the former MAC, so it may be the former's.
-        past = former(mac, seen.instance);
+        past = { mac, instance: seen.instance };
       } else if (seen.doubtful && seen.arrived) {
         // Somebody may have come and gone unseen, and left this behind.
-        past = former(undefined, seen.instance);
+        past = { mac: undefined, instance: seen.instance };
       }
     }
     mac = leased;
@@ -124,7 +130,7 @@ function identify(bond: Bond, seen: Seen): Identity {
     instance = seen.instance;
     unconfirmed = !seen.leasesFresh;
   }
-  return identityOf({ mac, instance, epoch, past, unconfirmed, unsure });
+  return { mac, instance, epoch, past, unconfirmed, unsure };
 }
 
 function judge({ past }: Identity, seen: Seen): Verdict {
@@ -132,27 +138,4 @@ function judge({ past }: Identity, seen: Seen): Verdict {
   if (seen.lease === undefined && seen.leasesKnown) return "no-lease";
   if (past !== undefined || seen.instance === undefined) return "awaiting-metadata";
   return seen.servable ? "serve" : "awaiting-metadata";
-}
-
-function former(mac: Mac | undefined, instance: string | undefined): NonNullable<Bond["past"]> {
-  return { ...(mac === undefined ? {} : { mac }), ...(instance === undefined ? {} : { instance }) };
-}
-
-interface Parts {
-  readonly mac: Mac | undefined;
-  readonly instance: string | undefined;
-  readonly epoch: number;
-  readonly past: Bond["past"] | undefined;
-  readonly unconfirmed?: boolean;
-  readonly unsure?: boolean;
-}
-
-function identityOf({ epoch, past, unconfirmed, unsure, ...parts }: Parts): Identity {
-  return {
-    ...former(parts.mac, parts.instance),
-    epoch,
-    ...(past === undefined ? {} : { past }),
-    ...(unconfirmed ? { unconfirmed } : {}),
-    ...(unsure ? { unsure } : {}),
-  };
 }

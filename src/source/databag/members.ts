@@ -66,6 +66,9 @@ export const VALUE_BYTES_MAX = 4 * 1024 * 1024;
 /** What is scanned without a look at the clock: a millisecond or two. Bytes. */
 const SCAN_BYTES = 1024 * 1024;
 
+/** A line end and its indentation. Bytes. */
+const NEAR_BYTES = 64;
+
 /** Longer keys are cut: no address is so long, and each is kept in memory. Bytes. */
 const KEY_BYTES_MAX = 256;
 
@@ -118,11 +121,12 @@ export class MemberScan<T> {
         at = 0;
       }
       const known = yield* this.#known(at);
-      at = yield* this.#skip(known === 0 ? yield* this.#member(at) : at + known);
+      const end = known === 0 ? yield* this.#member(at) : at + known;
+      at = this.#near(end) ?? (yield* this.#skip(end));
       if (this.#isEnd(at)) throw this.#flaw("is cut short", at);
       if (this.#stream.bytes[at] === CLOSE_BRACE) return yield* this.#close(at);
       if (this.#stream.bytes[at] !== COMMA) throw this.#flaw("a comma is missing", at);
-      at = yield* this.#skip(at + 1);
+      at = this.#near(at + 1) ?? (yield* this.#skip(at + 1));
     }
   }
 
@@ -159,10 +163,10 @@ export class MemberScan<T> {
       throw new BagFlaw("a name is too long", place);
     }
     const key = this.#key(place - stream.origin, keyEnd);
-    const colon = yield* this.#skip(keyEnd);
+    const colon = this.#near(keyEnd) ?? (yield* this.#skip(keyEnd));
     if (this.#isEnd(colon)) throw this.#flaw("is cut short", colon);
     if (stream.bytes[colon] !== COLON) throw this.#flaw("a colon is missing", colon);
-    const value = stream.origin + (yield* this.#skip(colon + 1));
+    const value = stream.origin + (this.#near(colon + 1) ?? (yield* this.#skip(colon + 1)));
     const { at: end, deepest: depth } = yield* this.#value(value - stream.origin);
 
     const { origin, bytes } = stream;
@@ -226,6 +230,13 @@ export class MemberScan<T> {
       yield true;
     }
     return scan;
+  }
+
+  /** `#skip` where there is little to skip, which is the rule: then nothing is to be waited for. */
+  #near(from: number): number | undefined {
+    const { bytes, length } = this.#stream;
+    const at = skipSpace(bytes, from, Math.min(length, from + NEAR_BYTES));
+    return at < length && !isSpace(bytes[at]) ? at : undefined;
   }
 
   /** To the next byte that is no white space, or to the file's end. */

@@ -25,7 +25,7 @@ export interface WithheldNote {
   readonly commanded?: true;
   readonly leaseOver?: string;
   /** While metadata is awaited: who had the address before. */
-  readonly past?: { readonly mac?: Mac; readonly instance?: string };
+  readonly past?: { readonly mac?: Mac | undefined; readonly instance?: string | undefined };
 }
 
 /** A withheld address with its note, which whoever keeps it keeps as it is. */
