@@ -132,3 +132,10 @@ test("canonicalising twice changes nothing, and never changes what is meant", ()
 function check(target: string, expected: Route): void {
   expect(route(target), target).toEqual(expected);
 }
+
+test("a path means the same whether a runtime has resolved its dots already or not", () => {
+  check("/latest///../user-data", { kind: "user-data" });
+  check("/latest/meta-data///../user-data", key("user-data"));
+  check("//latest//..", { kind: "latest" });
+  check("/latest/user-data/.", { kind: "user-data" });
+});

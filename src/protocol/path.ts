@@ -75,15 +75,16 @@ export function canonicalPath(target: string): string {
   const path = (end === -1 ? target : target.slice(0, end))
     .replace(/%([0-9A-Fa-f]{2})?/g, decodeUnreserved)
     .replaceAll("\\", "/");
+  // Dots are resolved before empty segments go: so does a runtime that has resolved them already.
   const segments: string[] = [];
-  const parts = path.split("/");
-  for (const part of parts) {
+  const parts = path.replace(/^\//, "").split("/");
+  for (const [place, part] of parts.entries()) {
     if (part === "..") segments.pop();
-    else if (part !== "" && part !== ".") segments.push(part);
+    else if (part !== ".") segments.push(part);
+    // A path that ends in a dot segment is a folder.
+    if (place === parts.length - 1 && (part === "." || part === "..")) segments.push("");
   }
-  const last = parts.at(-1);
-  const slash = last === "" || last === "." || last === "..";
-  return `/${segments.join("/")}${slash && segments.length > 0 ? "/" : ""}`;
+  return `/${segments.join("/")}`.replace(/\/{2,}/g, "/");
 }
 
 function decodeUnreserved(sequence: string): string {

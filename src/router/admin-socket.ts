@@ -2,7 +2,7 @@
  * Opens the admin listener: a unix socket with mode 0600, or TCP where an operator insists.
  */
 
-import { chmod, mkdir, unlink } from "node:fs/promises";
+import { chmod, lstat, mkdir, unlink } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { dirname } from "node:path";
 import { ConfigError, ListenError } from "../model/errors.ts";
@@ -35,8 +35,7 @@ export async function listenAdmin(
   if (await answers(at.unix)) {
     throw new ListenError("ADDRESS_IN_USE", `${at.unix} is held by another process`);
   }
-  // What a killed router left behind.
-  await unlink(at.unix).catch(() => {});
+  await removeSocket(at.unix);
   const before = process.umask(0o177);
   try {
     const listener = await rim.listen({ at, handler, bodyBytesMax: BODY_BYTES_MAX });
@@ -51,6 +50,14 @@ export async function listenAdmin(
   } finally {
     process.umask(before);
   }
+}
+
+/** Removes what a killed router left behind, and nothing else. */
+async function removeSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined) return;
+  if (!found.isSocket()) throw new ConfigError(`--admin-listen unix:${path}: that is no socket`);
+  await unlink(path);
 }
 
 function isExposed(host: string, guests: GuestHosts): boolean {

@@ -186,6 +186,19 @@ for (const runtime of RUNTIMES) {
       expect(chunked.text).toMatch(/^HTTP\/1\.1 413 [\s\S]*\r\n\r\n$/);
     });
 
+    // Goal: unread replies cost a guest its own turn, not our memory. Method: ask for 100 MB in one
+    // write, read nothing, and count how many replies were made.
+    test("makes no reply before the one before it has gone out", async () => {
+      const socket = connect({ host: "127.0.0.1", port: server.port });
+      socket.pause();
+      socket.write("GET /big HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100));
+      await Bun.sleep(500);
+      const made = await server.ask("GET /counted HTTP/1.1\r\nHost: x\r\n\r\n");
+      socket.destroy();
+      expect(Number(made.body.toString())).toBeGreaterThan(0);
+      expect(Number(made.body.toString())).toBeLessThan(20);
+    });
+
     test("refuses CONNECT and forwards nothing", async () => {
       const reply = await server.raw("CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\n\r\n");
       expect(reply.text).not.toMatch(/SSH-/);

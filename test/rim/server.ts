@@ -37,6 +37,7 @@ const fixed: Readonly<Record<string, Reply>> = {
   },
 };
 
+let bigReplies = 0;
 const handler: Handler = async (request) => {
   const path = request.target.split("?")[0] ?? "";
   const reply = fixed[path];
@@ -49,7 +50,10 @@ const handler: Handler = async (request) => {
       return { status: 200, body: "slow", type: TEXT };
     case "/body":
       return { status: 200, body: String((await request.body()).length), type: TEXT };
+    case "/counted":
+      return { status: 200, body: String(bigReplies), type: TEXT };
     case "/big":
+      bigReplies++;
       return { status: 200, body: "x".repeat(1_000_000), type: TEXT };
     default: {
       const { method, target, peer } = request;

@@ -13,6 +13,3 @@ export const REQUEST_TIMEOUT_MS = 15_000;
 
 /** Request line and headers together. Bytes; the largest real client sends under 1 KiB. */
 export const HEADER_BYTES_MAX = 16 * 1024;
-
-/** Requests on one connection; then it is closed, so that no guest keeps one for ever. */
-export const REQUESTS_PER_CONNECTION_MAX = 1000;

@@ -11,7 +11,6 @@ import {
   HEADERS_TIMEOUT_MS,
   IDLE_TIMEOUT_S,
   REQUEST_TIMEOUT_MS,
-  REQUESTS_PER_CONNECTION_MAX,
 } from "./limits.ts";
 import { toListenError } from "./listen-error.ts";
 import { fieldsOf, isStored } from "./reply.ts";
@@ -19,6 +18,9 @@ import type { Handler, ListenAddress, Listener, ListenOptions, Rim, RimRequest }
 
 /** Node 18's parser takes a space before the colon, which RFC 9112 section 5.1 says to refuse. */
 const PARSER_IS_LENIENT = Number(process.versions.node.split(".", 1)[0]) < 20;
+
+/** How a request is refused that no handler saw. */
+const REFUSAL = { head: false, close: true };
 
 class NodeRequest implements RimRequest {
   readonly #message: IncomingMessage;
@@ -72,20 +74,21 @@ async function listen(options: ListenOptions): Promise<Listener> {
     keepAliveTimeout: IDLE_TIMEOUT_S * 1000,
     connectionsCheckingInterval: 2000,
     noDelay: true,
+    // Node would answer these itself, with bytes of its own: no Host, and headers beyond a count.
+    requireHostHeader: false,
   });
-  server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
+  server.maxHeadersCount = 0; // HEADER_BYTES_MAX bounds them, and none is left out unseen.
   server.timeout = 2 * IDLE_TIMEOUT_S * 1000;
   server.on("request", (message, response) => {
-    void serve(handler, new NodeRequest(message, bodyBytesMax), {
-      message,
-      response,
-      bodyBytesMax,
-    });
+    const exchange = { message, response, bodyBytesMax };
+    void inTurn(message.socket, response, () =>
+      serve(handler, new NodeRequest(message, bodyBytesMax), exchange),
+    );
   });
   // Without these Node would answer with text of its own, or hang up on CONNECT.
   server.on("clientError", (_error, socket) => refuse(socket, "400 Bad Request"));
   server.on("connect", (_message, socket) => refuse(socket, "405 Method Not Allowed"));
-  server.on("checkExpectation", (_message, response) => response.writeHead(417).end());
+  server.on("checkExpectation", (_message, response) => send(response, { status: 417 }, REFUSAL));
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(toListenError(error, at)));
     if ("unix" in at) server.listen(at.unix, resolve);
@@ -99,6 +102,28 @@ function isBadName(text: string, place: number): boolean {
   return place % 2 === 0 && /[ \t]$/.test(text);
 }
 
+/** Of a connection: when its last reply has gone out. */
+const replied = new WeakMap<Socket, Promise<void>>();
+
+/**
+ * Runs one request of a connection at a time, the next when the reply before has gone out. Else a
+ * guest that sends many requests and reads no reply fills our memory.
+ */
+async function inTurn(
+  socket: Socket,
+  response: ServerResponse,
+  run: () => Promise<void>,
+): Promise<void> {
+  const before = replied.get(socket);
+  const gone = new Promise<void>((resolve) => {
+    response.once("finish", resolve);
+    response.once("close", resolve);
+  });
+  replied.set(socket, gone);
+  if (before !== undefined) await before;
+  if (!socket.destroyed) await run();
+}
+
 interface Exchange {
   readonly message: IncomingMessage;
   readonly response: ServerResponse;
@@ -109,11 +134,11 @@ async function serve(handler: Handler, request: NodeRequest, exchange: Exchange)
   const { message, response, bodyBytesMax } = exchange;
   try {
     if (PARSER_IS_LENIENT && message.rawHeaders.some(isBadName)) {
-      send(response, { status: 400 }, { head: false, close: true });
+      send(response, { status: 400 }, REFUSAL);
       return;
     }
     if (Number(message.headers["content-length"] ?? 0) > bodyBytesMax) {
-      send(response, { status: 413 }, { head: false, close: true });
+      send(response, { status: 413 }, REFUSAL);
       return;
     }
     const pending = handler(request);
@@ -126,7 +151,7 @@ async function serve(handler: Handler, request: NodeRequest, exchange: Exchange)
     if (response.headersSent) response.destroy();
     else {
       const status = error instanceof RangeError ? 413 : 500;
-      send(response, { status }, { head: false, close: true });
+      send(response, { status }, REFUSAL);
     }
   }
 }
