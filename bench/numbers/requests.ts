@@ -1,6 +1,9 @@
 /**
  * What one request costs the server: CPU time of its processes, divided by the requests that were
  * answered. Four ways of asking, and the time that a guest waits when 500 connections ask at once.
+ *
+ * All servers run, one is asked at a time, and they take turns in short slices: whatever else the
+ * machine does in these seconds, it does to all of them.
  */
 
 import { writeFileSync } from "node:fs";
@@ -8,12 +11,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Bench, Served } from "../bench.ts";
 import { LARGE_BYTES } from "../lab.ts";
-import { errorsOf, type LoadResult, runLoad } from "../load/load.ts";
+import { errorsOf, runLoad } from "../load/load.ts";
+import { median } from "../stats.ts";
 
 const CONNECTIONS = 64;
 const CROWD_CONNECTIONS = 500;
-/** Until the server has closed what the last measurement left open. */
-const SETTLE_MS = 300;
+const SLICES = 4;
+/** Until the server has closed what the last slice left open. */
+const SETTLE_MS = 150;
 
 export interface RequestFigures {
   /** One connection for each request; it says `Connection: close`, and the server closes. */
@@ -29,59 +34,92 @@ export interface RequestFigures {
   readonly errors: number;
 }
 
-interface Asking {
+interface Way {
   readonly style: "close" | "guest" | "keep";
   readonly connections: number;
   readonly requests: number;
-  readonly sources: string;
-  readonly paths: string;
+  readonly large?: boolean;
 }
 
-export async function measureRequests(bench: Bench, served: Served): Promise<RequestFigures> {
-  const { scale, files } = bench;
-  const paths = served.peer.fixed ? files.fixed : files.paths;
-  const base = { connections: CONNECTIONS, sources: files.asking, paths };
-  const large = { ...base, sources: files.largeAsking, paths: largePaths(bench, served) };
-  let errors = 0;
-  const ask = async (asking: Asking): Promise<{ us: number; result: LoadResult }> => {
-    await sleep(SETTLE_MS);
-    const before = served.running.cpuUs();
-    const result = await runLoad(bench.tools.load, argumentsFor(served.port, asking));
-    await sleep(SETTLE_MS);
-    errors += result.errors;
-    if (result.errors > 0) bench.say(`  ${asking.style}: errors: ${errorsOf(result)}`);
-    return { us: (served.running.cpuUs() - before) / result.requests, result };
-  };
-  const warmUp = scale.warmUp / 2;
-  await ask({ ...base, style: "close", requests: warmUp });
-  await ask({ ...base, style: "keep", requests: warmUp });
-  const close = await ask({ ...base, style: "close", requests: scale.perConnection });
-  const guest = await ask({ ...base, style: "guest", requests: scale.perConnection });
-  const keep = await ask({ ...base, style: "keep", requests: scale.keptAlive });
-  const body = await ask({ ...large, style: "close", requests: scale.large });
-  const crowd = await ask({
-    ...base,
-    style: "close",
-    connections: CROWD_CONNECTIONS,
-    requests: scale.crowd,
+/** What one server has needed for one way of asking. */
+interface Tally {
+  us: number;
+  requests: number;
+  errors: number;
+  readonly p50Ms: number[];
+  readonly p99Ms: number[];
+}
+
+/** The figures of each server, in the order given. */
+export async function measureRequests(
+  bench: Bench,
+  servers: readonly Served[],
+): Promise<RequestFigures[]> {
+  const { scale } = bench;
+  const way = (style: Way["style"], requests: number): Way => ({
+    ...{ style, requests, connections: CONNECTIONS },
   });
-  return {
-    closeUs: close.us,
-    guestUs: guest.us,
-    keepUs: keep.us,
-    largeUs: body.us,
-    crowdP50Ms: crowd.result.ms.p50,
-    crowdP99Ms: crowd.result.ms.p99,
-    errors,
+  const take = (asked: Way): Promise<Tally[]> => takeTurns(bench, servers, asked);
+  await take(way("close", scale.warmUp));
+  await take(way("keep", scale.warmUp));
+  const close = await take(way("close", scale.perConnection));
+  const guest = await take(way("guest", scale.perConnection));
+  const keep = await take(way("keep", scale.keptAlive));
+  const large = await take({ ...way("close", scale.large), large: true });
+  const crowd = await take({ ...way("close", scale.crowd), connections: CROWD_CONNECTIONS });
+  const costUs = (tallies: Tally[], index: number): number => {
+    const tally = tallies[index];
+    return tally === undefined ? Number.NaN : tally.us / tally.requests;
   };
+  return servers.map((_, index) => ({
+    closeUs: costUs(close, index),
+    guestUs: costUs(guest, index),
+    keepUs: costUs(keep, index),
+    largeUs: costUs(large, index),
+    crowdP50Ms: median(crowd[index]?.p50Ms ?? []) ?? Number.NaN,
+    crowdP99Ms: median(crowd[index]?.p99Ms ?? []) ?? Number.NaN,
+    errors: [close, guest, keep, large, crowd].reduce(
+      (sum, tallies) => sum + (tallies[index]?.errors ?? 0),
+      0,
+    ),
+  }));
 }
 
-function argumentsFor(port: number, asking: Asking): string[] {
-  return [
-    ...["--port", String(port), "--sources", asking.sources, "--paths", asking.paths],
-    ...["--style", asking.style, "--connections", String(asking.connections)],
-    ...["--requests", String(asking.requests)],
-  ];
+async function takeTurns(bench: Bench, servers: readonly Served[], way: Way): Promise<Tally[]> {
+  const turns = servers.map((served) => ({
+    served,
+    tally: { us: 0, requests: 0, errors: 0, p50Ms: [], p99Ms: [] } satisfies Tally as Tally,
+  }));
+  for (let slice = 0; slice < SLICES; slice++) {
+    for (const { served, tally } of turns) await takeTurn(bench, served, { way, tally });
+  }
+  return turns.map(({ tally }) => tally);
+}
+
+async function takeTurn(
+  bench: Bench,
+  served: Served,
+  { way, tally }: { way: Way; tally: Tally },
+): Promise<void> {
+  const { files, tools } = bench;
+  const paths = served.peer.fixed ? files.fixed : files.paths;
+  const before = served.running.cpuUs();
+  const result = await runLoad(tools.load, [
+    ...["--port", String(served.port), "--style", way.style],
+    ...["--sources", way.large ? files.largeAsking : files.asking],
+    ...["--paths", way.large ? largePaths(bench, served) : paths],
+    ...["--connections", String(way.connections)],
+    ...["--requests", String(way.requests / SLICES)],
+  ]);
+  await sleep(SETTLE_MS);
+  tally.us += served.running.cpuUs() - before;
+  tally.requests += result.requests;
+  tally.errors += result.errors;
+  tally.p50Ms.push(result.ms.p50);
+  tally.p99Ms.push(result.ms.p99);
+  if (result.errors > 0) {
+    bench.say(`  ${served.peer.title}, ${way.style}: errors: ${errorsOf(result)}`);
+  }
 }
 
 function largePaths(bench: Bench, { peer }: Served): string {
