@@ -2,8 +2,8 @@
  * What was told of each address, and what is to be told next.
  *
  * Looks at addresses whose lease, metadata or network may be others, by the rules of `bindings.ts`,
- * and turns what differs into changes. Each look is one synchronous step, so that a command may come
- * between any two, and the changes of one address stay in their order.
+ * and turns what differs into changes. Each look is one synchronous step, so that a command may
+ * come between any two, and the changes of one address stay in their order.
  */
 
 import type { Ip } from "../../model/address.ts";
@@ -11,14 +11,13 @@ import type { Binding, NetworkId } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
 import type { Conditions } from "../../observe/conditions.ts";
 import type { Slices } from "../file/slices.ts";
-import { type Bond, lateAt, look, type Seen } from "./bindings.ts";
-import type { Content } from "./entry.ts";
+import { AddressReports } from "./address-reports.ts";
+import { type Bond, look, type Seen } from "./bindings.ts";
 import { type Leases, nameHash } from "./leases.ts";
 import { ADDRESSES_MAX, PASSWORD_LEAD_MS } from "./limits.ts";
 import {
-  type BindingNote,
   type NotedWithheld,
-  type WithheldNote,
+  type Remembered,
   writeBindingNote,
   writeWithheldNote,
 } from "./memory.ts";
@@ -66,19 +65,24 @@ export interface AnswersPorts {
 
 export class Answers {
   readonly #ports: AnswersPorts;
+  readonly #reports: AddressReports;
   readonly #known = new Map<Ip, Known>();
   readonly #pending = new Map<Ip, Pending>();
   /** Addresses whose metadata could not be read again when it was needed. */
   readonly #unreadable = new Map<Ip, Pending>();
   /** What is to be told, in the order in which it happened to each address. */
   readonly #outbox = new Map<Ip, Change[]>();
-  /** Addresses whose metadata is awaited, and when it is late. */
-  readonly #late = new Map<Ip, number>();
   /** Passwords that came a moment ago: the metadata that follows says whose they are. */
   readonly #recent = new Map<Ip, { readonly password: Password; readonly at: number }>();
 
   constructor(ports: AnswersPorts) {
     this.#ports = ports;
+    this.#reports = new AddressReports(ports.conditions, ports.now);
+  }
+
+  /** When the next metadata will be late. */
+  get nextLate(): number | undefined {
+    return this.#reports.nextLate();
   }
 
   /** How many addresses something is known of. */
@@ -86,26 +90,10 @@ export class Answers {
     return this.#known.size;
   }
 
-  restoreBinding(binding: Binding, note: BindingNote | undefined): void {
-    const { address, mac, instance, epoch, network } = binding;
-    const since = this.#ports.now();
-    const bond: Bond = {
-      ...{ mac, instance, epoch, verdict: "serve", since },
-      ...{ past: undefined, unconfirmed: false, unsure: false },
-    };
-    this.#restore(address, { network, bond, told: bond, note: note?.leaseOver });
-  }
-
-  restoreWithheld(withheld: NotedWithheld, note: WithheldNote | undefined): void {
-    const { address, mac, reason, epoch, since, network } = withheld;
-    const isAwaited = reason === "awaiting-metadata";
-    const unknown = isAwaited && note === undefined;
-    const past = unknown ? { mac: undefined, instance: undefined } : holderOf(note?.past);
-    const bond: Bond = {
-      ...{ mac, instance: note?.instance, epoch, verdict: reason, since },
-      ...{ past, unconfirmed: false, unsure: note === undefined },
-    };
-    this.#restore(address, { network, bond, told: bond, note: withheld.note });
+  /** Takes back what an earlier run told of an address. */
+  restore({ address, network, bond, note }: Remembered): void {
+    this.#known.set(address, { network, bond, told: bond, note });
+    this.mark(address);
   }
 
   /** Something happened to an address: it will be looked at. */
@@ -130,10 +118,8 @@ export class Answers {
       if (slices.due()) await slices.rest();
       this.look(address);
     }
-    const { now, conditions } = this.#ports;
-    for (const [address, at] of this.#late) {
-      if (at <= now()) conditions.raise("METADATA_LATE", address);
-    }
+    const { now } = this.#ports;
+    this.#reports.raiseLate();
     for (const [address, { at }] of this.#recent) {
       if (now() - at > PASSWORD_LEAD_MS) this.#recent.delete(address);
     }
@@ -162,7 +148,7 @@ export class Answers {
     const { networks, now } = this.#ports;
     const network = networks.of(address, this.#known.get(address)?.network);
     if (network === undefined) {
-      this.#ports.conditions.raise("ADDRESS_OUTSIDE", address, "a password came for it");
+      this.#reports.outside(address, "a password");
       return;
     }
     const known = this.#reserve(address, network);
@@ -170,16 +156,6 @@ export class Answers {
     const { epoch } = known.bond;
     this.#say(address, { kind: "password", network, address, epoch, password, via, standing });
     if (offered.fresh) this.#recent.set(address, { password: offered, at: now() });
-  }
-
-  /** When the next metadata will be late. */
-  nextLate(): number | undefined {
-    const { now } = this.#ports;
-    let next: number | undefined;
-    for (const at of this.#late.values()) {
-      if (at > now() && (next === undefined || at < next)) next = at;
-    }
-    return next;
   }
 
   /** Takes out what is to be told, of some addresses or of all. */
@@ -191,11 +167,6 @@ export class Answers {
     }
     if (addresses === undefined) this.#outbox.clear();
     return drained;
-  }
-
-  #restore(address: Ip, known: Known): void {
-    this.#known.set(address, known);
-    this.mark(address);
   }
 
   #seen(address: Ip, facts: Facts | undefined, pending: Pending | undefined): Seen {
@@ -240,8 +211,9 @@ export class Answers {
     const { told, note, network: toldNetwork } = isMoved || !former ? NOTHING_TOLD : former;
     const known: Known = { bond, network: toldNetwork, told, note };
     this.#known.set(address, known);
-    this.#watch(address, bond);
-    this.#reportOutside(address, network === undefined && facts?.servable === true);
+    this.#reports.watch(address, bond);
+    const isOutside = network === undefined && facts?.servable === true;
+    this.#reports.outside(address, isOutside ? "metadata" : undefined);
     if (network === undefined) return;
 
     if (bond.verdict === "serve") this.#put(known, { address, network, facts, differs });
@@ -260,7 +232,7 @@ export class Answers {
     const leaseOver = this.#ports.leases.commandedOver(address);
     if (!differs && isTold(known, leaseOver)) {
       const fresh = this.#ports.metadata.fresh(address);
-      if (fresh !== undefined) this.#reportFlaws(address, fresh);
+      if (fresh !== undefined) this.#reports.flaws(address, fresh);
       return;
     }
     const content = this.#ports.metadata.content(address);
@@ -278,7 +250,7 @@ export class Answers {
       return;
     }
     Object.assign(known, { network, told: bond, note: leaseOver });
-    this.#reportFlaws(address, content);
+    this.#reports.flaws(address, content);
     const { instance, name, keys, userData, flaws } = content;
     const flawed = flaws !== undefined;
     const bagDigest = writeBindingNote({ digest: facts.digest ?? "", flawed, leaseOver });
@@ -301,7 +273,7 @@ export class Answers {
     const note = this.#note(address, bond, facts);
     if (isTold(known, note)) return;
     Object.assign(known, { network, told: bond, note });
-    this.#reportFlaws(address, undefined);
+    this.#reports.flaws(address, undefined);
     const withheld: NotedWithheld = {
       ...{ network, address, reason, epoch, since, note },
       ...(mac === undefined ? {} : { mac }),
@@ -348,26 +320,6 @@ export class Answers {
     return reserved;
   }
 
-  #watch(address: Ip, bond: Bond): void {
-    const at = lateAt(bond);
-    if (at !== undefined) this.#late.set(address, at);
-    else if (this.#late.delete(address)) this.#ports.conditions.clear("METADATA_LATE", address);
-  }
-
-  #reportOutside(address: Ip, isOutside: boolean): void {
-    if (isOutside) this.#ports.conditions.raise("ADDRESS_OUTSIDE", address);
-    else this.#ports.conditions.clear("ADDRESS_OUTSIDE", address);
-  }
-
-  #reportFlaws(address: Ip, content: Content | undefined): void {
-    const { conditions } = this.#ports;
-    const flaws = content?.flaws;
-    if (flaws?.keys === undefined) conditions.clear("KEY_REFUSED", address);
-    else conditions.raise("KEY_REFUSED", address, flaws.keys);
-    if (flaws?.userData === true) conditions.raise("USER_DATA_INVALID", address);
-    else conditions.clear("USER_DATA_INVALID", address);
-  }
-
   #hasRoom(address: Ip): boolean {
     if (this.#known.size < ADDRESSES_MAX) return true;
     const detail = `more than ${ADDRESSES_MAX} addresses, ${address} among them`;
@@ -383,10 +335,6 @@ export class Answers {
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
-
-function holderOf(past: WithheldNote["past"]): Bond["past"] {
-  return past === undefined ? undefined : { mac: past.mac, instance: past.instance };
-}
 
 const NOTHING_TOLD = { network: undefined, told: undefined, note: undefined } as const;
 

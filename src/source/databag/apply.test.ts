@@ -61,7 +61,7 @@ test("a command holds until the databag's own entry changes", async () => {
   expect((lab.known.get(X as Ip) as Binding).origin.kind).toBe("databag");
 });
 
-test("what a command brought stays when the databag loses the entry, or has an older one", async () => {
+test("what a command brought stays when the databag has lost the entry", async () => {
   await using lab = await served();
   const before = lab.dir.read("vmdata.json");
   lab.apply(metadata(X, entry("I", [["a", "command"]])));

@@ -5,7 +5,7 @@
  * written. What was read last stays in force meanwhile.
  */
 
-import { closeSync, constants, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,6 +13,7 @@ import { SourceError } from "../../model/errors.ts";
 import type { Conditions } from "../../observe/conditions.ts";
 import type { Slices } from "../file/slices.ts";
 import { type Accept, Bag, type Delta } from "./bag.ts";
+import { FLAGS, isFileError, REASONS, readable, sign } from "./disk.ts";
 import {
   BAD_GRACE_MS,
   FILE_BYTES_MAX,
@@ -23,7 +24,7 @@ import {
   TORN_READS_MAX,
 } from "./limits.ts";
 import { BagFlaw, digestOf } from "./members.ts";
-import { linesAt, type Readable, TornError } from "./stream.ts";
+import { linesAt, TornError } from "./stream.ts";
 
 export interface BagFileOptions<T> {
   readonly dir: string;
@@ -295,49 +296,8 @@ export class BagFile<T> {
   }
 }
 
-/** Non-blocking: what is no file after all, a FIFO for one, must not hold up this program. */
-const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
-
 const TORN: Fault = { code: "SOURCE_MALFORMED", message: "changes whenever it is read" };
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: "does not exist",
-  ENOTDIR: "does not exist: a part of its path is not a directory",
-  EACCES: "may not be read by this program",
-  EPERM: "may not be read by this program",
-};
 
 function sameProblem(a: Fault, b: Fault): boolean {
   return a.code === b.code && a.message === b.message && a.at === b.at;
-}
-
-/** Whether an error is the operating system's word on a file. */
-function isFileError(error: unknown): error is NodeJS.ErrnoException {
-  return typeof (error as NodeJS.ErrnoException | undefined)?.syscall === "string";
-}
-
-function readable(handle: FileHandle, size: number): Readable {
-  return {
-    size,
-    async read(into, at) {
-      let done = 0;
-      while (done < into.length) {
-        const { bytesRead } = await handle.read(into, done, into.length - done, at + done);
-        if (bytesRead === 0) throw new TornError("the file ended early");
-        done += bytesRead;
-      }
-    },
-  };
-}
-
-interface Stamp {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  readonly size: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-}
-
-function sign({ dev, ino, size, mtimeNs, ctimeNs }: Stamp): string {
-  return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`;
 }

@@ -34,7 +34,7 @@ export interface Seen {
   readonly servable: boolean;
   /** Whether it is other metadata than at the last look, or was sent again. */
   readonly arrived: boolean;
-  /** Whether the lease was written after the metadata, and nothing says that they belong together. */
+  /** The lease was written after the metadata, and nothing says that they belong together. */
   readonly doubtful: boolean;
 }
 
@@ -46,7 +46,7 @@ export interface Holder {
   readonly instance: string | undefined;
 }
 
-/** What is known of one address: the instance is the one whose metadata was accepted for the MAC. */
+/** What is known of one address. The metadata of `instance` was accepted for `mac`. */
 export interface Bond extends Holder {
   readonly epoch: number;
   readonly verdict: Verdict;

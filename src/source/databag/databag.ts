@@ -18,7 +18,7 @@ import { CacheDir } from "./cache-dir.ts";
 import { type Command, parseCommand } from "./command.ts";
 import { Files, type Found, NAMES } from "./files.ts";
 import { Leases } from "./leases.ts";
-import { readBindingNote, readWithheldNote } from "./memory.ts";
+import { readBindingNote, readWithheldNote, rememberBinding, rememberWithheld } from "./memory.ts";
 import { Metadata } from "./metadata.ts";
 import { Networks } from "./networks.ts";
 import { Overtaken } from "./overtaken.ts";
@@ -275,7 +275,7 @@ class Databag implements Source {
       const note = readBindingNote(origin.bagDigest);
       this.#networks.restore(network);
       this.#metadata.restoreBinding(binding, note);
-      this.#answers.restoreBinding(binding, note);
+      this.#answers.restore(rememberBinding(binding, note, this.#context.now()));
       if (mac === undefined) return;
       this.#leases.restore(address, { mac, removed: false }, note?.leaseOver);
     } else if (change.kind === "withhold") {
@@ -284,7 +284,7 @@ class Databag implements Source {
       const note = readWithheldNote(withheld);
       this.#networks.restore(network);
       this.#metadata.restoreWithheld(address, note);
-      this.#answers.restoreWithheld(withheld, note);
+      this.#answers.restore(rememberWithheld(withheld, note));
       if (mac === undefined && reason === "awaiting-metadata") return; // There were no leases.
       const removed = reason === "lease-removed";
       const lease = mac === undefined || reason === "no-lease" ? undefined : { mac, removed };
@@ -300,7 +300,7 @@ class Databag implements Source {
   #scheduleWake(): void {
     clearTimeout(this.#wakeTimer);
     if (this.#closed.signal.aborted) return;
-    const late = this.#answers.nextLate();
+    const late = this.#answers.nextLate;
     const inMs = [
       this.#files.wakeMs,
       this.#cache?.wakeMs,

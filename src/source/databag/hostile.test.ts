@@ -14,8 +14,8 @@ const NAMES = [
 
 // Goal: databag text of any kind never makes a poll throw, and what it says of one address never
 // changes what is answered at another.
-// Method: spoil the files of two instances again and again; at each step, what is known at Y is what
-// Y's own entry said when the file could last be read, or nothing.
+// Method: spoil the files of two instances again and again; at each step, what is known at Y is
+// what Y's own entry said.
 test("no text of an entry changes what is answered at another address", async () => {
   await using lab = await served();
   const untouched = lab.known.get(Y as Ip);
@@ -64,7 +64,7 @@ test("no text of a file makes a poll throw, or answers with what no entry says",
   );
 });
 
-test("no command of any kind changes another address, or throws what is no CommandError", async () => {
+test("a command of any kind changes no other address, and throws CommandErrors only", async () => {
   await using lab = await served();
   const untouched = lab.known.get(Y as Ip);
   const command = fc.record({
@@ -93,8 +93,8 @@ test("no command of any kind changes another address, or throws what is no Comma
 // Goal: a file that is being written is never taken for one that is complete, and no address is
 // answered with another's metadata, or with a mixture.
 // Method: another program rewrites the three files in place, in small pieces and without rest, as
-// CloudStack does: each round gives every address to another instance. What is answered has the MAC,
-// the keys and the user data of one round.
+// CloudStack does: each round gives every address to another instance. What is answered has the
+// MAC, the keys and the user data of one round.
 test("files that are rewritten in place all the time are never seen half", async () => {
   await using lab = await served();
   const writer = rewrite(lab, LONG ? 400 : 60);

@@ -43,7 +43,7 @@ test("a single lease that vanishes is gone", async () => {
   ]);
 });
 
-test("leases that vanish because the databag was replaced stay in force until they are seen", async () => {
+test("leases that vanish with their databag stay in force until they are seen", async () => {
   await check([
     ["1a 2b", "1a 2b", "1 2"],
     ["", "1a 2b lost 2", ""],
@@ -96,7 +96,7 @@ test("a command holds until the databag's own entry changes", async () => {
   ]);
 });
 
-test("a MAC has one lease: a command that gives it to another address takes it from the first", async () => {
+test("a command that gives a MAC to another address takes it from the first", async () => {
   await check([
     ["1a 2b", "1a 2b", "1 2"],
     ["!3a", "2b 3a", "3 1"],
@@ -117,7 +117,7 @@ test("what an earlier run knew is in force until the databag says otherwise", as
   await check([["3c", "3c", "1 2 3"]], start);
 });
 
-test("a command of an earlier run holds as long as the databag says what it said then", async () => {
+test("a command of an earlier run holds as long as the databag says the same", async () => {
   const over = digestOf(member("1a"));
   const start = (leases: Leases): void => {
     leases.restore(address(1), { mac: mac("b"), removed: false }, over);

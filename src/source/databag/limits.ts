@@ -55,7 +55,7 @@ export const SHARED_PAIRS_MAX = 4096;
 /** Longer values are seldom shared. Characters. */
 export const SHARED_LENGTH_MAX = 512;
 
-/** What lies in CloudStack's cache folder and is read: a password file holds a line a guest. Bytes. */
+/** A file of passwords in CloudStack's cache folder; it holds a line for each guest. Bytes. */
 export const PASSWORDS_FILE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** One such file for each address that the router listens on. */

@@ -1,10 +1,11 @@
 /**
- * What is noted beside a binding or a withheld address, so that a later run of this program can tell
- * news from what it has known: digests of the databags' entries, never their content.
+ * What is noted beside a binding or a withheld address, so that a later run of this program can
+ * tell news from what it has known: digests of the databags' entries, never their content.
  */
 
-import type { Mac } from "../../model/address.ts";
-import type { Withheld } from "../../model/binding.ts";
+import type { Ip, Mac } from "../../model/address.ts";
+import type { Binding, NetworkId, Withheld } from "../../model/binding.ts";
+import type { Bond } from "./bindings.ts";
 
 /** What is noted beside a binding, in its origin's `bagDigest`. */
 export interface BindingNote {
@@ -57,4 +58,39 @@ export function readWithheldNote(withheld: NotedWithheld): WithheldNote | undefi
   } catch {
     return undefined;
   }
+}
+
+/** What an earlier run knew of an address, and had told. */
+export interface Remembered {
+  readonly address: Ip;
+  readonly network: NetworkId;
+  readonly bond: Bond;
+  readonly note: string | undefined;
+}
+
+export function rememberBinding(
+  { address, network, mac, instance, epoch }: Binding,
+  note: BindingNote | undefined,
+  now: number,
+): Remembered {
+  const bond: Bond = {
+    ...{ mac, instance, epoch, verdict: "serve", since: now },
+    ...{ past: undefined, unconfirmed: false, unsure: false },
+  };
+  return { address, network, bond, note: note?.leaseOver };
+}
+
+export function rememberWithheld(
+  withheld: NotedWithheld,
+  note: WithheldNote | undefined,
+): Remembered {
+  const { address, network, mac, reason, epoch, since } = withheld;
+  const isUnknown = reason === "awaiting-metadata" && note === undefined;
+  const before = isUnknown ? {} : note?.past;
+  const past = before && { mac: before.mac, instance: before.instance };
+  const bond: Bond = {
+    ...{ mac, instance: note?.instance, epoch, verdict: reason, since },
+    ...{ past, unconfirmed: false, unsure: note === undefined },
+  };
+  return { address, network, bond, note: withheld.note };
 }

@@ -123,8 +123,8 @@ export class Metadata {
   }
 
   /**
-   * Takes over what the databag says now. Yields what is news, and whenever others may run, commands
-   * among them; it must be run to its end.
+   * Takes over what the databag says now. Yields what is news, and whenever others may run,
+   * commands among them; it must be run to its end.
    *
    * @param isOvertaken whether a command is newer than what the databag says of an address
    */

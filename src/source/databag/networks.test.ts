@@ -94,7 +94,7 @@ test("alias ranges of one device are one network; what is taken back is gone", a
   expect(lab.networks.endpoints().map(({ address }) => String(address))).toEqual(["10.1.1.1"]);
 });
 
-test("a device that vanishes was lost with its databag, and stays until it is seen again", async () => {
+test("a device that vanishes with its databag stays until it is seen again", async () => {
   const lab = new Lab();
   const ips = fixture("vpc", "ips.json");
   const guestNetworks = fixture("vpc", "guestnetwork.json");

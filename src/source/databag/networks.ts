@@ -1,6 +1,6 @@
 /**
- * The guest networks of this router, and its own addresses in them: from ips.json, guestnetwork.json
- * and cmdline.json.
+ * The guest networks of this router, and its own addresses in them: from ips.json,
+ * guestnetwork.json and cmdline.json.
  *
  * One device is one network, with as many ranges as it has. CloudStack marks what it takes back
  * with `add: false`; a device that vanishes without that was lost with its databag, and stays.

@@ -48,7 +48,7 @@ test("a password that comes just before another instance's metadata goes with it
   expect(await lab.told()).toEqual([`${X} serve 3 K`]);
 });
 
-test("a password that came long before, or was there at the start, is the former instance's", async () => {
+test("a password that came long before is the former instance's", async () => {
   await using lab = await withoutLeases();
   lab.dir.write(FILE, { [X]: "of I" });
   await lab.poll();
@@ -62,7 +62,7 @@ test("a password that came long before, or was there at the start, is the former
   expect(await restarted.told()).toEqual([`${X} serve 3 K`]);
 });
 
-test("a password that comes before anything else is known of its address begins its epoch", async () => {
+test("a password of an address of which nothing else is known begins its epoch", async () => {
   await using lab = await served();
   const Z = "10.1.1.7";
   leases(lab, { [Z]: lease("0e") });
@@ -184,7 +184,7 @@ test("a command file that is older than the databag was merged into it, or overt
   expect((await lab.told()).filter((told) => told.includes("password"))).toEqual(expected);
 });
 
-test("of two statements that are read at once, only the later is told, at every start", async () => {
+test("of two statements that are read at once only the later is told", async () => {
   using cache = new Cache();
   const text = JSON.stringify({ type: "vmpassword", ip_address: "10.1.1.57", password: "new" });
   const context = { cacheDir: cache.dir };

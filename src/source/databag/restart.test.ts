@@ -59,7 +59,7 @@ test("an address that passed on meanwhile is not answered with the former's meta
   });
 });
 
-test("metadata that an instance left behind which came and went meanwhile is not the next one's", async () => {
+test("metadata that an unseen instance left behind is not the next one's", async () => {
   const meanwhile =
     (host: string) =>
     (lab: Lab): void => {
