@@ -84,15 +84,18 @@ export class Bag<T> {
       if (isShort) await stream.fill();
       if (slices.due()) await slices.rest();
     }
-    const after = this.#after(scan);
+    const isPlain = this.#isPlain(scan);
+    const after = latest(isPlain ? scan.fresh : scan.found);
+    const keys = new Set<string>();
+    for (const { member } of scan.fresh) keys.add(member.key);
+    for (const { key } of scan.gone) keys.add(key);
     const changes: BagChange<T>[] = [];
-    const touched = new Set([...scan.fresh.map(({ member }) => member), ...scan.gone]);
-    for (const key of new Set([...touched].map((member) => member.key))) {
+    for (const key of keys) {
       if (slices.due()) await slices.rest();
-      const change = { key, before: this.#byKey.get(key), after: after(key) };
+      const change = { key, before: this.#byKey.get(key), after: after.get(key) };
       if (change.before?.digest !== change.after?.digest) changes.push(change);
     }
-    return { changes, commit: () => this.#commit(scan) };
+    return { changes, commit: () => this.#commit(scan, isPlain) };
   }
 
   /** Looks at a value for the first time. */
@@ -108,18 +111,8 @@ export class Bag<T> {
     }
   }
 
-  /** Says which member has a name, once the changes are in force: of duplicates the last. */
-  #after({ found, fresh, gone }: MemberScan<T>): (key: string) => Member<T> | undefined {
-    if (!this.#isPlain(fresh, gone)) {
-      const byKey = new Map(found.map(({ member }) => [member.key, member]));
-      return (key) => byKey.get(key);
-    }
-    const latest = new Map(fresh.map(({ member }) => [member.key, member]));
-    return (key) => latest.get(key);
-  }
-
   /** Whether no fresh member has the name of one that is still there. */
-  #isPlain(fresh: readonly Found<T>[], gone: readonly Member<T>[]): boolean {
+  #isPlain({ fresh, gone }: MemberScan<T>): boolean {
     if (this.#byKey.size !== this.#members.length) return false;
     const within = new Set(gone);
     return fresh.every(({ member }) => {
@@ -128,15 +121,20 @@ export class Bag<T> {
     });
   }
 
-  #commit({ found, fresh, gone }: MemberScan<T>): void {
-    const isPlain = this.#isPlain(fresh, gone);
+  #commit({ found, fresh, gone }: MemberScan<T>, isPlain: boolean): void {
     this.#members = found.map(({ member }) => member);
     for (const { member, start } of found) member.start = start;
     for (const { key } of gone) this.#byKey.delete(key);
     for (const { member } of fresh) this.#byKey.set(member.key, member);
-    if (isPlain && this.#byKey.size === this.#members.length) return;
-    this.#byKey = new Map(this.#members.map((member) => [member.key, member]));
+    if (!isPlain || this.#byKey.size !== this.#members.length) this.#byKey = latest(found);
   }
+}
+
+/** Members by name: of duplicates the last. */
+function latest<T>(found: readonly Found<T>[]): Map<string, Member<T>> {
+  const byKey = new Map<string, Member<T>>();
+  for (const { member } of found) byKey.set(member.key, member);
+  return byKey;
 }
 
 /** A file that is being written seldom ends as one that is complete: that is cheap to see. */

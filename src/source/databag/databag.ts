@@ -176,10 +176,9 @@ class Databag implements Source {
     const wereKnown = this.#leases.known;
     const isOther = this.#networks.update(found);
     if (found.leases !== undefined) {
-      const touched = new Set<Ip>();
-      const steps = this.#leases.update(found.leases, this.#isOvertaken("leases"), touched);
+      const touch = (address: Ip): void => this.#answers.mark(address);
+      const steps = this.#leases.update(found.leases, this.#isOvertaken("leases"), touch);
       for (const _ of steps) if (slices.due()) await slices.rest();
-      for (const address of touched) this.#answers.mark(address);
     }
     if (found.metadata !== undefined) {
       const { changes } = found.metadata;

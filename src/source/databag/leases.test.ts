@@ -180,7 +180,7 @@ function update(
   isOvertaken: (address: Ip) => boolean = () => false,
 ): Ip[] {
   const touched = new Set<Ip>();
-  for (const _ of leases.update(delta, isOvertaken, touched));
+  for (const _ of leases.update(delta, isOvertaken, (address) => touched.add(address)));
   return [...touched];
 }
 

@@ -95,12 +95,12 @@ export class Leases {
    * Yields whenever others may run, commands among them; it must be run to its end.
    *
    * @param isOvertaken whether a command is newer than what the databag says of an address
-   * @param touched is given the addresses whose leases are others
+   * @param touch is told the addresses whose leases are others
    */
   *update(
     { changes }: Delta<LeaseEntry>,
     isOvertaken: (address: Ip) => boolean,
-    touched: Set<Ip>,
+    touch: (address: Ip) => void,
   ): Generator<void> {
     const before = this.#inForce.size - this.#kept.size;
     const vanished: Ip[] = [];
@@ -112,13 +112,13 @@ export class Leases {
       if (isOvertaken(address)) this.#commanded.set(address, after?.digest ?? "");
       if (this.#isCommanded(address, after?.digest)) continue;
       if (after === undefined) vanished.push(address);
-      else if (after.data.removed !== undefined) this.#take(address, after.data, touched);
+      else if (after.data.removed !== undefined) this.#take(address, after.data, touch);
     }
     for (const address of this.#restored) {
       if (!this.#isCommanded(address, undefined)) vanished.push(address);
     }
     this.#restored.clear();
-    this.#letGo(vanished, before, touched);
+    this.#letGo(vanished, before, touch);
   }
 
   /**
@@ -129,33 +129,34 @@ export class Leases {
    */
   command(address: Ip, lease: Lease | undefined): Ip[] {
     const touched = new Set<Ip>([address]);
+    const touch = (other: Ip): unknown => touched.add(other);
     const said = this.#bag.get(address);
     // What the databag says already needs no holding.
     const isSaid = lease !== undefined && said !== undefined && isSame(said.data, lease);
     if (isSaid) this.#commanded.delete(address);
     else this.#commanded.set(address, said?.digest ?? "");
-    if (lease === undefined) this.#delete(address, touched);
+    if (lease === undefined) this.#delete(address, touch);
     else {
       const other = lease.mac && this.#byMac.get(lease.mac);
       // CloudStack keeps one lease for a MAC.
       if (other !== undefined && other !== address) {
         this.#commanded.set(other, this.#bag.get(other)?.digest ?? "");
-        this.#delete(other, touched);
+        this.#delete(other, touch);
       }
-      this.#take(address, lease, touched);
+      this.#take(address, lease, touch);
     }
     return [...touched];
   }
 
-  #take(address: Ip, lease: Lease, touched: Set<Ip>): void {
+  #take(address: Ip, lease: Lease, touch: (address: Ip) => void): void {
     const former = this.#inForce.get(address);
     this.#known = true;
     this.#kept.delete(address);
-    if (former === undefined || !isSame(former, lease)) touched.add(address);
+    if (former === undefined || !isSame(former, lease)) touch(address);
     const other = lease.mac && this.#byMac.get(lease.mac);
     // A lease that the databag had lost, and whose MAC is elsewhere now, was not lost.
     if (other !== undefined && other !== address && this.#kept.has(other)) {
-      this.#delete(other, touched);
+      this.#delete(other, touch);
     }
     this.#set(address, lease);
   }
@@ -170,7 +171,7 @@ export class Leases {
   }
 
   /** Decides of leases that vanished together: gone, or lost by the databag. */
-  #letGo(vanished: readonly Ip[], before: number, touched: Set<Ip>): void {
+  #letGo(vanished: readonly Ip[], before: number, touch: (address: Ip) => void): void {
     const known = vanished.filter((address) => this.#inForce.has(address));
     const left = before - known.length;
     const isEmpty = this.#inForce.size - this.#kept.size === known.length;
@@ -179,7 +180,7 @@ export class Leases {
       const lease = this.#inForce.get(address);
       const isElsewhere = lease?.mac !== undefined && this.#byMac.get(lease.mac) !== address;
       if (isReplaced && lease?.removed === false && !isElsewhere) this.#kept.add(address);
-      else this.#delete(address, touched);
+      else this.#delete(address, touch);
     }
   }
 
@@ -189,10 +190,10 @@ export class Leases {
     if (lease.mac !== undefined && !lease.removed) this.#byMac.set(lease.mac, address);
   }
 
-  #delete(address: Ip, touched: Set<Ip>): void {
+  #delete(address: Ip, touch: (address: Ip) => void): void {
     this.#forgetMac(address);
     this.#kept.delete(address);
-    if (this.#inForce.delete(address)) touched.add(address);
+    if (this.#inForce.delete(address)) touch(address);
   }
 
   #forgetMac(address: Ip): void {
