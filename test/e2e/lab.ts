@@ -81,13 +81,16 @@ export async function openLab(options: { readonly guests: readonly GuestOptions[
   }
 }
 
+const said = new Set<string>();
+
 /**
  * Why labs cannot be opened on this machine, for `test.skipIf`; `undefined` where they can.
- * Prints the reason, because a skipped test should say what it needs.
+ * Prints the reason once, because a skipped test should say what it needs.
  */
 export function labMissing(tools: readonly string[]): string | undefined {
   const reason = missing(tools);
-  if (reason !== undefined) console.warn(`skipped: ${reason}`);
+  if (reason !== undefined && !said.has(reason)) console.warn(`skipped: ${reason}`);
+  if (reason !== undefined) said.add(reason);
   return reason;
 }
 

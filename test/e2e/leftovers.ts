@@ -15,6 +15,8 @@ import { join } from "node:path";
 const PREFIX = "fdlab";
 /** Where `ip netns` keeps its names. */
 const NAMESPACES = "/run/netns";
+/** A folder in memory that every Linux has. */
+const MEMORY = "/dev/shm";
 /** How long a killed program may take to leave its namespace. */
 const LEAVE_MS_MAX = 3_000;
 
@@ -46,10 +48,17 @@ export function onEnd(clean: () => void): () => void {
   return once;
 }
 
-/** A scratch folder that goes with the test. */
-export function scratchFolder(role: string): Disposable & { readonly path: string } {
+/**
+ * A scratch folder that goes with the test; in memory, where the machine has that, on request: for
+ * a test that is not to depend on the speed of a disk.
+ */
+export function scratchFolder(
+  role: string,
+  place: "on disk" | "in memory" = "on disk",
+): Disposable & { readonly path: string } {
   sweep();
-  const path = mkdtempSync(join(tmpdir(), `${uniqueName(role)}-`));
+  const parent = place === "in memory" && existsSync(MEMORY) ? MEMORY : tmpdir();
+  const path = mkdtempSync(join(parent, `${uniqueName(role)}-`));
   const remove = onEnd(() => rmSync(path, { recursive: true, force: true }));
   return { path, [Symbol.dispose]: remove };
 }
@@ -73,8 +82,10 @@ export function sweep(): void {
   for (const name of existsSync(NAMESPACES) ? readdirSync(NAMESPACES) : []) {
     if (isLeftOver(name)) removeNamespace(name);
   }
-  for (const name of readdirSync(tmpdir())) {
-    if (isLeftOver(name)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  for (const parent of [tmpdir(), MEMORY].filter((path) => existsSync(path))) {
+    for (const name of readdirSync(parent)) {
+      if (isLeftOver(name)) rmSync(join(parent, name), { recursive: true, force: true });
+    }
   }
 }
 

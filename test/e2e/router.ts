@@ -5,7 +5,7 @@
  */
 
 import { existsSync, globSync, statSync } from "node:fs";
-import { request } from "node:http";
+import { type RequestOptions, request } from "node:http";
 import { join } from "node:path";
 import type { Place } from "./lab.ts";
 import { type Done, type Program, run, start, until } from "./program.ts";
@@ -16,7 +16,7 @@ export const RIMS: readonly Rim[] = ["bun", "node"];
 
 const CHECKOUT = join(import.meta.dirname, "../..");
 const BUNDLE = join(CHECKOUT, "dist/frontdesk.mjs");
-const READY_MS_MAX = 10_000;
+const READY_MS_MAX = 20_000;
 const ADMIN_MS_MAX = 5_000;
 
 export interface RouterOptions {
@@ -32,10 +32,18 @@ export interface RouterOptions {
   readonly more?: readonly string[];
 }
 
+export interface AdminReply {
+  readonly status: number;
+  readonly body: string;
+}
+
 export interface Router extends AsyncDisposable {
   readonly program: Program;
   /** GET on the admin socket. */
-  admin(path: string): Promise<{ readonly status: number; readonly body: string }>;
+  admin(path: string): Promise<AdminReply>;
+  /** POST on the admin socket: what `frontdesk apply` does for each file. */
+  post(path: string, body: string): Promise<AdminReply>;
+  /** Runs `frontdesk apply`. */
   apply(...files: readonly string[]): Promise<Done>;
 }
 
@@ -69,7 +77,8 @@ export function launchRouter(options: RouterOptions): Router {
   const program = options.place?.start(argv, { env }) ?? start(argv, { env });
   return {
     program,
-    admin: (path) => ask(socket, path),
+    admin: (path) => ask({ socketPath: socket, path, method: "GET" }, ""),
+    post: (path, body) => ask({ socketPath: socket, path, method: "POST" }, body),
     apply(...files) {
       const apply = frontdesk(options.rim, ["apply", ...files, "--admin", `unix:${socket}`]);
       return run(apply.argv, { env: apply.env });
@@ -110,9 +119,9 @@ function oldestNode(): string {
   return existsSync(fetched) ? fetched : "node";
 }
 
-function ask(socketPath: string, path: string): Promise<{ status: number; body: string }> {
+function ask(options: RequestOptions, body: string): Promise<AdminReply> {
   return new Promise((resolve, reject) => {
-    const sent = request({ socketPath, path, timeout: ADMIN_MS_MAX }, (answer) => {
+    const sent = request({ ...options, timeout: ADMIN_MS_MAX }, (answer) => {
       const chunks: Buffer[] = [];
       answer.on("data", (chunk: Buffer) => chunks.push(chunk));
       answer.on("end", () => {
@@ -122,6 +131,6 @@ function ask(socketPath: string, path: string): Promise<{ status: number; body: 
     });
     sent.on("timeout", () => sent.destroy(new Error("the admin socket does not answer")));
     sent.on("error", reject);
-    sent.end();
+    sent.end(body);
   });
 }

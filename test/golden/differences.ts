@@ -6,7 +6,10 @@
  *
  *     ```golden
  *     127.0.0.2 GET /latest/meta-data/nosuch -> body, length
+ *     * -> header keep-alive (node)
  *     ```
+ *
+ * A rim's name in parentheses says that the other rim does not differ there; `*` is every request.
  */
 
 import type { RawReply } from "./recording.ts";
@@ -34,33 +37,58 @@ function values(reply: RawReply, name: string): string | undefined {
   return found.length === 0 ? undefined : found.map(([, value]) => value).join("\n");
 }
 
-/** What the documentation lists: for each request the respects, and the heading they stand under. */
-export interface Listed {
-  readonly aspects: readonly string[];
-  readonly headings: readonly string[];
-}
+/** What the documentation lists: who asked what, and in which respects the reply differs. */
+export type Listed = ReadonlyMap<string, readonly string[]>;
+
+const EVERY = "*";
+const LINE = /^(\S.*) -> ([a-z0-9, -]+?)(?: \((bun|node)\))?$/;
 
 /** Reads the `golden` blocks. @throws {Error} for a line of another form, or before any heading. */
-export function parseListed(markdown: string): ReadonlyMap<string, Listed> {
-  const listed = new Map<string, Listed>();
-  let heading = "";
+export function parseListed(markdown: string, rim: "bun" | "node"): Listed {
+  const listed = new Map<string, readonly string[]>();
+  let heading = false;
   let inside = false;
   for (const line of markdown.split("\n")) {
-    if (!inside && line.startsWith("#")) heading = line.replace(/^#+ */, "");
+    if (!inside && line.startsWith("#")) heading = true;
     if (line.startsWith("```")) {
       inside = !inside && line === "```golden";
       continue;
     }
     if (!inside || line === "") continue;
-    const [name, aspects] = line.split(" -> ");
-    if (name === undefined || aspects === undefined || heading === "") {
+    const [, name, aspects, only] = LINE.exec(line) ?? [];
+    if (name === undefined || aspects === undefined || !heading) {
       throw new Error(`docs/differences.md: not "request -> respects" below a heading: ${line}`);
     }
-    const before = listed.get(name);
-    listed.set(name, {
-      aspects: [...(before?.aspects ?? []), ...aspects.split(", ")],
-      headings: [...(before?.headings ?? []), heading],
-    });
+    if (only !== undefined && only !== rim) continue;
+    listed.set(name, [...(listed.get(name) ?? []), ...aspects.split(", ")]);
   }
   return listed;
+}
+
+/**
+ * What was found and is not listed, and what is listed and was not found; nothing when the
+ * documentation is true. The form is the documentation's, so that a failure can be pasted.
+ */
+export function compare(
+  found: ReadonlyMap<string, ReadonlySet<string>>,
+  listed: Listed,
+): { readonly unlisted: readonly string[]; readonly unfound: readonly string[] } {
+  const everywhere = listed.get(EVERY) ?? [];
+  const unlisted: string[] = [];
+  const unfound: string[] = [];
+  for (const [name, aspects] of found) {
+    const known = [...everywhere, ...(listed.get(name) ?? [])];
+    unlisted.push(...lines(name, [...aspects], known));
+  }
+  for (const [name, aspects] of listed) {
+    const seen = name === EVERY ? [...found.values()].flatMap((set) => [...set]) : found.get(name);
+    unfound.push(...lines(name, aspects, [...(seen ?? [])]));
+  }
+  return { unlisted, unfound };
+}
+
+/** One line for what `aspects` has and `others` lacks, or none. */
+function lines(name: string, aspects: readonly string[], others: readonly string[]): string[] {
+  const left = aspects.filter((aspect) => !others.includes(aspect)).sort();
+  return left.length === 0 ? [] : [`${name} -> ${left.join(", ")}`];
 }
