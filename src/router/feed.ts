@@ -17,6 +17,9 @@ import type { Passwords } from "./passwords.ts";
 import type { Entry } from "./state/entry.ts";
 import type { RouterState } from "./state/state.ts";
 
+/** So long after the start a command waits for the source, whose word it may go beyond. ms. */
+const COMMAND_PATIENCE_MS = 5000;
+
 /** User data beyond this lies on the disk, sealed, and is read when it is asked for. Bytes. */
 const BODY_IN_MEMORY_MAX = 64 * 1024;
 
@@ -113,6 +116,7 @@ export class Feed {
     if (source.apply === undefined) {
       throw new CommandError("this router's source takes no commands; use --source databag:DIR");
     }
+    await this.#sourceIsRead();
     const changes = source.apply(text, name);
     await this.#commit(changes);
     return changes.length;
@@ -137,6 +141,14 @@ export class Feed {
     for (const change of changes) if (change.kind === "put") this.#offload(change.binding);
     this.#lastCommit = Promise.all(durable).then(() => {});
     return this.#lastCommit;
+  }
+
+  /** A databag may never come: where commands are all there is, they are enough. */
+  async #sourceIsRead(): Promise<void> {
+    const { now } = this.#ports;
+    while (this.#loadingSince !== undefined && now() - this.#loadingSince < COMMAND_PATIENCE_MS) {
+      await sleep(FIRST_READ_RETRY_MS);
+    }
   }
 
   /** Whether what a repeated command says is safe: it is what was said before. */

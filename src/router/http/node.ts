@@ -89,12 +89,17 @@ async function listen(options: ListenOptions): Promise<Listener> {
   server.on("clientError", (_error, socket) => refuse(socket, "400 Bad Request"));
   server.on("connect", (_message, socket) => refuse(socket, "405 Method Not Allowed"));
   server.on("checkExpectation", (_message, response) => send(response, { status: 417 }, REFUSAL));
+  const open = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(toListenError(error, at)));
     if ("unix" in at) server.listen(at.unix, resolve);
     else server.listen({ host: at.host, port: at.port, exclusive: true }, resolve);
   });
-  return listenerOf(server, at);
+  return listenerOf(server, at, open);
 }
 
 /** `rawHeaders` has names at even places, values at odd ones. */
@@ -178,7 +183,7 @@ function refuse(socket: unknown, status: string): void {
   else socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
-function listenerOf(server: Server, at: ListenAddress): Listener {
+function listenerOf(server: Server, at: ListenAddress, open: ReadonlySet<Socket>): Listener {
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   return {
@@ -186,6 +191,9 @@ function listenerOf(server: Server, at: ListenAddress): Listener {
     async close(graceMs) {
       const ended = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
+      // That passes by connections that never sent a byte. (Bun's `bytesRead` is always 0.)
+      const silent = (socket: Socket) => process.versions.bun === undefined && !socket.bytesRead;
+      for (const socket of open) if (silent(socket)) socket.destroy();
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);
       await ended;
       clearTimeout(timer);
