@@ -90,7 +90,8 @@ export class Listeners {
   follow(targets: readonly ListenTarget[]): Promise<void> {
     this.#wanted = targets;
     const turn = this.#turn.then(() => this.#reconcile());
-    this.#turn = turn.catch(() => {}); // Whoever asked hears of it; the next turn comes all the same.
+    // Whoever asked hears of it; the next turn comes all the same.
+    this.#turn = turn.catch(() => {});
     return turn;
   }
 
