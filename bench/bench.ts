@@ -78,6 +78,8 @@ const START_MS_MAX = 120_000;
 /** A server is at rest when it needs no more CPU time than this in a second; waited for so long. */
 const REST_US_PER_SECOND = 20_000;
 const SETTLE_SECONDS_MAX = 30;
+/** Of a server's log, in the message that it does not answer. */
+const LOG_LINES = 8;
 /** Fine enough for a start of tens of milliseconds; asking more often would slow it down. */
 const START_POLL_US = 1000;
 
@@ -161,8 +163,13 @@ export async function settle({ running }: Served): Promise<void> {
   }
 }
 
+/** The end of what a server has said, and its last access line: thousands look like that one. */
 function tail(log: string): string {
-  return readFileSync(log, "utf8").split("\n").slice(-20).join("\n");
+  const lines = readFileSync(log, "utf8").trim().split("\n");
+  const isAccess = (line: string): boolean => line.includes('"msg":"request"');
+  const last = lines.findLast(isAccess);
+  const others = lines.filter((line) => !isAccess(line)).slice(-LOG_LINES);
+  return [...others, ...(last === undefined ? [] : [last])].join("\n");
 }
 
 /** Makes a site of `count` guests: their databags, and the paths at which other things may lie. */

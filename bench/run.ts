@@ -24,6 +24,7 @@ import { compile } from "./load/load.ts";
 import { loadAverage, processor, versions, which } from "./machine.ts";
 import { CHANGE_SIZES, measureChanges } from "./numbers/changes.ts";
 import { measureServers } from "./numbers/servers.ts";
+import { copyBuilt } from "./peers/frontdesk.ts";
 import { peers } from "./peers/index.ts";
 import { endAll, pinSelf } from "./process.ts";
 import { changeTables, type Results, requestTable, sizeTable, stormTable } from "./report.ts";
@@ -132,8 +133,9 @@ async function main(options: Options, directory: string): Promise<void> {
   });
   pinSelf();
   const tools = compile(directory);
+  const programs = { ...tools, ...copyBuilt(directory) };
   say(`making ${INSTANCES} instances`);
-  const site = makeSite(directory, INSTANCES, { large: true, programs: tools });
+  const site = makeSite(directory, INSTANCES, { large: true, programs });
   if (ready.some(({ files }) => files)) writeSiteTree(site, options.scale.wholeTree);
   const bench: Bench = {
     ...{ directory, scale: options.scale, tools, site, say, skip },

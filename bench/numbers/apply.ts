@@ -178,7 +178,7 @@ async function changeThroughCommand(
     writeFileSync(file, metadataCommand(changed(guest, value)));
     const rim = served.peer.name === "node" ? "node" : "bun";
     const admin = ["--admin", `unix:${adminSocket(served.place)}`];
-    const argv = pinned(LOAD_CPU, [...program(rim), "apply", file, ...admin]);
+    const argv = pinned(LOAD_CPU, [...program(rim, served.place.site), "apply", file, ...admin]);
     const [name = "", ...args] = argv;
     const begun = wallMs();
     try {

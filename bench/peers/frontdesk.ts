@@ -3,10 +3,10 @@
  * log to a file, password server, admin listener, state directory. Once on Bun, once on Node.js.
  */
 
-import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { basename, join } from "node:path";
 import { versionOf, which } from "../machine.ts";
-import type { Peer, Place } from "./peer.ts";
+import type { Peer, Place, Site } from "./peer.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const BINARY = join(ROOT, "dist", "frontdesk");
@@ -36,9 +36,22 @@ function flags(place: Place): string[] {
 const unbuilt = (path: string): string | undefined =>
   existsSync(path) ? undefined : `${path} is not there: npm run build writes it`;
 
+/** Copies what is built, so that a build in the meantime changes nothing in this run. */
+export function copyBuilt(directory: string): Record<string, string> {
+  const built = [BINARY, BUNDLE].filter((path) => existsSync(path));
+  return Object.fromEntries(
+    built.map((path) => {
+      const copy = join(directory, basename(path));
+      copyFileSync(path, copy);
+      return [basename(path), copy];
+    }),
+  );
+}
+
 /** The command line of the program that belongs to a rim, without arguments. */
-export function program(rim: "bun" | "node"): string[] {
-  return rim === "bun" ? [BINARY] : [which("node") ?? "node", BUNDLE];
+export function program(rim: "bun" | "node", { programs }: Site): string[] {
+  if (rim === "bun") return [programs[basename(BINARY)] ?? BINARY];
+  return [which("node") ?? "node", programs[basename(BUNDLE)] ?? BUNDLE];
 }
 
 export const frontdeskBun: Peer = {
@@ -46,7 +59,7 @@ export const frontdeskBun: Peer = {
   title: "Frontdesk on Bun (the binary)",
   stateful: true,
   missing: () => unbuilt(BINARY),
-  command: (place) => [...program("bun"), ...flags(place)],
+  command: (place) => [...program("bun", place.site), ...flags(place)],
 };
 
 export const frontdeskNode: Peer = {
@@ -54,5 +67,5 @@ export const frontdeskNode: Peer = {
   title: `Frontdesk on Node.js ${versionOf("node", "--version")?.replace("v", "") ?? ""}`.trim(),
   stateful: true,
   missing: () => (which("node") === undefined ? "node is not installed" : unbuilt(BUNDLE)),
-  command: (place) => [...program("node"), ...flags(place)],
+  command: (place) => [...program("node", place.site), ...flags(place)],
 };

@@ -17,7 +17,7 @@ export interface Site {
   readonly databags: string;
   /** Laid out as /var/www/html on a virtual router. */
   readonly tree: string;
-  /** Programs that this run has compiled, by name. */
+  /** Programs that this run has compiled or copied, by name. */
   readonly programs: Readonly<Record<string, string>>;
 }
 
