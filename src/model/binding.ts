@@ -64,7 +64,7 @@ export type WithholdReason =
   | "no-lease"
   /** The lease says `remove: true`. */
   | "lease-removed"
-  /** The lease has a new MAC, the metadata is still the former instance's. 503 for a while, then 404. */
+  /** The lease has a new MAC, the metadata is the former instance's: 503 for a while, then 404. */
   | "awaiting-metadata"
   /** More than one instance claims the address. */
   | "conflict";

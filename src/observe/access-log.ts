@@ -52,7 +52,8 @@ export class AccessLog {
     const who =
       access.instance === undefined
         ? ""
-        : `,"network":${JSON.stringify(access.network)},"instance":${JSON.stringify(access.instance)}`;
+        : `,"network":${JSON.stringify(access.network)}` +
+          `,"instance":${JSON.stringify(access.instance)}`;
     this.#sink.write(
       `{"level":30,"time":${time},"msg":"request","plane":"${access.plane}",` +
         `"address":${JSON.stringify(access.address)}${who},` +

@@ -40,5 +40,5 @@ export interface Reply {
 export const NOT_FOUND: Reply = { status: 404 };
 export const FORBIDDEN: Reply = { status: 403 };
 export const METHOD_NOT_ALLOWED: Reply = { status: 405, allow: "GET, HEAD" };
-/** Not ready, or an identity that is not settled yet. Clients wait and ask again (RFC 9110 10.2.3). */
+/** Not ready, or an identity that is not settled: clients ask again (RFC 9110 section 10.2.3). */
 export const NOT_YET: Reply = { status: 503, retryAfter: 1 };

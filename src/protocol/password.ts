@@ -45,7 +45,7 @@ export function readPasswordAsk(
   return word === "save_password" ? "save" : "ignore";
 }
 
-/** Whether a password can be told from the dialogue's own words, and survives the guest's reading. */
+/** Whether a password can be told from the dialogue's words, and survives the guest's reading. */
 export function isDeliverable(password: string): boolean {
   if (password === SAVED_PASSWORD || password === BAD_REQUEST) return false;
   if (/^$|^\s|\s$|[\u0000-\u001f\u007f]|\p{Surrogate}/u.test(password)) return false;

@@ -32,7 +32,7 @@ const SAME_RESET_MS = 10 * 60_000;
  */
 const REPEATED_ACKNOWLEDGEMENT_MS = 60_000;
 
-/** Acknowledged passwords that are remembered for an address: more resets than that are no boots. */
+/** Acknowledged passwords that are remembered for an address: more resets are no boots. */
 const ACKNOWLEDGED_MAX = 16;
 
 /** Addresses of which the ledger knows something; beyond, those without a password go. */

@@ -138,9 +138,8 @@ function tell(out: Output, { material, admin, port, passwordPort, topology }: To
     `\nEdit ${out.style("cyan", material.edit)}\nand ask again: the change is there at once.`,
   );
   if (process.platform === "darwin" && second !== undefined) {
-    out.print(
-      `\nmacOS needs each other guest's address first: sudo ifconfig lo0 alias ${second.address} up`,
-    );
+    out.print("\nmacOS needs each other guest's address first:");
+    out.print(`  sudo ifconfig lo0 alias ${second.address} up`);
   }
   out.print("\nRequests show here. Ctrl-C ends the demo.\n");
 }

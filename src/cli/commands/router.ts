@@ -65,7 +65,7 @@ export const router: Command = {
 /**
  * Settings from flags, the environment and `--config`.
  *
- * @throws {UsageError | ConfigError} if one is wrong, missing, or asks for what this program is not.
+ * @throws {UsageError | ConfigError} if one is wrong or missing, or asks for what is not there.
  */
 async function settingsOf(
   options: Options,

@@ -1,4 +1,4 @@
-/** Which rim: the one of the runtime that runs us. `FRONTDESK_RIM=node` takes node:http on Bun too. */
+/** Which rim: that of the runtime that runs us. `FRONTDESK_RIM=node` takes node:http on Bun too. */
 
 import type { Rim } from "./rim.ts";
 

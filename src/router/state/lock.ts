@@ -94,7 +94,8 @@ function locked(path: string, holder: string): StateError {
   const pid = holder.split(" ", 1)[0];
   return new StateError(
     "STATE_LOCKED",
-    `${path}: the state directory is in use by process ${pid}; stop it, or choose another --state-dir`,
+    `${path}: the state directory is in use by process ${pid}; ` +
+      "stop it, or choose another --state-dir",
   );
 }
 

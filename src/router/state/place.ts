@@ -91,7 +91,7 @@ export function readSealKey(place: Place, sealKeyFile: string | undefined): Buff
   // A service manager hands credentials out read-only, through the group at times.
   const key = readKey(sealKeyFile, 0o037);
   if (key !== undefined) return key;
-  const message = `${sealKeyFile}: there is no seal key; make one of ${SEAL_KEY_BYTES} random bytes`;
+  const message = `${sealKeyFile}: no seal key there; make one of ${SEAL_KEY_BYTES} random bytes`;
   throw new StateError("STATE_KEY", message);
 }
 

@@ -113,7 +113,7 @@ class FrameReader {
   }
 }
 
-/** Whether any frame behind the bad one opens. Rare, so it may read the rest of the file at once. */
+/** Whether any frame behind the bad one opens. Rare, so it may read the rest at once. */
 function hasLaterFrame(search: {
   fd: number;
   opener: Opener;
