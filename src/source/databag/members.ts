@@ -5,7 +5,7 @@
  * there is to do when one of thousands has changed.
  */
 
-import { createHash } from "node:crypto";
+import { contentHash } from "../../protocol/etag.ts";
 import {
   CLOSE_BRACE,
   COLON,
@@ -79,7 +79,7 @@ export interface Before<T> {
 
 /** Tells one member from another, across restarts: 132 bits are enough. */
 export function digestOf(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
+  return contentHash(bytes);
 }
 
 export class MemberScan<T> {
