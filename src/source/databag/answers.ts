@@ -10,7 +10,7 @@ import type { Ip } from "../../model/address.ts";
 import type { Binding, NetworkId } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
 import type { Conditions } from "../../observe/conditions.ts";
-import type { Slices } from "../file/slices.ts";
+import type { Slices } from "../slices.ts";
 import { AddressReports } from "./address-reports.ts";
 import { type Bond, look, type Seen } from "./bindings.ts";
 import { type Leases, nameHash } from "./leases.ts";

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SourceError } from "../../model/errors.ts";
 import type { Conditions } from "../../observe/conditions.ts";
-import type { Slices } from "../file/slices.ts";
+import type { Slices } from "../slices.ts";
 import { type Accept, Bag, type Delta } from "./bag.ts";
 import { FLAGS, isFileError, REASONS, readable, sign } from "./disk.ts";
 import {

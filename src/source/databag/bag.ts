@@ -6,7 +6,7 @@
  * parsed is kept, only what `accept` makes of each value, and its digest.
  */
 
-import type { Slices } from "../file/slices.ts";
+import type { Slices } from "../slices.ts";
 import { BagFlaw, type Found, type Member, MemberScan, type Raw } from "./members.ts";
 import { CLOSE_BRACE, isSpace } from "./scan.ts";
 import { type Readable, Stream } from "./stream.ts";

@@ -11,7 +11,7 @@ import { resolve } from "node:path";
 import { type Ip, tryParseIp } from "../../model/address.ts";
 import type { Change, Endpoint, Network } from "../../model/change.ts";
 import { Latch, watchFiles } from "../../platform/watch.ts";
-import { Slices } from "../file/slices.ts";
+import { Slices } from "../slices.ts";
 import type { Source, SourceContext } from "../source.ts";
 import { Answers, type Password } from "./answers.ts";
 import { CacheDir } from "./cache-dir.ts";

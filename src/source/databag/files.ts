@@ -7,7 +7,7 @@
 
 import { tryParseIp } from "../../model/address.ts";
 import type { Conditions } from "../../observe/conditions.ts";
-import type { Slices } from "../file/slices.ts";
+import type { Slices } from "../slices.ts";
 import type { Accept, BagChange, Delta, Value } from "./bag.ts";
 import { BagFile } from "./bag-file.ts";
 import { readPasswordValue } from "./command.ts";

@@ -6,7 +6,7 @@
 import { tryParseIp } from "../../model/address.ts";
 import { quote } from "../../model/errors.ts";
 import type { Conditions } from "../../observe/conditions.ts";
-import type { Slices } from "../file/slices.ts";
+import type { Slices } from "../slices.ts";
 import type { BagChange } from "./bag.ts";
 import type { BagFile } from "./bag-file.ts";
 

@@ -2,7 +2,7 @@
  * A file that is read piece by piece, of which only what is being looked at is in memory.
  */
 
-import type { Slices } from "../file/slices.ts";
+import type { Slices } from "../slices.ts";
 
 /** A file that is open, or what stands for one. */
 export interface Readable {

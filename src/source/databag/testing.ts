@@ -10,7 +10,7 @@ import type { Ip } from "../../model/address.ts";
 import type { Binding } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
 import { Conditions } from "../../observe/conditions.ts";
-import { Slices } from "../file/slices.ts";
+import { Slices } from "../slices.ts";
 import type { Source, SourceContext } from "../source.ts";
 import type { Bag, Delta } from "./bag.ts";
 import { openDatabag } from "./databag.ts";

@@ -12,13 +12,13 @@ import type { Ip } from "../../model/address.ts";
 import type { NetworkId } from "../../model/binding.ts";
 import type { Change, Endpoint, Epoch, Network } from "../../model/change.ts";
 import { SourceError } from "../../model/errors.ts";
+import { Slices } from "../slices.ts";
 import type { Source, SourceContext } from "../source.ts";
 import { Epochs } from "./epochs.ts";
 import { FileProblem, readFile, signatureOf } from "./files.ts";
 import { BAD_GRACE_MS, FILE_BYTES_MAX } from "./limits.ts";
 import { keyOf, type Loaded, load, type Memory, NO_MEMORY } from "./load.ts";
 import type { Claim } from "./record.ts";
-import { Slices } from "./slices.ts";
 import { UserDataFiles } from "./user-data.ts";
 import { watch } from "./watch.ts";
 

@@ -19,11 +19,11 @@ import { type Cidr, contains, type Ip, parseCidr } from "../../model/address.ts"
 import type { NetworkId } from "../../model/binding.ts";
 import type { Network } from "../../model/change.ts";
 import { quote, SourceError } from "../../model/errors.ts";
+import type { Slices } from "../slices.ts";
 import { FileProblem } from "./files.ts";
 import { type PlacedRecord, parse, type RecordCache } from "./parse.ts";
 import { type Claim, claimsOf, userDataOf } from "./record.ts";
 import type { FileHead, FileRecord } from "./schema.ts";
-import type { Slices } from "./slices.ts";
 
 export interface Loaded {
   readonly networks: readonly Network[];

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { Slices } from "../slices.ts";
 import { type ParseResult, parse } from "./parse.ts";
-import { Slices } from "./slices.ts";
 import { split } from "./split.ts";
 
 const slices = new Slices(new AbortController().signal);

@@ -13,8 +13,8 @@ import {
   type YamlDocument,
 } from "../../config/document.ts";
 import { explain, validate } from "../../config/issues.ts";
+import type { Slices } from "../slices.ts";
 import { type FileHead, type FileRecord, HEAD, RECORD } from "./schema.ts";
-import type { Slices } from "./slices.ts";
 import { type Chunk, split } from "./split.ts";
 
 /** A record and where it stands. */

@@ -6,7 +6,7 @@
  * needs no parser. Any other layout is left to be parsed whole.
  */
 
-import type { Slices } from "./slices.ts";
+import type { Slices } from "../slices.ts";
 
 /** A part of the file and the line it begins on. */
 export interface Chunk {
