@@ -133,6 +133,17 @@ export class AdminError extends MetadataError {
   readonly remedy = "retry";
 }
 
+/** A program that we run could not be started, took too long or said too much. */
+export class ExecError extends MetadataError {
+  readonly code: "PROGRAM_MISSING" | "PROGRAM_TIMEOUT" | "PROGRAM_OUTPUT" | "PROGRAM_FAILED";
+  readonly remedy = "fix-config";
+
+  constructor(code: ExecError["code"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
 /** Quotes untrusted text for a message: JSON-escaped, so that it stays on one line, and bounded. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
