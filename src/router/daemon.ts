@@ -136,7 +136,8 @@ async function assemble(
     conditions,
     handlers: {
       metadata: metadataHandler({
-        ...{ directory, traffic, conditions, now, loadingSince },
+        ...{ traffic, conditions, now, loadingSince },
+        find: (peer) => directory.find(peer) ?? (source && feed.hasten(source, peer)),
         hosts: { mode: settings.hosts, allowed: () => allowed },
       }),
       password: passwordHandler({
@@ -195,7 +196,10 @@ async function assemble(
     directory.setNetworks(opened.networks());
     await listeners.follow([
       ...targets(settings.listen, "metadata", opened),
-      ...targets(settings.passwordListen, "password", opened),
+      // Before the passwords are read, "there is none" would be believed.
+      ...(feed.loadingSince === undefined
+        ? targets(settings.passwordListen, "password", opened)
+        : []),
     ]);
     allowed = allowedHosts(listeners.names, opened.networks(), settings.hostNames);
   };

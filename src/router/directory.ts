@@ -160,8 +160,11 @@ export function toBinding({ kind, document, ...rest }: Bound): Binding {
   return { ...rest, keys: keysOf(document), ...(userData === undefined ? {} : { userData }) };
 }
 
-/** `::ffff:10.1.1.5` is 10.1.1.5; a zone says on which link, and is not part of the address. */
-function canonicalPeer(peer: string): Ip | undefined {
+/**
+ * A peer's address as it is spelled within this program. `::ffff:10.1.1.5` is 10.1.1.5; a zone says
+ * on which link, and is not part of the address.
+ */
+export function canonicalPeer(peer: string): Ip | undefined {
   if (!peer.includes(":")) return peer as Ip; // IPv4 comes from the kernel in one spelling.
   if (peer.startsWith("::ffff:") && peer.includes(".")) return peer.slice(7) as Ip;
   return tryParseIp(peer.split("%", 1)[0]);

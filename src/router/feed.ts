@@ -12,7 +12,7 @@ import { CommandError, SourceError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Log } from "../observe/log.ts";
 import type { Source } from "../source/source.ts";
-import type { Directory } from "./directory.ts";
+import { canonicalPeer, type Directory, type Entry as Known } from "./directory.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Entry } from "./state/entry.ts";
 import type { RouterState } from "./state/state.ts";
@@ -77,6 +77,10 @@ export class Feed {
    */
   async run(source: Source, onLook: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const hints = source.changes(signal);
+    if (source.glance !== undefined) {
+      await source.glance(signal);
+      await onLook();
+    }
     try {
       await this.#firstLook(source, onLook, signal);
     } catch (error) {
@@ -86,6 +90,17 @@ export class Feed {
       await onLook();
     }
     void this.#follow(source, hints, { onLook, signal });
+  }
+
+  /** Before the source has been read once: makes visible what can be said of who asks. */
+  hasten(source: Source, peer: string): Known | undefined {
+    const { directory } = this.#ports;
+    const address = this.#loadingSince === undefined ? undefined : canonicalPeer(peer);
+    if (address === undefined || source.hasten === undefined) return undefined;
+    const changes = source.hasten(address);
+    // Failures are conditions, raised where the disk is.
+    if (changes.length > 0) this.#commit(changes).catch(() => {});
+    return directory.find(peer);
   }
 
   /** Looks at the source once and makes visible what has changed. One look at a time. */

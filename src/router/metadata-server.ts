@@ -8,7 +8,7 @@ import type { Conditions } from "../observe/conditions.ts";
 import { FORBIDDEN, type Reply } from "../protocol/http.ts";
 import { type Asker, answerMetadata } from "../protocol/metadata.ts";
 import { route } from "../protocol/path.ts";
-import type { Directory, Entry } from "./directory.ts";
+import type { Entry } from "./directory.ts";
 import { isAllowedHost } from "./hosts.ts";
 import type { Handler } from "./http/rim.ts";
 import type { Traffic } from "./traffic.ts";
@@ -20,7 +20,8 @@ export const LOADING_MAX_MS = 120_000;
 export const AWAITING_METADATA_MAX_MS = 30_000;
 
 export interface MetadataPorts {
-  readonly directory: Directory;
+  /** What is known of a peer, by the address that the kernel reports. */
+  readonly find: (peer: string) => Entry | undefined;
   readonly traffic: Traffic;
   readonly conditions: Conditions;
   /** Milliseconds since 1970. */
@@ -31,10 +32,10 @@ export interface MetadataPorts {
 }
 
 export function metadataHandler(ports: MetadataPorts): Handler {
-  const { directory, traffic, hosts, conditions } = ports;
+  const { find, traffic, hosts, conditions } = ports;
   return (request) => {
     const address = request.peer ?? "";
-    const entry = directory.find(address);
+    const entry = find(address);
     const asked = route(request.target);
     let reply: Reply;
     if (hosts.mode !== "any" && !isAllowedHost(request.header("host"), hosts.allowed())) {

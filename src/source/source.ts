@@ -22,6 +22,18 @@ export interface Source extends AsyncDisposable {
    */
   poll(signal: AbortSignal): Promise<readonly Change[]>;
 
+  /**
+   * A first look, before the first `poll`, for a source whose first reading takes a while: so short
+   * that guests wait for it. Afterwards `networks` and `endpoints` are known, and `hasten` answers.
+   */
+  readonly glance?: (signal: AbortSignal) => Promise<void>;
+
+  /**
+   * What can be said at once of one address whose guest asks before the first `poll` has ended;
+   * nothing where that is not certain. What `poll` answers then follows on this.
+   */
+  readonly hasten?: (address: Ip) => readonly Change[];
+
   /** Yields whenever `poll` may answer something. May yield too often, never too seldom. */
   changes(signal: AbortSignal): AsyncIterable<void>;
 

@@ -90,6 +90,10 @@ export class Answers {
     return this.#known.size;
   }
 
+  knows(address: Ip): boolean {
+    return this.#known.has(address);
+  }
+
   /** Takes back what an earlier run told of an address. */
   restore({ address, network, bond, note }: Remembered): void {
     this.#known.set(address, { network, bond, told: bond, note });

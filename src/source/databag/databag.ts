@@ -16,6 +16,7 @@ import type { Source, SourceContext } from "../source.ts";
 import { Answers, type Password } from "./answers.ts";
 import { CacheDir } from "./cache-dir.ts";
 import { type Command, parseCommand } from "./command.ts";
+import { Early } from "./early.ts";
 import { Files, type Found, NAMES } from "./files.ts";
 import { Leases } from "./leases.ts";
 import { readBindingNote, readWithheldNote, rememberBinding, rememberWithheld } from "./memory.ts";
@@ -43,6 +44,10 @@ class Databag implements Source {
   readonly #closed = new AbortController();
   readonly #wake = new Latch();
   #wakeTimer: NodeJS.Timeout | undefined;
+  /** Answers whoever asks before the first reading has ended. */
+  #early: Early | undefined;
+  /** All files are read, and each address is looked at. */
+  #isDeciding = false;
   /** Whether vmdata.json, or what an earlier run made of it, is in force. */
   #loaded = false;
   #first = true;
@@ -73,6 +78,30 @@ class Databag implements Source {
       leasesLater: () => this.#files.leases.modified > this.#files.metadata.modified,
     });
     if (cacheDir !== undefined) this.#cache = new CacheDir(resolve(cacheDir), conditions);
+  }
+
+  async glance(signal: AbortSignal): Promise<void> {
+    const slices = new Slices(signal);
+    const found = await this.#files.lookAtNetworks(slices);
+    for (const delta of Object.values(found)) delta?.commit();
+    this.#networks.update(found);
+    await this.#files.report(found, slices);
+    // What an earlier run knew is served already, and tells more than the files do.
+    if (this.#answers.size === 0) this.#early = await Early.look(this.#dir, slices);
+  }
+
+  hasten(address: Ip): readonly Change[] {
+    if (this.#isDeciding) {
+      this.#answers.look(address);
+      return this.#answers.drain([address]);
+    }
+    const network = this.#networks.of(address, undefined);
+    if (network === undefined || this.#answers.knows(address)) return [];
+    const binding = this.#early?.binding(address, network);
+    if (binding === undefined) return [];
+    const change: Change = { kind: "put", binding };
+    this.#restoreOne(change);
+    return [change];
   }
 
   poll(signal: AbortSignal): Promise<readonly Change[]> {
@@ -171,6 +200,7 @@ class Databag implements Source {
    */
   async #take(found: Found): Promise<void> {
     const slices = new Slices(new AbortController().signal);
+    this.#early = undefined; // From here on the files' own word counts.
     for (const delta of Object.values(found)) delta?.commit();
     if (found.metadata !== undefined) this.#loaded = true;
     const wereKnown = this.#leases.known;
@@ -231,7 +261,12 @@ class Databag implements Source {
   }
 
   async #decide(slices: Slices): Promise<void> {
-    await this.#answers.lookAtAll(slices);
+    this.#isDeciding = true;
+    try {
+      await this.#answers.lookAtAll(slices);
+    } finally {
+      this.#isDeciding = false;
+    }
     for (const password of this.#passwords.splice(0)) this.#answers.offer(password);
     this.#first = false;
   }

@@ -77,14 +77,21 @@ export class Files {
     this.leases = open(NAMES.leases, readLeaseEntry);
   }
 
-  async look(slices: Slices): Promise<Found> {
+  /** Looks at the small files only, which say what networks there are. */
+  async lookAtNetworks(slices: Slices): Promise<Found> {
     const ips = await this.ips.look(slices);
     const guestNetworks = await this.guestNetworks.look(slices);
     const cmdline = await this.cmdline.look(slices);
+    const rest = { metadata: undefined, passwords: undefined, leases: undefined };
+    return { ips, guestNetworks, cmdline, ...rest };
+  }
+
+  async look(slices: Slices): Promise<Found> {
+    const networks = await this.lookAtNetworks(slices);
     const metadata = await this.metadata.look(slices);
     const passwords = await this.passwords.look(slices);
     const leases = await this.leases.look(slices);
-    return { ips, guestNetworks, cmdline, metadata, passwords, leases };
+    return { ...networks, metadata, passwords, leases };
   }
 
   /** Reports entries that are not understood. To be called with what was just put in force. */
