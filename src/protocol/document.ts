@@ -41,8 +41,16 @@ const SHAPES_MAX = 4096;
 /** Shapes in use, so that equal ones are one. */
 export class Shapes {
   readonly #known = new Map<string, Shape>();
+  #last: Shape | undefined;
 
   of(names: readonly string[]): Shape {
+    // One after the other mostly have the same: then nothing is built.
+    if (this.#last !== undefined && isEqual(this.#last.names, names)) return this.#last;
+    this.#last = this.#find(names);
+    return this.#last;
+  }
+
+  #find(names: readonly string[]): Shape {
     const listing = `${names.join("\n")}\n`;
     const known = this.#known.get(listing);
     if (known !== undefined) return known;
@@ -53,6 +61,12 @@ export class Shapes {
     this.#known.set(listing, shape);
     return shape;
   }
+}
+
+function isEqual(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /**

@@ -44,6 +44,8 @@ class Databag implements Source {
   readonly #closed = new AbortController();
   readonly #wake = new Latch();
   #wakeTimer: NodeJS.Timeout | undefined;
+  /** Takes back what an earlier run knew, one address at each step; absent once it is done. */
+  #recalling: Generator<void> | undefined;
   /** Answers whoever asks before the first reading has ended. */
   #early: Early | undefined;
   /** All files are read, and each address is looked at. */
@@ -82,6 +84,7 @@ class Databag implements Source {
 
   async glance(signal: AbortSignal): Promise<void> {
     const slices = new Slices(signal);
+    await this.#recall(slices);
     const found = await this.#files.lookAtNetworks(slices);
     for (const delta of Object.values(found)) delta?.commit();
     this.#networks.update(found);
@@ -119,6 +122,7 @@ class Databag implements Source {
   async #poll(signal: AbortSignal): Promise<readonly Change[]> {
     const slices = new Slices(signal);
     try {
+      await this.#recall(slices);
       const found = await this.#files.look(slices);
       await this.#take(found);
       await this.#files.report(found, slices);
@@ -163,19 +167,12 @@ class Databag implements Source {
   }
 
   restore(changes: readonly Change[]): void {
-    const last = new Map<Ip, Change>();
-    for (const change of changes) {
-      if (change.kind === "put") last.set(change.binding.address, change);
-      else if (change.kind === "withhold") last.set(change.withheld.address, change);
-      else if (change.kind === "delete") last.delete(change.address);
-    }
-    for (const change of last.values()) this.#restoreOne(change);
-    this.#files.metadata.expected ||= last.size > 0;
-    this.#files.leases.expected ||= this.#leases.known;
+    this.#recalling = this.#restoreAll(changes);
   }
 
   apply(text: string, name: string): readonly Change[] {
     const command = parseCommand(text, name);
+    while (this.#recalling?.next().done === false); // It goes beyond what is remembered.
     const touched = this.#command(command);
     for (const address of touched) this.#answers.look(address);
     if (command.type === "vmpassword") {
@@ -300,6 +297,27 @@ class Databag implements Source {
   #isOvertaken(file: "metadata" | "leases"): (address: Ip) => boolean {
     const { modified } = this.#files[file];
     return (address) => this.#overtaken[file].isOver(address, modified);
+  }
+
+  /** Takes back what an earlier run knew, while the router answers from it already. */
+  async #recall(slices: Slices): Promise<void> {
+    while (this.#recalling?.next().done === false) if (slices.due()) await slices.rest();
+    this.#recalling = undefined;
+  }
+
+  *#restoreAll(changes: readonly Change[]): Generator<void> {
+    const last = new Map<Ip, Change>();
+    for (const change of changes) {
+      if (change.kind === "put") last.set(change.binding.address, change);
+      else if (change.kind === "withhold") last.set(change.withheld.address, change);
+      else if (change.kind === "delete") last.delete(change.address);
+    }
+    for (const change of last.values()) {
+      yield;
+      this.#restoreOne(change);
+    }
+    this.#files.metadata.expected ||= last.size > 0;
+    this.#files.leases.expected ||= this.#leases.known;
   }
 
   #restoreOne(change: Change): void {
