@@ -3,7 +3,7 @@
  */
 
 import { expect, test } from "bun:test";
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { connect, type WireReply } from "../clients/wire.ts";
@@ -119,32 +119,38 @@ for (const rim of RIMS) {
   });
 
   daemon("a source that is not there yet is waited for, and guests are told to", async (scene) => {
-    const later = `${scene.databags}.later`;
-    renameSync(scene.databags, later);
+    const later = hide(scene.databags);
     await using router = launchRouter(scene.options);
     await router.program.says(/waiting for the source/);
     const reply = await exchange(scene);
     expect(reply).toMatchObject({ status: 503, body: Buffer.alloc(0) });
     expect(reply.headers).toContainEqual(["retry-after", "1"]);
-    renameSync(later, scene.databags);
+    later.restore();
     await until("the guest to be served", 5_000, async () => (await ask(scene)).status === 200);
   });
 
+  daemon("a source whose folder does not exist ends the program with one line", async (scene) => {
+    const source = `databag:${scene.databags}.mistyped`;
+    await using router = launchRouter({ ...scene.options, source });
+    const line = await endsWithOneLine(router, ENDED);
+    expect(line).toContain(`${scene.databags}.mistyped`);
+    expect(line).toContain("does not exist");
+  });
+
   daemon("a password that comes before the source is there is not lost", async (scene) => {
-    const later = `${scene.databags}.later`;
     const command = join(scene.folder, "vm_password.json.1");
     const password = "early-bird";
     // The one whose password is in no databag.
     const guest = toLoopback("10.1.1.58");
     const fields = { ip_address: guest, password, type: "vmpassword" };
     writeFileSync(command, JSON.stringify(fields));
-    renameSync(scene.databags, later);
+    const later = hide(scene.databags);
     await using router = launchRouter(scene.options);
     await router.program.says(/waiting for the source/);
     const early = router.apply(command);
     // Long enough for a program to start and ask.
     await new Promise((resolve) => setTimeout(resolve, 500));
-    renameSync(later, scene.databags);
+    later.restore();
     await until("the guest to be served", 5_000, async () => (await ask(scene)).status === 200);
     // It may have been refused, but not taken and forgotten.
     if ((await early).code !== 0) expect((await router.apply(command)).code).toBe(0);
@@ -211,6 +217,19 @@ async function openScene(rim: Rim): Promise<Scene> {
     options,
     [Symbol.dispose]: () => folder[Symbol.dispose](),
   };
+}
+
+/** Takes the databags out of their folder, as on a router that CloudStack has not written to yet. */
+function hide(databags: string): { restore(): void } {
+  const aside = `${databags}.later`;
+  mkdirSync(aside);
+  // CloudStack writes metadata last.
+  const names = readdirSync(databags).sort((a, b) => a.indexOf("vmdata") - b.indexOf("vmdata"));
+  const move = (from: string, to: string): void => {
+    for (const name of names) renameSync(join(from, name), join(to, name));
+  };
+  move(databags, aside);
+  return { restore: () => move(aside, databags) };
 }
 
 /** The guest's host name, on a connection of its own. */

@@ -10,12 +10,14 @@
 import { resolve } from "node:path";
 import { type Ip, tryParseIp } from "../../model/address.ts";
 import type { Change, Endpoint, Network } from "../../model/change.ts";
+import { SourceError } from "../../model/errors.ts";
 import { Latch, watchFiles } from "../../platform/watch.ts";
 import { Slices } from "../slices.ts";
 import type { Source, SourceContext } from "../source.ts";
 import { Answers, type Password } from "./answers.ts";
 import { CacheDir } from "./cache-dir.ts";
 import { type Command, parseCommand } from "./command.ts";
+import { folderFault } from "./disk.ts";
 import { Early } from "./early.ts";
 import { Files, type Found, NAMES } from "./files.ts";
 import { Leases } from "./leases.ts";
@@ -126,7 +128,7 @@ class Databag implements Source {
       const found = await this.#files.look(slices);
       await this.#take(found);
       await this.#files.report(found, slices);
-      if (!this.#loaded && this.#answers.size === 0) throw await this.#files.metadata.error(slices);
+      if (!this.#loaded && this.#answers.size === 0) throw await this.#nothing(slices);
       await this.#readCache();
       // Leases are written before all else: without them nothing else can be judged.
       if (!this.#files.leases.isInGrace) await this.#decide(slices);
@@ -233,6 +235,13 @@ class Databag implements Source {
     // Of two statements that are read at once only the later one is news, at every start.
     this.#passwords = this.#passwords.filter((kept) => kept.address !== address);
     this.#passwords.push({ address, password, via, standing: true, fresh });
+  }
+
+  /** Why there is nothing to serve. Files may come later; a folder that is not there is a mistake. */
+  async #nothing(slices: Slices): Promise<SourceError> {
+    const fault = await folderFault(this.#dir);
+    if (fault === undefined) return this.#files.metadata.error(slices);
+    return new SourceError("SOURCE_UNREADABLE", fault, { file: this.#dir });
   }
 
   async #readCache(): Promise<void> {

@@ -4,7 +4,7 @@
  */
 
 import { constants } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
+import { type FileHandle, stat } from "node:fs/promises";
 import { type Readable, TornError } from "./stream.ts";
 
 /** Non-blocking: what is no file after all, a FIFO for one, must not hold up this program. */
@@ -21,6 +21,17 @@ export const REASONS: Readonly<Record<string, string>> = {
 /** Whether an error is the operating system's word on a file. */
 export function isFileError(error: unknown): error is NodeJS.ErrnoException {
   return typeof (error as NodeJS.ErrnoException | undefined)?.syscall === "string";
+}
+
+/** Why a folder cannot hold databags, as the end of a sentence; `undefined` if it can. */
+export async function folderFault(path: string): Promise<string | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? undefined : "is not a directory";
+  } catch (error) {
+    if (!isFileError(error)) throw error;
+    const { code = "an unknown error" } = error;
+    return REASONS[code] ?? `fails with ${code}`;
+  }
 }
 
 /** A file that is open, for whoever reads it in pieces. */
