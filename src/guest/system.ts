@@ -1,0 +1,69 @@
+/**
+ * What discovery reads of this machine: files below a folder, names, and the metadata service.
+ *
+ * Everything goes through one object, so that a test shows fixture files instead of this machine.
+ */
+
+import { closeSync, openSync, readdirSync, readlinkSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+/** A larger file is none. A lease file has some KiB, a long-lived dhclient's up to 1 MiB. Bytes. */
+const FILE_BYTES_MAX = 4 << 20;
+/** Files of one folder that are looked at. */
+const NAMES_MAX = 256;
+
+export interface System {
+  /** A file's content as bytes; `undefined` when it is not there or cannot be read. */
+  read(path: string): Buffer | undefined;
+  /** Names in a folder, sorted; empty when it is not there. */
+  list(path: string): readonly string[];
+  /** When a file was last written, ms; `undefined` when it is not there. */
+  modifiedMs(path: string): number | undefined;
+  link(path: string): string | undefined;
+  /** Addresses of a name, IPv4 first; empty when it has none. */
+  resolve(name: string): Promise<readonly string[]>;
+}
+
+/** This machine, or what lies below `root`. */
+export function openSystem(root = "/"): System {
+  const quietly = <T>(look: () => T): T | undefined => {
+    try {
+      return look();
+    } catch {
+      return undefined; // Not there, or not ours to see: another way will have to do.
+    }
+  };
+  return {
+    read: (path) => quietly(() => readBounded(join(root, path))),
+    list: (path) => quietly(() => readdirSync(join(root, path)).sort().slice(0, NAMES_MAX)) ?? [],
+    modifiedMs: (path) => quietly(() => statSync(join(root, path)).mtimeMs),
+    link: (path) => quietly(() => readlinkSync(join(root, path))),
+    async resolve(name) {
+      // Loaded when it is needed: the start of a program that asks one address is paid often.
+      const { lookup } = await import("node:dns/promises");
+      const found = await lookup(name, { all: true }).catch(() => []);
+      found.sort((a, b) => a.family - b.family);
+      return [...new Set(found.map(({ address }) => address))];
+    },
+  };
+}
+
+function readBounded(path: string): Buffer {
+  const file = openSync(path, "r");
+  try {
+    // What the kernel makes (/proc) has no size: it is read until its end.
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for (;;) {
+      const chunk = Buffer.allocUnsafe(65_536);
+      const got = readSync(file, chunk, 0, chunk.length, null);
+      if (got === 0) break;
+      chunks.push(chunk.subarray(0, got));
+      bytes += got;
+      if (bytes > FILE_BYTES_MAX) throw new Error("too large");
+    }
+    return Buffer.concat(chunks);
+  } finally {
+    closeSync(file);
+  }
+}
