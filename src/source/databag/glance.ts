@@ -25,6 +25,9 @@ const OVERLAP_BYTES = 256;
 
 const LINE_START = Buffer.from('\n  "');
 
+/** As CloudStack's files begin, an empty one too. Another writer's are read as a whole only. */
+const BEGINNING = /^\{(?:\n {2}"|\s*\})/;
+
 /** Addresses and "id"; with an escape it is none of them. */
 const NAME = /^[^"\\]{1,64}$/;
 
@@ -54,8 +57,8 @@ export class Glance {
       try {
         const info = await handle.stat();
         if (!info.isFile() || info.size > FILE_BYTES_MAX) return undefined;
-        const { starts, bounds, isWhole } = await find(readable(handle, info.size), slices);
-        return isWhole ? new Glance(path, starts, bounds) : undefined;
+        const { starts, bounds, isOurs } = await find(readable(handle, info.size), slices);
+        return isOurs ? new Glance(path, starts, bounds) : undefined;
       } finally {
         await handle.close();
       }
@@ -103,11 +106,11 @@ export class Glance {
 async function find(
   file: { readonly size: number; read(into: Buffer, at: number): Promise<void> },
   slices: Slices,
-): Promise<{ starts: Map<string, number>; bounds: number[]; isWhole: boolean }> {
+): Promise<{ starts: Map<string, number>; bounds: number[]; isOurs: boolean }> {
   const starts = new Map<string, number>();
   const bounds: number[] = [];
   const piece = Buffer.allocUnsafeSlow(Math.min(file.size, PIECE_BYTES + OVERLAP_BYTES));
-  let last: number | undefined;
+  let isOurs = false;
   for (let origin = 0; origin < file.size; origin += PIECE_BYTES) {
     if (slices.due()) await slices.rest();
     const bytes = piece.subarray(0, Math.min(piece.length, file.size - origin));
@@ -121,10 +124,11 @@ async function find(
       bounds.push(start);
       if (NAME.test(name)) starts.set(name, start);
     }
-    if (origin + bytes.length === file.size) last = bytes[lastMeant(bytes)];
+    if (origin === 0) isOurs = BEGINNING.test(bytes.toString("latin1", 0, OVERLAP_BYTES));
+    if (origin + bytes.length === file.size) isOurs &&= bytes[lastMeant(bytes)] === CLOSE_BRACE;
   }
   bounds.push(file.size);
-  return { starts, bounds, isWhole: last === CLOSE_BRACE };
+  return { starts, bounds, isOurs };
 }
 
 function lastMeant(bytes: Buffer): number {
