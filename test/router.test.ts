@@ -71,6 +71,44 @@ for (const rim of [bunRim, nodeRim]) {
   });
 }
 
+// A bag that is cut short is given half a second to become whole: so long the first reading takes.
+test("while databags are read, who asks for metadata gets it, and for a password waits", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "frontdesk-router-"));
+  cleanUp.push(() => rmSync(folder, { recursive: true, force: true }));
+  const bags = join(folder, "bags");
+  mkdirSync(bags);
+  const write = (name: string, bag: object): void =>
+    writeFileSync(join(bags, name), JSON.stringify(bag, undefined, 2));
+  const lease = { mac_address: "02:00:00:00:00:01", remove: false };
+  write("dhcpentry.json", { [HOST]: lease });
+  write("vmdata.json", { [HOST]: [["metadata", "instance-id", "i-1"]] });
+  writeFileSync(join(bags, "vmpassword.json"), "{");
+  const targets = (plane: "metadata" | "password") => [{ plane, host: HOST, port: 0 }];
+  const settings: RouterSettings = {
+    ...{ source: `databag:${bags}`, admin: { unix: join(folder, "admin.sock") } },
+    ...{ listen: targets("metadata"), passwordListen: targets("password") },
+    ...{ stateDir: join(folder, "state"), hosts: "audit", hostNames: [] },
+  };
+  const sink = { write: () => {}, dropped: 0, flushSync: () => {} };
+  const ports = { rim: bunRim, sink, logLevel: "silent", version: "test" };
+  const router = await openRouter(settings, ports);
+  cleanUp.push(() => router.close(100));
+  const get = (host: string) => {
+    const { port } = router.listening[0] ?? {};
+    const path = "/latest/instance-id";
+    return ask({ host: HOST, localAddress: host, port, path });
+  };
+  await poll(async () => (await get(HOST))[0] === 200, "the guest is answered");
+  expect(router.ready).toBe(false);
+  expect(router.listening.map(({ plane }) => plane)).toEqual(["metadata"]);
+  expect((await get("127.0.0.2"))[0]).toBe(503);
+  writeFileSync(join(bags, "vmpassword.json"), "{}");
+  await router.loaded;
+  expect(router.listening.map(({ plane }) => plane)).toEqual(["metadata", "password"]);
+  expect(await get(HOST)).toEqual([200, "i-1"]);
+  expect((await get("127.0.0.2"))[0]).toBe(404);
+});
+
 test("hosts: enforce refuses foreign names, audit answers them and says so", async () => {
   const audit = await open(bunRim, yaml("web-01"));
   const foreign = { host: "rebound.example" };

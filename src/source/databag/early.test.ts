@@ -85,6 +85,15 @@ test("a file that is other than at the glance answers with what it says now, or 
   expect(ask(lab, Y)).toEqual([]);
 });
 
+test("the last entry of a file is found too", async () => {
+  await using lab = await twoInstances((dir) => {
+    for (const name of ["vmdata.json", "dhcpentry.json"]) {
+      dir.edit(name, (bag) => void delete bag.id);
+    }
+  });
+  expect(ask(lab, Y)).toEqual([`${Y} serve 1 M`]);
+});
+
 test("without any lease every instance is answered", async () => {
   await using lab = await twoInstances((dir) => dir.write("dhcpentry.json", { id: "dhcpentry" }));
   expect(ask(lab, X)).toEqual([`${X} serve 1 I`]);

@@ -41,7 +41,7 @@ export class Glance {
   readonly #path: string;
   /** Where the member of each name begins: of duplicates the last. */
   readonly #starts: ReadonlyMap<string, number>;
-  /** Where any member begins, and the file's end. Ascending. */
+  /** Where any member begins, and where the closing brace is. Ascending. */
   readonly #bounds: readonly number[];
 
   private constructor(path: string, starts: ReadonlyMap<string, number>, bounds: number[]) {
@@ -125,9 +125,11 @@ async function find(
       if (NAME.test(name)) starts.set(name, start);
     }
     if (origin === 0) isOurs = BEGINNING.test(bytes.toString("latin1", 0, OVERLAP_BYTES));
-    if (origin + bytes.length === file.size) isOurs &&= bytes[lastMeant(bytes)] === CLOSE_BRACE;
+    if (origin + bytes.length < file.size) continue;
+    const brace = lastMeant(bytes);
+    bounds.push(origin + brace);
+    isOurs &&= bytes[brace] === CLOSE_BRACE;
   }
-  bounds.push(file.size);
   return { starts, bounds, isOurs };
 }
 
