@@ -85,6 +85,26 @@ test("a file that is other than at the glance answers with what it says now, or 
   expect(ask(lab, Y)).toEqual([]);
 });
 
+test("every entry of a file of several pieces is found", async () => {
+  const PIECE = 1024 * 1024;
+  // The last ones end just before, on and behind the border of a piece.
+  for (const spare of [0, 1, 60, 130, 255, 256, 257, 300]) {
+    const all: Json = {};
+    for (let i = 0; i < 9; i++) all[`10.1.1.${i + 10}`] = [["metadata", "instance-id", `i${i}`]];
+    const pad = (length: number): Json => [["userdata", "user-data", "A".repeat(length)]] as never;
+    const write = (dir: BagDir, length: number): number => {
+      dir.write("vmdata.json", { "10.1.1.5": pad(length), ...all });
+      return dir.readText("vmdata.json")?.length ?? 0;
+    };
+    await using lab = await twoInstances((dir) => {
+      const rest = write(dir, 0);
+      write(dir, 2 * PIECE - rest + spare);
+      dir.write("dhcpentry.json", {});
+    });
+    for (const address of Object.keys(all)) expect(ask(lab, address)).toHaveLength(1);
+  }
+});
+
 test("the last entry of a file is found too", async () => {
   await using lab = await twoInstances((dir) => {
     for (const name of ["vmdata.json", "dhcpentry.json"]) {

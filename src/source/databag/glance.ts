@@ -125,7 +125,7 @@ async function find(
       if (NAME.test(name)) starts.set(name, start);
     }
     if (origin === 0) isOurs = BEGINNING.test(bytes.toString("latin1", 0, OVERLAP_BYTES));
-    if (origin + bytes.length < file.size) continue;
+    if (origin + PIECE_BYTES < file.size) continue;
     const brace = lastMeant(bytes);
     bounds.push(origin + brace);
     isOurs &&= bytes[brace] === CLOSE_BRACE;
