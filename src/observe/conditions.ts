@@ -113,6 +113,18 @@ export const CONDITIONS = {
     advice: "reset the password of the instance that has the address now, if it waits for one",
     where: "router",
   },
+  NEIGHBOURS_UNREADABLE: {
+    title: "the kernel's neighbour table cannot be followed, so guests' MAC addresses are unknown",
+    severity: "warning",
+    advice: "install iproute2 (the program ip), or set macEvidence to off",
+    where: "router",
+  },
+  FIREWALL_FAILED: {
+    title: "the router's own firewall table cannot be kept as it should be",
+    severity: "error",
+    advice: "install nftables and run the router as root, or set firewall.manage to false",
+    where: "router",
+  },
   ROUTER_SLOW: {
     title: "the router answers itself slowly",
     severity: "warning",
