@@ -85,8 +85,6 @@ export interface Discovery {
   readonly candidates: readonly Candidate[];
   /** The best that serves this instance; `undefined` when none does. */
   readonly chosen: Endpoint | undefined;
-  /** A session token of the chosen one, where it gives them out. Never print it. */
-  readonly token: string | undefined;
   readonly ms: number;
 }
 

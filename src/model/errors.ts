@@ -144,6 +144,40 @@ export class ExecError extends MetadataError {
   }
 }
 
+/** In a guest: nobody serves metadata, or what was served cannot be used, or kept. */
+export class GuestError extends MetadataError {
+  readonly code:
+    | "ENDPOINT_NONE"
+    | "ENDPOINT_FAILED"
+    | "METADATA_UNSETTLED"
+    | "METADATA_LIMIT"
+    | "CACHE_UNSAFE"
+    | "CACHE_UNREADABLE"
+    | "CACHE_UNWRITABLE";
+  readonly remedy: Remedy;
+
+  constructor(code: GuestError["code"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.remedy = code.startsWith("CACHE_") ? "fix-config" : "retry";
+  }
+}
+
+/** Guarding the metadata service in a guest failed, or would be unsafe. */
+export class HardenError extends MetadataError {
+  readonly code:
+    | "HARDEN_NOT_ROOT"
+    | "HARDEN_NO_FIREWALL"
+    | "HARDEN_NOT_IN_FORCE"
+    | "HARDEN_UNSAFE_PROGRAM";
+  readonly remedy = "fix-config";
+
+  constructor(code: HardenError["code"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
 /** Quotes untrusted text for a message: JSON-escaped, so that it stays on one line, and bounded. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);

@@ -1,0 +1,193 @@
+/**
+ * Which firewall the rules go into, and how they are put in force, checked and removed there.
+ *
+ * nftables wherever it works: a table of our own stands beside those of firewalld, ufw, Docker and
+ * iptables-nft, and their reloads leave it alone. iptables where its older flavour rules the host,
+ * because there an administrator looks with iptables and expects to see everything; and where nft
+ * is missing.
+ */
+
+import { ExecError, HardenError } from "../../model/errors.ts";
+import type { Exec } from "../../platform/exec.ts";
+import { findIptables, type Iptables } from "../../platform/iptables.ts";
+import { type Nft, openNft } from "../../platform/nftables.ts";
+import {
+  EMPTY_TABLE,
+  iptablesRemoval,
+  iptablesScript,
+  oursIn,
+  policyOfSaved,
+  rulesOfOthers,
+} from "./iptables-rules.ts";
+import { NFT_REMOVE, NFT_TABLE, nftScript, policyOfNft } from "./nft-rules.ts";
+import type { BackendName } from "./options.ts";
+import type { Policy } from "./policy.ts";
+import type { HardenPorts } from "./ports.ts";
+
+/** One program's input. */
+export interface Script {
+  /** Who reads it, as a command line: `nft -f -`. */
+  readonly reader: string;
+  readonly text: string;
+}
+
+export interface Backend {
+  readonly name: BackendName;
+  /** `nftables`, `iptables (legacy)`. */
+  readonly title: string;
+  /** What `apply` hands over, for people to read. */
+  scripts(policy: Policy): Promise<readonly Script[]>;
+  /** The policy that is in force, as far as it can be read; `undefined` if there is none. */
+  installed(): Promise<Policy | undefined>;
+  /** Whether exactly this policy is in force. */
+  holds(policy: Policy): Promise<boolean>;
+  apply(policy: Policy): Promise<void>;
+  /** Answers whether there was anything. */
+  remove(): Promise<boolean>;
+}
+
+export interface Choice {
+  readonly backend: Backend;
+  /** Why this one, as a clause. */
+  readonly why: string;
+  /** The other ones that are there: what an earlier choice left in them is removed. */
+  readonly others: readonly Backend[];
+}
+
+/** @throws {HardenError} if there is none, or not the one that was asked for. */
+export async function chooseBackend(
+  wanted: BackendName | undefined,
+  ports: HardenPorts,
+): Promise<Choice> {
+  const nft = openNft(ports.exec);
+  const missing = await nft.missing();
+  // Without root nft says only that it may not look.
+  const nftBackend = missing === undefined || !ports.isRoot ? openNftBackend(nft) : undefined;
+  const pairs = await iptablesPairs(ports.exec);
+  const iptables = pairs.map((pair) => openIptablesBackend(pair));
+  const legacy = iptables.find(({ title }) => title.includes("legacy"));
+  const rules = legacy === undefined ? 0 : await legacyRules(pairs, ports);
+  const all = [...(nftBackend === undefined ? [] : [nftBackend]), ...iptables];
+  const pick = (backend: Backend | undefined, why: string): Choice => {
+    if (backend === undefined) {
+      throw new HardenError("HARDEN_NO_FIREWALL", `no ${wanted ?? "firewall"} here: ${noneWhy}`);
+    }
+    return { backend, why, others: all.filter((other) => other !== backend) };
+  };
+  const noneWhy = `${missing ?? "nft works"}; ${iptables.length === 0 ? "iptables is not installed" : "iptables is"}; install the package nftables`;
+  if (wanted === "nftables") return pick(nftBackend, "asked for");
+  if (wanted === "iptables") return pick(rules > 0 ? legacy : iptables[0], "asked for");
+  if (legacy !== undefined && rules > 0) {
+    return pick(legacy, `${rules} rules of iptables-legacy rule this host`);
+  }
+  if (nftBackend !== undefined) {
+    const why = "nft works, and no rules of iptables-legacy are loaded; the table is our own";
+    return pick(nftBackend, why);
+  }
+  return pick(iptables[0], missing ?? "");
+}
+
+function openNftBackend(nft: Nft): Backend {
+  return {
+    name: "nftables",
+    title: "nftables",
+    scripts: async (policy) => [{ reader: "nft -f -", text: nftScript(policy) }],
+    async installed() {
+      if ((await nft.list(NFT_TABLE)) === undefined) return undefined;
+      return policyOfNft(await nft.listJson(NFT_TABLE));
+    },
+    async holds(policy) {
+      const live = await nft.list(NFT_TABLE);
+      return live !== undefined && live === (await nft.rehearse(nftScript(policy), NFT_TABLE));
+    },
+    apply: (policy) => nft.load(nftScript(policy)),
+    async remove() {
+      if ((await nft.list(NFT_TABLE)) === undefined) return false;
+      await nft.load(NFT_REMOVE);
+      return true;
+    },
+  };
+}
+
+/** iptables and ip6tables of one flavour; where IPv6 is switched off, the second is missing. */
+type Pair = readonly Iptables[];
+
+async function iptablesPairs(exec: Exec): Promise<readonly Pair[]> {
+  const tools4 = await findIptables(exec, 4);
+  const tools6 = await findIptables(exec, 6);
+  return tools4.map((tool) => [tool, ...tools6.filter(({ flavour }) => flavour === tool.flavour)]);
+}
+
+/** Rules of the older flavour that are not ours. A table that is not loaded is not loaded by us. */
+async function legacyRules(pairs: readonly Pair[], ports: HardenPorts): Promise<number> {
+  const files = { 4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names" } as const;
+  let count = 0;
+  for (const tool of pairs.flat()) {
+    if (tool.flavour !== "legacy" || !loaded(files[tool.version], ports)) continue;
+    count += rulesOfOthers(await tool.save());
+  }
+  return count;
+}
+
+function loaded(file: string, ports: HardenPorts): boolean {
+  try {
+    return ports.files.read(file)?.split("\n").includes("filter") === true;
+  } catch {
+    return false; // Only root may read it.
+  }
+}
+
+function openIptablesBackend(pair: Pair): Backend {
+  const [first] = pair;
+  const command = (tool: Iptables): string =>
+    `ip${tool.version === 6 ? "6" : ""}tables-restore --noflush`;
+  const remove = async (): Promise<boolean> => {
+    let any = false;
+    for (const tool of pair) {
+      const script = iptablesRemoval(await saved(tool));
+      if (script === undefined) continue;
+      await tool.restore(script);
+      any = true;
+    }
+    return any;
+  };
+  return {
+    name: "iptables",
+    title: `iptables (${first?.flavour})`,
+    scripts: async (policy) =>
+      pair.map((tool) => ({
+        reader: command(tool),
+        text: iptablesScript(policy, tool.version, EMPTY_TABLE),
+      })),
+    async installed() {
+      const policies = [];
+      for (const tool of pair) policies.push(policyOfSaved(await saved(tool)));
+      const [four, six] = policies;
+      if (four === undefined) return undefined;
+      return { ...four, addresses: [...new Set([...four.addresses, ...(six?.addresses ?? [])])] };
+    },
+    async holds(policy) {
+      for (const tool of pair) {
+        const script = iptablesScript(policy, tool.version, EMPTY_TABLE);
+        if (oursIn(await saved(tool)) !== oursIn(await tool.rehearse(script))) return false;
+      }
+      return true;
+    },
+    async apply(policy) {
+      for (const tool of pair) {
+        await tool.restore(iptablesScript(policy, tool.version, await saved(tool)));
+      }
+    },
+    remove,
+  };
+}
+
+async function saved(tool: Iptables): Promise<string> {
+  try {
+    return await tool.save();
+  } catch (error) {
+    // Its kernel part may be missing while the program is there: then there are no rules.
+    if (error instanceof ExecError && error.code === "PROGRAM_FAILED") return "";
+    throw error;
+  }
+}
