@@ -78,4 +78,9 @@ export interface Withheld {
   readonly mac?: Mac;
   /** Milliseconds since 1970, by the clock given to the source. */
   readonly since: number;
+  /**
+   * What the source wants to be reminded of after a restart. Only the source reads it; whoever
+   * keeps the address keeps it as it is. Never a secret.
+   */
+  readonly note?: string;
 }

@@ -169,7 +169,10 @@ async function assemble(
   source = opened;
   closers.push(() => opened[Symbol.asyncDispose]());
   opened.restore(state.recovered.changes, state.recovered.passwords);
-  state.provideSnapshot(() => feed.entries());
+  state.provideSnapshot(
+    () => feed.entries(),
+    (network, address) => feed.current(network, address),
+  );
 
   const loopDelay = new LoopDelay(conditions);
   closers.push(() => loopDelay.stop());

@@ -6,19 +6,23 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Binding } from "../model/binding.ts";
+import type { Ip } from "../model/address.ts";
+import type { Binding, NetworkId } from "../model/binding.ts";
 import type { Change } from "../model/change.ts";
-import { CommandError, SourceError } from "../model/errors.ts";
+import { CommandError, SourceError, StateError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Log } from "../observe/log.ts";
 import type { Source } from "../source/source.ts";
-import { canonicalPeer, type Directory, type Entry as Known } from "./directory.ts";
+import { canonicalPeer, type Directory, type Entry as Known, toBinding } from "./directory.ts";
 import type { Passwords } from "./passwords.ts";
-import type { Entry } from "./state/entry.ts";
+import type { SnapshotEntry } from "./state/entry.ts";
 import type { RouterState } from "./state/state.ts";
 
 /** So long after the start a command waits for the source, whose word it may go beyond. ms. */
 const COMMAND_PATIENCE_MS = 5000;
+
+/** A command waits this long for the disk: longer than a snapshot of 100,000 instances. ms. */
+const DURABLE_MAX_MS = 10_000;
 
 /** User data beyond this lies on the disk, sealed, and is read when it is asked for. Bytes. */
 const BODY_IN_MEMORY_MAX = 64 * 1024;
@@ -133,14 +137,24 @@ export class Feed {
     }
     await this.#sourceIsRead();
     const changes = source.apply(text, name);
-    await this.#commit(changes);
+    await inTime(this.#commit(changes));
     return changes.length;
   }
 
   /** Everything that a snapshot holds. */
-  *entries(): Generator<Entry> {
-    for (const change of this.#ports.directory.changes()) yield { kind: "change", change };
-    for (const record of this.#ports.passwords.entries()) yield { kind: "password", record };
+  *entries(): Generator<SnapshotEntry> {
+    const { directory, passwords } = this.#ports;
+    for (const known of directory.entries()) {
+      if (known.kind === "bound") yield { kind: "kept", kept: known };
+      else yield { kind: "change", change: changeOf(known) };
+    }
+    for (const record of passwords.entries()) yield { kind: "password", record };
+  }
+
+  /** What is known at an address now. */
+  current(network: NetworkId, address: Ip): Change {
+    const known = this.#ports.directory.at(network, address);
+    return known === undefined ? { kind: "delete", network, address } : changeOf(known);
   }
 
   /** Visible when it returns, durable when what it returns resolves. */
@@ -151,7 +165,7 @@ export class Feed {
     this.#changes += changes.length;
     this.#lastChange = now();
     // The journal passes passwords by; the ledger writes what it makes of them, behind the epochs.
-    const durable = [state.append(changes.map((change) => ({ kind: "change", change })))];
+    const durable = [state.appendChanges(changes)];
     for (const offer of changes.filter(isPassword)) durable.push(passwords.offer(offer));
     for (const change of changes) if (change.kind === "put") this.#offload(change.binding);
     this.#lastCommit = Promise.all(durable).then(() => {});
@@ -246,5 +260,26 @@ export class Feed {
         this.#ports.log.error({ err: error }, "a look at the source failed");
       }
     }
+  }
+}
+
+function changeOf(known: Known): Change {
+  if (known.kind === "bound") return { kind: "put", binding: toBinding(known) };
+  const { kind, ...withheld } = known;
+  return { kind: "withhold", withheld };
+}
+
+/** @throws {StateError} if it takes longer than a command may wait. It goes on all the same. */
+async function inTime(durable: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `not safe on the disk after ${DURABLE_MAX_MS / 1000} s (it is too slow)`;
+    const tooLate = () => reject(new StateError("STATE_UNWRITABLE", message));
+    timer = setTimeout(tooLate, DURABLE_MAX_MS);
+  });
+  try {
+    await Promise.race([durable, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -178,6 +178,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
         epoch: whole,
         mac,
         since: whole,
+        note: text,
       },
       { requiredKeys: ["network", "address", "reason", "epoch", "since"] },
     )

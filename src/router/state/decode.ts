@@ -13,6 +13,7 @@ import {
   KEY_NAME,
   type KeyValue,
   type Origin,
+  type Withheld,
 } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
 import { BODY, ENCODINGS, HEAD_BYTES, RECORD } from "./encode.ts";
@@ -42,7 +43,7 @@ export function decodeFrame(content: Buffer, openBody: OpenBody, onEntry: OnEntr
     const end = fields.at + (numbers[fields.at] ?? 0);
     if (end < fields.at + 2 || end > numbers.length) throw new FrameError("record length");
     fields.at++;
-    const entry = decodeRecord(fields, openBody);
+    const entry = decodeRecord(fields, end, openBody);
     // Looked at once, not at each field: what was read beyond the end is thrown away with it.
     if (fields.at > end) throw new FrameError("record too short");
     fields.at = end;
@@ -61,11 +62,11 @@ function openFrame(content: Buffer): Fields {
   const bodiesAt = textAt + content.readUInt32LE(12);
   const encoding = ENCODINGS[content.readUInt32LE(16)];
   if (bodiesAt > content.length || encoding === undefined) throw new FrameError("frame lengths");
-  const numbers = new Uint32Array(bytesFrom(content, HEAD_BYTES, textAt));
+  const numbers = numbersOf(content, HEAD_BYTES, numbersEnd);
   const text = content.toString(encoding, textAt, bodiesAt);
   const strings = cut(text, numbers.subarray(0, stringCount));
   const pairs = readPairs(numbers.subarray(stringCount, pairsEnd), strings);
-  const bodies = bytesFrom(content, bodiesAt, content.length);
+  const bodies = plain(content, bodiesAt);
   return new Fields({ numbers, at: pairsEnd, strings, pairs, bodies });
 }
 
@@ -99,11 +100,16 @@ function readPairs(numbers: Uint32Array, strings: readonly string[]): KeyValue[]
   return pairs;
 }
 
-/** A copy with memory of its own, aligned. */
-function bytesFrom(content: Buffer, from: number, to: number): ArrayBuffer {
-  const bytes = new Uint8Array(to - from);
-  bytes.set(content.subarray(from, to));
-  return bytes.buffer;
+/** The numbers as they lie in the content, or a copy where that is not aligned. */
+function numbersOf(content: Buffer, from: number, count: number): Uint32Array {
+  const at = content.byteOffset + from;
+  if (at % 4 === 0) return new Uint32Array(content.buffer, at, count);
+  return new Uint32Array(plain(content, from).slice(0, 4 * count).buffer);
+}
+
+/** Other than a Buffer's, its `slice` is a copy with memory of its own. */
+function plain(content: Buffer, from: number): Uint8Array {
+  return new Uint8Array(content.buffer, content.byteOffset + from, content.length - from);
 }
 
 /** A frame's records, read in order. Plain properties: most of this runs before any compiler. */
@@ -113,8 +119,8 @@ class Fields {
   at: number;
   readonly strings: readonly string[];
   readonly pairs: readonly KeyValue[];
-  /** The frame's user data, in memory of its own, so that the rest of the frame can go. */
-  readonly bodies: ArrayBuffer;
+  /** The frame's user data. */
+  readonly bodies: Uint8Array;
 
   constructor(frame: Pick<Fields, "numbers" | "at" | "strings" | "pairs" | "bodies">) {
     this.numbers = frame.numbers;
@@ -167,11 +173,11 @@ class Fields {
   }
 }
 
-function decodeRecord(fields: Fields, openBody: OpenBody): Entry | undefined {
+function decodeRecord(fields: Fields, end: number, openBody: OpenBody): Entry | undefined {
   const kind = fields.raw();
   if (kind === RECORD.password) return decodePassword(fields);
   if (kind === RECORD.put) return { kind: "change", change: decodePut(fields, openBody) };
-  if (kind === RECORD.withhold) return { kind: "change", change: decodeWithhold(fields) };
+  if (kind === RECORD.withhold) return { kind: "change", change: decodeWithhold(fields, end) };
   if (kind !== RECORD.delete) return undefined;
   return { kind: "change", change: gone(fields.text(), fields.address()) };
 }
@@ -212,20 +218,24 @@ function decodeBody(fields: Fields, openBody: OpenBody): Body | undefined | "gon
   if (how === BODY.none) return undefined;
   if (how !== BODY.inline) throw new FrameError("body");
   const { bodies } = fields;
-  if (at + length > bodies.byteLength) throw new FrameError("body length");
-  return new Uint8Array(bodies, at, length);
+  if (at + length > bodies.length) throw new FrameError("body length");
+  return bodies.slice(at, at + length); // A copy, so that the frame can go.
 }
 
-function decodeWithhold(fields: Fields): Change {
+function decodeWithhold(fields: Fields, end: number): Change {
   const network = fields.text();
   const address = fields.address();
   const epoch = fields.number();
   const mac = fields.optionalText() as Mac | undefined;
   const reason = fields.text();
   const since = fields.number();
+  const note = fields.at < end ? fields.text() : undefined;
   if (!REASONS.has(reason)) return gone(network, address);
   const known = { network, address, reason: reason as WithholdReason, epoch, since };
-  return { kind: "withhold", withheld: mac === undefined ? known : { ...known, mac } };
+  const withheld: Writable<Withheld> = known;
+  if (mac !== undefined) withheld.mac = mac;
+  if (note !== undefined) withheld.note = note;
+  return { kind: "withhold", withheld };
 }
 
 function decodePassword(fields: Fields): Entry {

@@ -18,10 +18,12 @@
  * Readers skip records of unknown kind, and fields that they do not know at a record's end.
  */
 
-import type { Binding, StoredBody } from "../../model/binding.ts";
+import type { Binding, Body, StoredBody } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
-import type { Entry, PasswordEntry } from "./entry.ts";
-import { INLINE_BYTES_MAX } from "./limits.ts";
+import type { Entry, KeptBinding, PasswordEntry, SnapshotEntry } from "./entry.ts";
+import { FRAME_BYTES, INLINE_BYTES_MAX } from "./limits.ts";
+import { type Column, FrameStrings } from "./strings.ts";
+import { Words } from "./words.ts";
 
 /** Kinds of records. Never reused. */
 export const RECORD = { put: 1, withhold: 2, delete: 3, password: 4 } as const;
@@ -37,17 +39,27 @@ export const BODY = { none: 0, inline: 1, stored: 2 } as const;
 
 const WORD = 0x1_0000_0000;
 
-/** Collects entries for one frame. */
+/** Numbers of a put record, without its keys. */
+const PUT_NUMBERS = 15;
+
+/** Buffers longer than this are not kept for the next frame. Bytes. */
+const KEPT_BYTES_MAX = 8 * FRAME_BYTES;
+
+/**
+ * Collects entries for one frame after the other. What it works with is used again, because what
+ * is thrown away is collected while guests wait.
+ */
 export class FrameEncoder {
   /** Called for each body outside the frame, which must be kept. */
   readonly #onStored: (body: StoredBody) => void;
-  readonly #strings = new Map<string, number>();
-  readonly #pairs = new Map<number, number>();
-  readonly #pairNumbers: number[] = [];
-  readonly #numbers: number[] = [];
-  readonly #bodies: Uint8Array[] = [];
+  readonly #strings = new FrameStrings();
+  readonly #records = new Words();
+  #bodies: Uint8Array[] = [];
   #bodyBytes = 0;
-  #bytes = 0;
+  #frame = Buffer.alloc(0);
+  /** Names of the last binding that came as it is kept, and their columns. */
+  #names: readonly string[] = [];
+  #columns: readonly Column[] = [];
 
   constructor(onStored: (body: StoredBody) => void) {
     this.#onStored = onStored;
@@ -55,127 +67,202 @@ export class FrameEncoder {
 
   /** Size so far, estimated. */
   get bytes(): number {
-    return this.#bytes + this.#bodyBytes;
+    const { lengths, pairs, textLength } = this.#strings;
+    return (
+      4 * (lengths.length + pairs.length + this.#records.length) + textLength + this.#bodyBytes
+    );
   }
 
   get isEmpty(): boolean {
-    return this.#numbers.length === 0;
+    return this.#records.length === 0;
   }
 
-  add(entry: Entry): void {
-    const start = this.#numbers.length;
-    this.#numbers.push(0);
+  add(entry: SnapshotEntry): void {
+    const records = this.#records;
+    const start = records.length;
+    records.push(0);
     if (entry.kind === "password") this.#addPassword(entry.record);
+    else if (entry.kind === "kept") this.#addKept(entry.kept);
     else if (!this.#addChange(entry.change)) {
-      this.#numbers.length = start;
+      records.length = start;
       return;
     }
-    const length = this.#numbers.length - start;
-    this.#numbers[start] = length;
-    this.#bytes += 4 * length;
+    records.array[start] = records.length - start;
   }
 
+  /** The frame's content, until the next call; and begins another frame. */
   finish(): Buffer {
-    const strings = [...this.#strings.keys()];
-    const text = strings.join("");
-    const encoding = /^[\0-\xff]*$/.test(text) ? 0 : 1;
-    const textBytes = Buffer.from(text, ENCODINGS[encoding]);
-    const head = Buffer.alloc(HEAD_BYTES);
-    head.writeUInt32LE(strings.length, 0);
-    head.writeUInt32LE(this.#pairNumbers.length, 4);
-    head.writeUInt32LE(this.#numbers.length, 8);
-    head.writeUInt32LE(textBytes.length, 12);
-    head.writeUInt32LE(encoding, 16);
-    const lengths = strings.map((string) => string.length);
-    const numbers = Uint32Array.from([...lengths, ...this.#pairNumbers, ...this.#numbers]);
-    return Buffer.concat([head, new Uint8Array(numbers.buffer), textBytes, ...this.#bodies]);
+    const parts = [this.#strings.lengths.used, this.#strings.pairs.used, this.#records.used];
+    const [strings, pairs, records] = parts.map(({ length }) => length) as [number, number, number];
+    const text = this.#strings.take();
+    const encoding = /[^\0-\xff]/.test(text) ? 1 : 0;
+    const textBytes = text.length << encoding;
+    const frame = this.#room(
+      HEAD_BYTES + 4 * (strings + pairs + records) + textBytes + this.#bodyBytes,
+    );
+    for (const [index, word] of [strings, pairs, records, textBytes, encoding].entries()) {
+      frame.writeUInt32LE(word, 4 * index);
+    }
+    let at = HEAD_BYTES;
+    for (const part of parts) {
+      new Uint32Array(frame.buffer, at, part.length).set(part);
+      at += 4 * part.length;
+    }
+    frame.write(text, at, ENCODINGS[encoding]);
+    at += textBytes;
+    for (const body of this.#bodies) {
+      frame.set(body, at);
+      at += body.length;
+    }
+    this.#records.length = 0;
+    this.#bodies = [];
+    this.#bodyBytes = 0;
+    this.#names = [];
+    return frame;
+  }
+
+  #room(length: number): Buffer {
+    if (this.#frame.length < length || this.#frame.length > KEPT_BYTES_MAX) {
+      this.#frame = Buffer.allocUnsafeSlow(length + (length >> 2));
+    }
+    return this.#frame.subarray(0, length);
   }
 
   #addChange(change: Change): boolean {
-    if (change.kind === "put") {
-      // Too long to be kept: better nothing after a restart, until the source is read, than a part.
-      if (isTooLong(change.binding)) this.#addDelete(change.binding);
-      else this.#addPut(change.binding);
-    } else if (change.kind === "delete") this.#addDelete(change);
+    const strings = this.#strings;
+    if (change.kind === "put") this.#addBinding(change.binding);
+    else if (change.kind === "delete") this.#addDelete(change);
     else if (change.kind === "withhold") {
-      const { network, address, reason, epoch, mac, since } = change.withheld;
-      this.#numbers.push(RECORD.withhold, this.#text(network), this.#text(address));
+      const { network, address, reason, epoch, mac, since, note } = change.withheld;
+      this.#words(RECORD.withhold, strings.shared(network), strings.own(address));
       this.#number(epoch);
-      this.#numbers.push(this.#text(mac), this.#text(reason));
+      this.#words(strings.own(mac), strings.shared(reason));
       this.#number(since);
+      if (note !== undefined) this.#words(strings.own(note));
     } else return false;
     return true;
   }
 
   #addDelete({ network, address }: { network: string; address: string }): void {
-    this.#numbers.push(RECORD.delete, this.#text(network), this.#text(address));
+    this.#words(RECORD.delete, this.#strings.shared(network), this.#strings.own(address));
   }
 
-  #addPut(binding: Binding): void {
-    const { network, address, epoch, mac, instance, name, origin, keys, userData } = binding;
-    this.#numbers.push(RECORD.put, this.#text(network), this.#text(address));
-    this.#number(epoch);
-    this.#numbers.push(this.#text(mac), this.#text(instance), this.#text(name));
-    this.#numbers.push(this.#text(origin.kind), this.#text(origin.place));
-    this.#numbers.push(this.#text(origin.bagDigest));
-    if (userData === undefined) this.#numbers.push(BODY.none, 0, 0);
-    else if (userData instanceof Uint8Array) {
-      this.#numbers.push(BODY.inline, userData.length, this.#bodyBytes);
+  #addBinding(binding: Binding): void {
+    const { keys, userData } = binding;
+    if (!this.#addPut(binding, userData, keys.length)) return;
+    const strings = this.#strings;
+    const array = this.#records.reserve(keys.length);
+    let at = this.#records.length;
+    for (const [name, value] of keys) array[at++] = strings.pair(strings.column(name), value);
+    this.#records.length = at;
+  }
+
+  #addKept(kept: KeptBinding): void {
+    const { shape, values, userData } = kept.document;
+    if (!this.#addPut(kept, userData, shape.names.length)) return;
+    const strings = this.#strings;
+    if (shape.names !== this.#names) {
+      this.#names = shape.names;
+      this.#columns = shape.names.map((name) => strings.column(name));
+    }
+    const columns = this.#columns;
+    const array = this.#records.reserve(columns.length);
+    let at = this.#records.length;
+    for (let index = 0; index < columns.length; index++) {
+      array[at++] = strings.pair(columns[index] as Column, values[index] ?? null);
+    }
+    this.#records.length = at;
+  }
+
+  /** All but the keys. False if it says that nothing is known, and no keys may follow. */
+  #addPut(
+    binding: Omit<Binding, "keys" | "userData">,
+    userData: Body | undefined,
+    keyCount: number,
+  ): boolean {
+    // Too long to be kept: better nothing after a restart, until the source is read, than a part.
+    if (isTooLong(userData)) {
+      this.#addDelete(binding);
+      return false;
+    }
+    const { epoch, origin } = binding;
+    const strings = this.#strings;
+    const array = this.#records.reserve(PUT_NUMBERS);
+    let at = this.#records.length;
+    array[at++] = RECORD.put;
+    array[at++] = strings.shared(binding.network);
+    array[at++] = strings.own(binding.address);
+    array[at++] = high(epoch);
+    array[at++] = low(epoch);
+    array[at++] = strings.own(binding.mac);
+    array[at++] = strings.own(binding.instance);
+    array[at++] = strings.own(binding.name);
+    array[at++] = strings.shared(origin.kind);
+    array[at++] = strings.shared(origin.place);
+    array[at++] = strings.own(origin.bagDigest);
+    array[at++] = howKept(userData);
+    array[at++] = userData?.length ?? 0;
+    array[at++] = this.#body(userData);
+    array[at++] = keyCount;
+    this.#records.length = at;
+    return true;
+  }
+
+  /** Where user data lies: its place among the frame's, or its hash. */
+  #body(userData: Body | undefined): number {
+    if (userData === undefined) return 0;
+    if (userData instanceof Uint8Array) {
+      const at = this.#bodyBytes;
       this.#bodies.push(userData);
       this.#bodyBytes += userData.length;
-    } else {
-      this.#numbers.push(BODY.stored, userData.length, this.#text(userData.hash));
-      this.#onStored(userData);
+      return at;
     }
-    this.#numbers.push(keys.length);
-    for (const [key, value] of keys) this.#numbers.push(this.#pair(key, value));
+    this.#onStored(userData);
+    return this.#strings.shared(userData.hash);
   }
 
   #addPassword(record: PasswordEntry): void {
     const { network, address, epoch, pending, via, former, standing, acknowledged } = record;
-    this.#numbers.push(RECORD.password, this.#text(network), this.#text(address));
+    const strings = this.#strings;
+    this.#words(RECORD.password, strings.shared(network), strings.own(address));
     this.#number(epoch);
-    this.#numbers.push(this.#text(pending), this.#text(via));
-    this.#numbers.push(this.#text(former), this.#text(standing));
-    this.#numbers.push(acknowledged.length);
+    this.#words(strings.own(pending), strings.shared(via), strings.own(former));
+    this.#words(strings.own(standing), acknowledged.length);
     for (const { digest, at, stated } of acknowledged) {
-      this.#numbers.push(this.#text(digest));
+      this.#words(strings.own(digest));
       this.#number(at);
-      this.#numbers.push(stated ? 1 : 0);
+      this.#words(stated ? 1 : 0);
     }
   }
 
-  #text(text: string | null | undefined): number {
-    if (text === undefined || text === null) return 0;
-    const known = this.#strings.get(text);
-    if (known !== undefined) return known;
-    const place = this.#strings.size + 1;
-    this.#strings.set(text, place);
-    this.#bytes += text.length + 4;
-    return place;
+  #words(...words: readonly number[]): void {
+    for (const word of words) this.#records.push(word);
   }
 
-  #pair(name: string, value: string | null): number {
-    const nameAt = this.#text(name);
-    const valueAt = this.#text(value);
-    const both = nameAt * WORD + valueAt; // Exact below 2^53: a frame has fewer than 2^21 strings.
-    const known = this.#pairs.get(both);
-    if (known !== undefined) return known;
-    const place = this.#pairs.size;
-    this.#pairs.set(both, place);
-    this.#pairNumbers.push(nameAt, valueAt);
-    this.#bytes += 8;
-    return place;
-  }
-
-  /** Epochs and times: whole numbers from 0 to 2^53. */
   #number(value: number): void {
-    const whole = Number.isSafeInteger(value) && value >= 0 ? value : 0;
-    this.#numbers.push(Math.floor(whole / WORD), whole % WORD);
+    this.#words(high(value), low(value));
   }
 }
 
-function isTooLong({ userData }: Binding): boolean {
+function high(value: number): number {
+  return Math.floor(whole(value) / WORD);
+}
+
+function low(value: number): number {
+  return whole(value) % WORD;
+}
+
+/** Epochs and times: whole numbers from 0 to 2^53. */
+function whole(value: number): number {
+  return Number.isSafeInteger(value) && value >= 0 ? value : 0;
+}
+
+function howKept(userData: Body | undefined): number {
+  if (userData === undefined) return BODY.none;
+  return userData instanceof Uint8Array ? BODY.inline : BODY.stored;
+}
+
+function isTooLong(userData: Body | undefined): boolean {
   return userData instanceof Uint8Array && userData.length > INLINE_BYTES_MAX;
 }
 

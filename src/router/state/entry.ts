@@ -6,7 +6,7 @@
  */
 
 import type { Ip } from "../../model/address.ts";
-import type { NetworkId } from "../../model/binding.ts";
+import type { Binding, Body, NetworkId } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
 
 /** A password that was acknowledged: never itself, only its digest. */
@@ -46,6 +46,22 @@ export type Entry =
   /** Changes of kind `password` pass by: the ledger has entries of its own. */
   | { readonly kind: "change"; readonly change: Change }
   | { readonly kind: "password"; readonly record: PasswordEntry };
+
+/**
+ * A binding as the directory keeps it: values beside names that many share. A snapshot takes it as
+ * it is, because ten thousand copies with pairs of their own would be so much garbage.
+ */
+export interface KeptBinding extends Omit<Binding, "keys" | "userData"> {
+  readonly document: {
+    readonly shape: { readonly names: readonly string[] };
+    /** Beside the names. */
+    readonly values: readonly (string | null)[];
+    readonly userData: Body | undefined;
+  };
+}
+
+/** What a snapshot is made of. It reads back as entries. */
+export type SnapshotEntry = Entry | { readonly kind: "kept"; readonly kept: KeptBinding };
 
 /** What an earlier run knew. */
 export interface Recovered {

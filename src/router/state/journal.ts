@@ -29,6 +29,11 @@ export interface JournalOptions {
    */
   readonly claim: () => Promise<Uint8Array>;
   readonly onStored: (body: StoredBody) => void;
+  /**
+   * An entry that could not be written, when it is tried again: something newer about its address
+   * may be durable by then, in a snapshot.
+   */
+  readonly refreshed: (entry: Entry) => Entry;
   /** A write failed (reason), or works again (`undefined`). */
   readonly onTrouble: (reason: string | undefined) => void;
   readonly retryMs?: number;
@@ -56,6 +61,7 @@ interface OpenFile {
 export class Journal {
   readonly #options: JournalOptions;
   readonly #backlog = new Backlog(BACKLOG_BYTES_MAX);
+  readonly #encoder: FrameEncoder;
   #next: number;
   #current: OpenFile | undefined;
   #queue: Waiting[] = [];
@@ -71,6 +77,7 @@ export class Journal {
   constructor(options: JournalOptions) {
     this.#options = options;
     this.#next = options.next;
+    this.#encoder = new FrameEncoder(options.onStored);
   }
 
   /** Written since the last snapshot. */
@@ -168,11 +175,12 @@ export class Journal {
   }
 
   async #write(batch: readonly Waiting[]): Promise<void> {
-    const encoder = new FrameEncoder(this.#options.onStored);
+    const encoder = this.#encoder;
     for (const { entry } of batch) if (entry !== undefined) encoder.add(entry);
     if (encoder.isEmpty) return;
+    const content = encoder.finish();
     const open = this.#current ?? (await this.#openFile());
-    const frame = open.sealer.seal(encoder.finish());
+    const frame = open.sealer.seal(content);
     await open.file.write(frame);
     await open.file.sync();
     open.end += frame.length;
@@ -260,7 +268,10 @@ export class Journal {
       return;
     }
     this.#reason = undefined;
-    for (const waiting of this.#backlog.take()) this.#enqueue(waiting);
+    for (const waiting of this.#backlog.take()) {
+      const entry = waiting.entry && this.#options.refreshed(waiting.entry);
+      this.#enqueue(entry === undefined ? waiting : { ...waiting, entry });
+    }
     this.#work = this.#probe()
       .then(() => this.#drain())
       .finally(() => {

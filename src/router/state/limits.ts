@@ -15,6 +15,15 @@ export const SNAPSHOT_FIRST_MS = 1_000;
 export const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
+ * A batch of more changes than this goes to the disk as a snapshot, and not through the journal
+ * first: all of it would be written twice.
+ */
+export const JOURNAL_CHANGES_MAX = 1_000;
+
+/** When a large batch must go through the journal, so many changes at a time, guests in between. */
+export const BATCH_PART = 200;
+
+/**
  * Content of one frame of a snapshot, as estimated. About a millisecond of work, so that guests
  * are answered in between; larger frames share more strings. Bytes.
  */

@@ -87,29 +87,36 @@ function readFrames(fd: number, { sealKey, identity, onFrame }: ReadOptions): Re
 class FrameReader {
   readonly #fd: number;
   readonly #size: number;
-  #buffer: Buffer = Buffer.allocUnsafeSlow(2 * FRAME_BYTES);
+  #buffer: Buffer;
+  /** What of the file lies in the buffer. */
+  #from = 0;
+  #end = 0;
 
   constructor(fd: number, size: number) {
     this.#fd = fd;
     this.#size = size;
+    this.#buffer = Buffer.allocUnsafeSlow(Math.min(size, 4 * FRAME_BYTES));
   }
 
   /** Header, sealed content and tag, until the next call; `undefined` if not all of it is there. */
   read(at: number): Buffer | undefined {
-    let there = this.#fill(at);
-    const header = readFrameHeader(this.#buffer.subarray(0, there));
+    const header = readFrameHeader(this.#have(at, FRAME_HEADER_BYTES));
     if (header === undefined) return undefined;
     const length = FRAME_HEADER_BYTES + header.length;
     if (at + length > this.#size) return undefined;
-    if (length > this.#buffer.length) {
-      this.#buffer = Buffer.allocUnsafeSlow(length);
-      there = this.#fill(at);
-    }
-    return there < length ? undefined : this.#buffer.subarray(0, length);
+    const frame = this.#have(at, length);
+    return frame.length < length ? undefined : frame;
   }
 
-  #fill(at: number): number {
-    return readSync(this.#fd, this.#buffer, 0, this.#buffer.length, at);
+  /** `length` bytes of the file; fewer at its end. */
+  #have(at: number, length: number): Buffer {
+    if (at < this.#from || at + length > this.#end) {
+      if (length > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(length);
+      this.#from = at;
+      this.#end = at + readSync(this.#fd, this.#buffer, 0, this.#buffer.length, at);
+    }
+    const start = at - this.#from;
+    return this.#buffer.subarray(start, Math.min(start + length, this.#end - this.#from));
   }
 }
 

@@ -18,7 +18,10 @@ interface Sealed {
 
 function seal(contents: readonly string[], identity = JOURNAL, number = 7): Sealed {
   const sealer = new Sealer(KEY, identity, number);
-  return { header: sealer.header, frames: contents.map((text) => sealer.seal(Buffer.from(text))) };
+  return {
+    header: sealer.header,
+    frames: contents.map((text) => Buffer.from(sealer.seal(Buffer.from(text)))),
+  };
 }
 
 function whole({ header, frames }: Sealed): Buffer {

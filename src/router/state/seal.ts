@@ -65,6 +65,7 @@ export class Sealer {
   readonly #keys: Keys;
   readonly #bound: Bound;
   #frames = 0;
+  #buffer = Buffer.alloc(0);
 
   /** @param number a journal's generation; a snapshot's first journal */
   constructor(sealKey: Uint8Array, identity: FileIdentity, number: number) {
@@ -81,10 +82,16 @@ export class Sealer {
     this.#bound = new Bound(this.header);
   }
 
-  /** The next frame, as it goes to the disk. `last` says that the file is whole with it. */
+  /**
+   * The next frame, as it goes to the disk, until the next call: its memory is used again.
+   *
+   * @param last says that the file is whole with it
+   */
   seal(content: Uint8Array, last = false): Buffer {
     if (content.length + TAG_BYTES > FRAME_BYTES_MAX) throw new RangeError("frame too long");
-    const frame = Buffer.alloc(FRAME_HEADER_BYTES + content.length + TAG_BYTES);
+    const length = FRAME_HEADER_BYTES + content.length + TAG_BYTES;
+    if (this.#buffer.length < length) this.#buffer = Buffer.allocUnsafeSlow(length + (length >> 2));
+    const frame = this.#buffer.subarray(0, length);
     frame.writeUInt32LE(FRAME_MAGIC, 0);
     frame.writeUInt32LE(this.#frames, 4);
     frame.writeUInt32LE(content.length + TAG_BYTES, 8);

@@ -12,7 +12,7 @@ import { performance } from "node:perf_hooks";
 import type { StoredBody } from "../../model/binding.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import { FrameEncoder } from "./encode.ts";
-import type { Entry } from "./entry.ts";
+import type { SnapshotEntry } from "./entry.ts";
 import type { Cut } from "./journal.ts";
 import { FRAME_BYTES, SLICE_MS } from "./limits.ts";
 import { Sealer } from "./seal.ts";
@@ -26,7 +26,7 @@ export interface SnapshotOptions {
   readonly disk: Disk;
   readonly sealKey: Uint8Array;
   readonly cut: Cut;
-  readonly entries: Iterable<Entry>;
+  readonly entries: Iterable<SnapshotEntry>;
   readonly onStored: (body: StoredBody) => void;
   /** Makes the bodies that the snapshot names durable, before it counts. */
   readonly syncBodies: () => Promise<void>;
@@ -56,14 +56,13 @@ async function writeFrames(file: DiskFile, options: SnapshotOptions): Promise<vo
   const { sealKey, realm, cut, onStored } = options;
   const sealer = new Sealer(sealKey, { kind: "snapshot", label: realm }, cut.generation);
   await file.write(sealer.header);
-  let encoder = new FrameEncoder(onStored);
+  const encoder = new FrameEncoder(onStored);
   let sliceBegan = performance.now();
   let count = 0;
   for (const entry of options.entries) {
     encoder.add(entry);
     if (encoder.bytes >= FRAME_BYTES) {
       await file.write(sealer.seal(encoder.finish()));
-      encoder = new FrameEncoder(onStored);
       sliceBegan = performance.now();
     } else if (++count % ENTRIES_BETWEEN_LOOKS === 0 && isOver(sliceBegan)) {
       await nextTurn();

@@ -9,12 +9,14 @@
 
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import type { Change } from "../../model/change.ts";
 import { StateError } from "../../model/errors.ts";
 import type { Conditions } from "../../observe/conditions.ts";
+import { type Batch, Batches, type Current } from "./batches.ts";
 import { Bodies, type BodyStore } from "./bodies.ts";
 import { Claim } from "./claim.ts";
 import { type Disk, nodeDisk, reasonOf } from "./disk.ts";
-import type { Entry, Recovered } from "./entry.ts";
+import type { Entry, Recovered, SnapshotEntry } from "./entry.ts";
 import { Journal } from "./journal.ts";
 import { JOURNAL_BYTES_MAX, RETRY_MS, SNAPSHOT_FIRST_MS, SNAPSHOT_INTERVAL_MS } from "./limits.ts";
 import { type Place, placeOf } from "./place.ts";
@@ -40,7 +42,7 @@ export interface StateOptions {
 }
 
 /** Everything that is known, for a snapshot. Read in slices, while changes go on. */
-export type SnapshotProvider = () => Iterable<Entry>;
+export type SnapshotProvider = () => Iterable<SnapshotEntry>;
 
 export interface RouterState extends AsyncDisposable {
   readonly recovered: Recovered;
@@ -62,8 +64,18 @@ export interface RouterState extends AsyncDisposable {
    */
   append(entries: readonly Entry[]): Promise<void>;
 
-  /** Says where snapshots come from. Until then there are none. */
-  provideSnapshot(provider: SnapshotProvider): void;
+  /**
+   * The same for changes, of which those of passwords pass by. A large batch is durable with a
+   * snapshot that is written at once; what is appended behind it does not wait for that.
+   */
+  appendChanges(changes: readonly Change[]): Promise<void>;
+
+  /**
+   * Says where snapshots come from. Until then there are none.
+   *
+   * @param current what is known at an address now; without it all goes through the journal
+   */
+  provideSnapshot(provider: SnapshotProvider, current?: Current): void;
 
   /** Something changed: a snapshot follows, at most every 30 s. `append` implies it. */
   requestSnapshot(): void;
@@ -155,11 +167,14 @@ class State implements RouterState {
   readonly #claim: Claim;
   readonly #disk: Disk;
   readonly #journal: Journal;
+  readonly #batches: Batches;
   #provider: SnapshotProvider | undefined;
   #dirty: boolean;
   #closed = false;
   #timer: { readonly handle: NodeJS.Timeout; readonly at: number } | undefined;
   #notBefore: number;
+  /** Until then a large batch is no reason for another snapshot. */
+  #batchesNotBefore = 0;
   /** After a failure even an urgent snapshot waits a little. */
   #failedUntil = 0;
   #writing: Promise<void> | undefined;
@@ -186,19 +201,33 @@ class State implements RouterState {
       disk,
       claim: () => this.#take(),
       onStored: (body) => bodies.mark(body),
+      refreshed: (entry) => this.#batches.refreshed(entry),
       onTrouble: (reason) => this.#onTrouble(reason),
       retryMs,
     });
+    this.#batches = new Batches((entries) => this.#journal.append(entries));
   }
 
   append(entries: readonly Entry[]): Promise<void> {
-    const appended = this.#journal.append(entries);
+    const appended = this.#journal.append(this.#batches.withBindings(entries));
     if (entries.length > 0) this.requestSnapshot();
     return appended;
   }
 
-  provideSnapshot(provider: SnapshotProvider): void {
+  appendChanges(changes: readonly Change[]): Promise<void> {
+    if (this.#closed || !this.#batches.takes(changes)) {
+      return this.append(changes.map((change) => ({ kind: "change", change })));
+    }
+    const added = this.#batches.add(changes);
+    const now = performance.now();
+    if (now < this.#batchesNotBefore || now < this.#failedUntil) this.#batches.toJournal();
+    this.requestSnapshot();
+    return added;
+  }
+
+  provideSnapshot(provider: SnapshotProvider, current?: Current): void {
     this.#provider = provider;
+    this.#batches.current = current;
     this.#schedule();
   }
 
@@ -217,6 +246,7 @@ class State implements RouterState {
     this.#closed = true;
     clearTimeout(this.#timer?.handle);
     await this.flush().catch(() => {}); // The condition is raised; there is nothing more to do.
+    await this.#batches.idle();
     await this.#journal.close();
     this.#claim.release();
   }
@@ -236,7 +266,10 @@ class State implements RouterState {
     if (this.#writing !== undefined) return;
     const { journalBytesMax = JOURNAL_BYTES_MAX } = this.#options;
     const now = performance.now();
-    const isUrgent = this.#journal.bytes > journalBytesMax || this.#journal.needsSnapshot;
+    const isUrgent =
+      this.#journal.bytes > journalBytesMax ||
+      this.#journal.needsSnapshot ||
+      this.#batches.wantSnapshot;
     const at = Math.max(now, isUrgent ? this.#failedUntil : this.#notBefore);
     if (this.#timer !== undefined && this.#timer.at <= at) return;
     clearTimeout(this.#timer?.handle);
@@ -258,11 +291,14 @@ class State implements RouterState {
     const subject = join(this.#place.realm, "snapshot");
     this.#dirty = false;
     this.#notBefore = performance.now() + snapshotIntervalMs;
-    const done = this.#writeSnapshot(provider).then(
+    this.#batchesNotBefore = this.#notBefore;
+    const batches = this.#batches.all;
+    const done = this.#writeSnapshot(provider, batches).then(
       () => report(conditions, subject, undefined),
       (error: unknown) => {
         this.#dirty = true;
         this.#failedUntil = performance.now() + retryMs;
+        this.#batches.toJournal(batches);
         report(conditions, subject, reasonOf(error));
         const message = `the snapshot cannot be written (${reasonOf(error)})`;
         throw new StateError("STATE_UNWRITABLE", message, { cause: error });
@@ -275,7 +311,7 @@ class State implements RouterState {
     return this.#writing;
   }
 
-  async #writeSnapshot(provider: SnapshotProvider): Promise<void> {
+  async #writeSnapshot(provider: SnapshotProvider, batches: readonly Batch[]): Promise<void> {
     const folder = this.#place.realm;
     const disk = this.#disk;
     const sealKey = await this.#take();
@@ -292,6 +328,7 @@ class State implements RouterState {
       syncBodies: () => this.bodies.sync(),
     });
     this.#journal.forget(cut);
+    this.#batches.settle(batches);
     this.#settle();
     // What is left over costs room only, and the next snapshot tries again.
     await removeJournalsBelow(folder, cut.generation, disk).catch(() => {});
