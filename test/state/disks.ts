@@ -187,3 +187,12 @@ function volatileDisk(): Pick<FragileDisk, "disk" | "settle" | "losePower"> {
 function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
+
+/** Pseudo-random numbers from 0 to 1, the same for the same seed. */
+export function chances(seed: number): () => number {
+  let state = seed * 2_654_435_761 + 1;
+  return () => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return state / 2_147_483_648;
+  };
+}

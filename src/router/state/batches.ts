@@ -14,7 +14,7 @@ import type { Ip } from "../../model/address.ts";
 import type { NetworkId } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
 import type { Entry } from "./entry.ts";
-import { BATCH_PART, JOURNAL_CHANGES_MAX } from "./limits.ts";
+import { BATCH_PART } from "./limits.ts";
 
 /** What is known at an address now: `put`, `withhold`, or `delete` if nothing. */
 export type Current = (network: NetworkId, address: Ip) => Change;
@@ -30,13 +30,16 @@ export interface Batch {
 
 export class Batches {
   readonly #append: (entries: readonly Entry[]) => Promise<void>;
+  readonly #journalChangesMax: number;
   readonly #underWay = new Set<Batch>();
   /** What goes through the journal does so one after the other. */
   #writing: Promise<void> = Promise.resolve();
   #current: Current | undefined;
 
-  constructor(append: (entries: readonly Entry[]) => Promise<void>) {
+  /** @param append makes entries durable through the journal */
+  constructor(append: (entries: readonly Entry[]) => Promise<void>, journalChangesMax: number) {
     this.#append = append;
+    this.#journalChangesMax = journalChangesMax;
   }
 
   set current(current: Current | undefined) {
@@ -45,10 +48,10 @@ export class Batches {
 
   /** Whether these changes are such a batch. */
   takes(changes: readonly Change[]): boolean {
-    if (this.#current === undefined || changes.length <= JOURNAL_CHANGES_MAX) return false;
+    if (this.#current === undefined || changes.length <= this.#journalChangesMax) return false;
     let count = 0;
     for (const { kind } of changes) if (kind !== "password") count++;
-    return count > JOURNAL_CHANGES_MAX;
+    return count > this.#journalChangesMax;
   }
 
   /** Waits for the next snapshot. Resolves when the batch is durable. */

@@ -8,21 +8,12 @@
 import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { fragileDisk } from "../../../test/state/disks.ts";
+import { chances, fragileDisk } from "../../../test/state/disks.ts";
 import { addressOf, entriesOf, MEMORY, open, put, scratch } from "../../../test/state/samples.ts";
 import type { Entry } from "./entry.ts";
 
 const ADDRESSES = 4;
 const STEPS = 40;
-
-/** Pseudo-random numbers from 0 to 1, the same for the same seed. */
-function chances(seed: number): () => number {
-  let state = seed * 2_654_435_761 + 1;
-  return () => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return state / 2_147_483_648;
-  };
-}
 
 /** What an address was, in order: an epoch, or 0 for nothing. */
 interface History {

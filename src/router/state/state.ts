@@ -18,7 +18,13 @@ import { Claim } from "./claim.ts";
 import { type Disk, nodeDisk, reasonOf } from "./disk.ts";
 import type { Entry, Recovered, SnapshotEntry } from "./entry.ts";
 import { Journal } from "./journal.ts";
-import { JOURNAL_BYTES_MAX, RETRY_MS, SNAPSHOT_FIRST_MS, SNAPSHOT_INTERVAL_MS } from "./limits.ts";
+import {
+  JOURNAL_BYTES_MAX,
+  JOURNAL_CHANGES_MAX,
+  RETRY_MS,
+  SNAPSHOT_FIRST_MS,
+  SNAPSHOT_INTERVAL_MS,
+} from "./limits.ts";
 import { type Place, placeOf } from "./place.ts";
 import { type Recovery, recover, removeJournalsBelow, setAside } from "./recover.ts";
 import { deriveKey } from "./seal.ts";
@@ -36,6 +42,7 @@ export interface StateOptions {
   readonly snapshotIntervalMs?: number;
   readonly snapshotFirstMs?: number;
   readonly journalBytesMax?: number;
+  readonly journalChangesMax?: number;
   readonly bodiesBytesMax?: number;
   readonly retryMs?: number;
   readonly disk?: Disk;
@@ -175,7 +182,7 @@ class State implements RouterState {
   #notBefore: number;
   /** Until then a large batch is no reason for another snapshot. */
   #batchesNotBefore = 0;
-  /** After a failure even an urgent snapshot waits a little. */
+  /** After a failure every snapshot waits a little. */
   #failedUntil = 0;
   #writing: Promise<void> | undefined;
   #trouble: string | undefined;
@@ -205,7 +212,10 @@ class State implements RouterState {
       onTrouble: (reason) => this.#onTrouble(reason),
       retryMs,
     });
-    this.#batches = new Batches((entries) => this.#journal.append(entries));
+    this.#batches = new Batches(
+      (entries) => this.#journal.append(entries),
+      options.journalChangesMax ?? JOURNAL_CHANGES_MAX,
+    );
   }
 
   append(entries: readonly Entry[]): Promise<void> {
@@ -270,7 +280,7 @@ class State implements RouterState {
       this.#journal.bytes > journalBytesMax ||
       this.#journal.needsSnapshot ||
       this.#batches.wantSnapshot;
-    const at = Math.max(now, isUrgent ? this.#failedUntil : this.#notBefore);
+    const at = Math.max(now, this.#failedUntil, isUrgent ? 0 : this.#notBefore);
     if (this.#timer !== undefined && this.#timer.at <= at) return;
     clearTimeout(this.#timer?.handle);
     const handle = setTimeout(() => this.#onTimer(), at - now);
