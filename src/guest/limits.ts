@@ -64,13 +64,22 @@ export const INTERVAL_S = 10;
 export const CRAWL_INTERVAL_S = 60;
 
 /** Shorter intervals are refused: a thousand guests have one router. s. */
-export const INTERVAL_S_MIN = 0.02;
+export const INTERVAL_S_MIN = 0.1;
 
 /** The longest wait between tries of a service that fails. s. */
 export const RETRY_S_MAX = 60;
 
 /** How long a server is asked to hold a poll until something changes. s. */
 export const HOLD_S = 60;
+
+/** The same, the first time: whoever held a poll for half of this will hold it for longer. s. */
+export const HOLD_TRY_S = 2;
+
+/** Between two polls that are held: a server whose validator never rests is not hammered. ms. */
+export const HELD_PAUSE_MS = 100;
+
+/** However often an unchanged instance says so, after this long it is read as a whole. s. */
+export const WHOLE_READ_S = 600;
 
 /** A command that is run on a change. ms. */
 export const HOOK_MS = 60_000;

@@ -12,6 +12,15 @@ const FILE_BYTES_MAX = 4 << 20;
 /** Files of one folder that are looked at. */
 const NAMES_MAX = 256;
 
+/** Look-ups under way: nothing can end one, and a process waits for it. */
+let lookups = 0;
+
+/** A program that is done does not stay for a resolver that is silent. */
+export function endSoon(): void {
+  // The timer holds nothing: it fires only when something else, a look-up, still does.
+  if (lookups > 0) setTimeout(() => process.exit(), 10).unref();
+}
+
 export interface System {
   /** A file's content as bytes; `undefined` when it is not there or cannot be read. */
   read(path: string): Buffer | undefined;
@@ -41,7 +50,10 @@ export function openSystem(root = "/"): System {
     async resolve(name) {
       // Loaded when it is needed: the start of a program that asks one address is paid often.
       const { lookup } = await import("node:dns/promises");
-      const found = await lookup(name, { all: true }).catch(() => []);
+      lookups++;
+      const found = await lookup(name, { all: true })
+        .catch(() => [])
+        .finally(() => lookups--);
       found.sort((a, b) => a.family - b.family);
       return [...new Set(found.map(({ address }) => address))];
     },

@@ -8,6 +8,7 @@ export const commands: readonly Entry[] = [
   { name: "router", summary: "answer guests", load: () => import("./router.ts") },
   { name: "apply", summary: "hand commands to the router", load: () => import("./apply.ts") },
   { name: "why", summary: "explain what a guest is told", load: () => import("./why.ts") },
+  { name: "guest", summary: "the tools inside an instance", load: () => import("./guest.ts") },
   { name: "import", summary: "write instances as YAML", load: () => import("./import.ts") },
   { name: "config", summary: "check a configuration file", load: () => import("./config.ts") },
   { name: "completion", summary: "set up tab completion", load: () => import("./completion.ts") },

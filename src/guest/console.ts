@@ -1,0 +1,68 @@
+/**
+ * What a person or a program sees of a guest command: data on stdout, everything else on stderr.
+ *
+ * What a server sent is shown on a terminal only after `clean`: whoever answers must not move
+ * somebody's cursor. Into a pipe it goes byte for byte, because there it is data.
+ */
+
+/** The part of a stream that is used; tests pass their own. */
+export interface Sink {
+  write(data: string | Uint8Array): unknown;
+  readonly isTTY?: boolean | undefined;
+}
+
+export interface Console {
+  readonly isTerminal: boolean;
+  /** A line of data. It holds nothing from outside, or has been cleaned. */
+  print(line: string): void;
+  json(value: unknown): void;
+  /** One JSON value a line. */
+  jsonLine(value: unknown): void;
+  /** What a server sent: exact into a pipe, harmless and ended by a newline on a terminal. */
+  content(bytes: Uint8Array): void;
+  /** A line for people, on stderr; it is cleaned. */
+  note(line: string): void;
+}
+
+export function openConsole(stdout: Sink, stderr: Sink): Console {
+  const isTerminal = stdout.isTTY === true;
+  return {
+    isTerminal,
+    print: (line) => void stdout.write(`${line}\n`),
+    json: (value) => void stdout.write(`${ascii(JSON.stringify(value, undefined, 2))}\n`),
+    jsonLine: (value) => void stdout.write(`${ascii(JSON.stringify(value))}\n`),
+    content(bytes) {
+      if (!isTerminal) stdout.write(bytes);
+      else stdout.write(`${cleanLines(Buffer.from(bytes).toString("utf8")).replace(/\n$/, "")}\n`);
+    },
+    note: (line) => void stderr.write(`${clean(line)}\n`),
+  };
+}
+
+/** Control and formatting characters, bidirectional ones among them, become `\u{...}`. */
+export function clean(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, escaped);
+}
+
+/** The same, but for newlines and tabs. */
+export function cleanLines(text: string): string {
+  return text
+    .replace(/\r\n/g, "\n")
+    .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>
+      character === "\n" || character === "\t" ? character : escaped(character),
+    );
+}
+
+function escaped(character: string): string {
+  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+}
+
+/** JSON escapes C0 alone; C1 and formatting characters are escaped here, and mean the same. */
+function ascii(json: string): string {
+  return json.replace(/[\u007f-\u009f\p{Cf}\u2028\u2029]/gu, (character) =>
+    [...character]
+      .flatMap((whole) => whole.split(""))
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
+}
