@@ -19,7 +19,9 @@ const RUN_MS_MAX = 30_000;
 const DEVICE = /^[A-Za-z0-9_.:@+-]{1,15}$/;
 
 /** What `ip -batch` says of a row that is gone already, as when the link went down. */
-const GONE = /No such file or directory|^Command failed -:\d+$/;
+const GONE = /No such file or directory|Neighbour entry not found|^Command failed -:\d+$/;
+
+const BATCH = ["ip", "-o", "-force", "-batch", "-"];
 
 export interface Pin {
   readonly address: Ip;
@@ -79,15 +81,40 @@ export async function applyPins(
   start: StartLines = startLines,
 ): Promise<PinPlan> {
   const present: NeighbourLine[] = [];
-  await run(["ip", "-o", "neigh", "show", "nud", "permanent"], start, (line) => {
-    const row = parseNeighbour(line);
-    if (row !== undefined) present.push(row);
-  });
-  const plan = planPins(present, wanted);
-  if (plan.commands.length > 0) {
-    const input = `${plan.commands.join("\n")}\n`;
-    await run(["ip", "-force", "-batch", "-"], start, () => {}, input);
-  }
+  const list = ["ip", "-o", "neigh", "show", "nud", "permanent"];
+  await run(list, start, (line) => keep(present, line));
+  return carryOut(planPins(present, wanted), start);
+}
+
+/** A row that is to be as it says; without a MAC address, there is to be none of ours. */
+export interface PinChange {
+  readonly address: Ip;
+  readonly device: string;
+  readonly mac: Mac | undefined;
+}
+
+/** As `applyPins`, for single rows: only these are read. @throws {ExecError} as that. */
+export async function changePins(
+  changes: readonly PinChange[],
+  start: StartLines = startLines,
+): Promise<PinPlan> {
+  const present: NeighbourLine[] = [];
+  const asked = changes.filter(({ device }) => DEVICE.test(device));
+  if (asked.length === 0) return { commands: [], foreign: [] };
+  const input = asked.map(({ address, device }) => `neigh get ${address} dev ${device}\n`).join("");
+  await run(BATCH, start, (line) => keep(present, line), input);
+  const wanted = asked.flatMap(({ mac, ...row }) => (mac === undefined ? [] : [{ ...row, mac }]));
+  return carryOut(planPins(present, wanted), start);
+}
+
+function keep(rows: NeighbourLine[], line: string): void {
+  const row = parseNeighbour(line);
+  if (row !== undefined) rows.push(row);
+}
+
+async function carryOut(plan: PinPlan, start: StartLines): Promise<PinPlan> {
+  const input = `${plan.commands.join("\n")}\n`;
+  if (plan.commands.length > 0) await run(BATCH, start, () => {}, input);
   return plan;
 }
 

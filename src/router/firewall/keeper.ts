@@ -1,0 +1,162 @@
+/**
+ * Keeps the router's firewall in step while it runs: the table, its sets of leases, and permanent
+ * neighbours for the leases that are enforced.
+ *
+ * A lease that changes costs what it is, not what all are. Changes that come while nft runs are
+ * one transaction afterwards. Where one fails, everything is compared anew, a little later.
+ */
+
+import type { Ip, Mac } from "../../model/address.ts";
+import { type Exec, exec as realExec } from "../../platform/exec.ts";
+import { type StartLines, startLines } from "../../platform/lines.ts";
+import { applyPins, changePins, type PinChange } from "../../platform/neighbour-pins.ts";
+import { leaseLines, render } from "./render.ts";
+import {
+  enforcedLeases,
+  type FirewallSettings,
+  isEnforced,
+  type Lease,
+  networkOf,
+  pinsOf,
+} from "./settings.ts";
+import { applyRuleset, nft, removeTable } from "./table.ts";
+
+/** After a failure, before all is compared anew; doubled each time. ms. */
+const AGAIN_MS_MIN = 1000;
+const AGAIN_MS_MAX = 60_000;
+
+export interface FirewallPorts {
+  /** What is wrong; `undefined` when all is as it should be. */
+  readonly onTrouble?: (why: string | undefined) => void;
+  /** For tests. */
+  readonly exec?: Exec;
+  readonly start?: StartLines;
+}
+
+/** The rules without the leases; these are told by `setLease`. */
+export type FirewallRules = Omit<FirewallSettings, "leases">;
+
+export class Firewall {
+  readonly #ports: FirewallPorts;
+  readonly #leases = new Map<Ip, Mac>();
+  #rules: FirewallRules | undefined;
+  /** Addresses whose lease is other than the kernel knows. */
+  readonly #changed = new Set<Ip>();
+  /** What the kernel was told of each enforced address. */
+  readonly #told = new Map<Ip, Mac>();
+  #allWanted = false;
+  #turn: Promise<void> = Promise.resolve();
+  #isWaiting = false;
+  #again: NodeJS.Timeout | undefined;
+  #againMs = AGAIN_MS_MIN;
+  #closed = false;
+
+  constructor(ports: FirewallPorts = {}) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Takes other rules: at the start, and whenever networks or listeners change.
+   *
+   * @returns when they hold, or could not be made to. @throws {ConfigError} if they are wrong.
+   */
+  setRules(rules: FirewallRules): Promise<void> {
+    render({ ...rules, leases: [] });
+    this.#rules = rules;
+    this.#allWanted = true;
+    return this.#soon();
+  }
+
+  /** An address has this MAC from now on; `undefined`: nobody has it. @returns as `setRules`. */
+  setLease(address: Ip, mac: Mac | undefined): Promise<void> {
+    if (this.#leases.get(address) === mac) return this.#turn;
+    if (mac === undefined) this.#leases.delete(address);
+    else this.#leases.set(address, mac);
+    this.#changed.add(address);
+    return this.#soon();
+  }
+
+  /** Compares all anew: as when a link was down, which takes permanent neighbours with it. */
+  refresh(): Promise<void> {
+    this.#allWanted = true;
+    return this.#soon();
+  }
+
+  /** Takes our permanent neighbours away, and the table too if that is wanted. */
+  async close({ removeTable: remove = false } = {}): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#again);
+    await this.#turn;
+    if (this.#rules === undefined) return;
+    await applyPins([], this.#start);
+    if (remove) await removeTable(this.#exec);
+  }
+
+  get #exec(): Exec {
+    return this.#ports.exec ?? realExec;
+  }
+
+  get #start(): StartLines {
+    return this.#ports.start ?? startLines;
+  }
+
+  #soon(): Promise<void> {
+    if (this.#isWaiting || this.#closed || this.#rules === undefined) return this.#turn;
+    this.#isWaiting = true;
+    this.#turn = this.#turn.then(() => this.#work());
+    return this.#turn;
+  }
+
+  /** Never rejects. */
+  async #work(): Promise<void> {
+    this.#isWaiting = false;
+    const rules = this.#rules;
+    if (rules === undefined || this.#closed) return;
+    clearTimeout(this.#again);
+    try {
+      if (this.#allWanted) await this.#applyAll(rules);
+      else await this.#applyChanges(rules);
+      this.#againMs = AGAIN_MS_MIN;
+      this.#ports.onTrouble?.(undefined);
+    } catch (error) {
+      this.#allWanted = true;
+      this.#ports.onTrouble?.((error as Error).message);
+      this.#again = setTimeout(() => void this.#soon(), this.#againMs);
+      this.#againMs = Math.min(this.#againMs * 2, AGAIN_MS_MAX);
+    }
+  }
+
+  async #applyAll(rules: FirewallRules): Promise<void> {
+    this.#allWanted = false;
+    this.#changed.clear();
+    const leases = [...this.#leases].map(([address, mac]) => ({ address, mac }));
+    const settings = { ...rules, leases };
+    const pins = pinsOf(settings);
+    this.#told.clear();
+    for (const { address, mac } of enforcedLeases(settings)) this.#told.set(address, mac);
+    await applyRuleset(render(settings), this.#exec);
+    await applyPins(pins, this.#start);
+  }
+
+  async #applyChanges(rules: FirewallRules): Promise<void> {
+    const gone: Lease[] = [];
+    const come: Lease[] = [];
+    const pins: PinChange[] = [];
+    for (const address of this.#changed) {
+      const network = networkOf(address, rules.networks);
+      if (network === undefined || !isEnforced(network)) continue;
+      const before = this.#told.get(address);
+      const mac = this.#leases.get(address);
+      if (before === mac) continue;
+      if (before !== undefined) gone.push({ address, mac: before });
+      if (mac !== undefined) come.push({ address, mac });
+      for (const device of network.devices) pins.push({ address, device, mac });
+      if (mac === undefined) this.#told.delete(address);
+      else this.#told.set(address, mac);
+    }
+    this.#changed.clear();
+    if (pins.length === 0 && gone.length + come.length === 0) return;
+    await nft(["-f", "-"], this.#exec, leaseLines(gone, come));
+    await changePins(pins, this.#start);
+  }
+}

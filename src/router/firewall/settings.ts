@@ -1,0 +1,147 @@
+/**
+ * What the router's own firewall is made of: the networks, what we listen on, who leased what.
+ *
+ * Checked once, here: what comes out of `checked` can be written as nftables' text word by word.
+ */
+
+import { overlap } from "../../config/ranges.ts";
+import { type Cidr, contains, type Ip, type Mac } from "../../model/address.ts";
+import type { NetworkId } from "../../model/binding.ts";
+import { ConfigError, quote } from "../../model/errors.ts";
+import type { Pin } from "../../platform/neighbour-pins.ts";
+
+/** What to do about a guest whose MAC address is not the one of its lease. */
+export type MacEvidence = "off" | "audit" | "enforce";
+
+/** What one guest may do. A guest is a MAC address where there is one, and an address. */
+export interface GuestLimits {
+  /** Connections that may be open at a time. */
+  readonly maxConnections: number;
+  /** Connections that may be opened in a second. */
+  readonly newPerSecond: number;
+}
+
+/**
+ * Where nobody says otherwise. A boot asks 30 times at most, each on a connection of its own, and
+ * some clients hold one open.
+ */
+export const GUEST_LIMITS: GuestLimits = { maxConnections: 64, newPerSecond: 50 };
+
+/** Which network it is of, its address says. */
+export interface Lease {
+  readonly address: Ip;
+  readonly mac: Mac;
+}
+
+export interface HostPort {
+  readonly host: Ip;
+  readonly port: number;
+}
+
+export interface FirewallNetwork {
+  readonly id: NetworkId;
+  readonly cidrs: readonly Cidr[];
+  /** Where its guests are; empty where that is not known, and then any device is right. */
+  readonly devices: readonly string[];
+  /** Its guests may be behind a router of their own, so their MAC addresses say nothing. */
+  readonly routed: boolean;
+  readonly macEvidence: MacEvidence;
+  readonly guests?: Partial<GuestLimits>;
+  /** Hops that a reply may take. */
+  readonly hopLimit?: number;
+}
+
+export interface FirewallSettings {
+  readonly networks: readonly FirewallNetwork[];
+  /** What guests ask for metadata, and for passwords. */
+  readonly listen: readonly HostPort[];
+  readonly passwordListen: readonly HostPort[];
+  /** Absent where it is a unix socket. */
+  readonly admin?: HostPort;
+  /** Who may reach the admin listener, and what guests may not reach through us. */
+  readonly managementCidrs: readonly Cidr[];
+  readonly guests: GuestLimits;
+  readonly hopLimit?: number;
+  readonly leases: readonly Lease[];
+}
+
+/** What the kernel allows, without the characters that mean something to nft. */
+const DEVICE = /^[A-Za-z0-9_.:@+-]{1,15}$/;
+
+/**
+ * The same settings, or an error.
+ *
+ * @throws {ConfigError} if a network has no ranges or shares one, or a device has an odd name.
+ */
+export function checked(settings: FirewallSettings): FirewallSettings {
+  if (settings.networks.length === 0) throw new ConfigError("the firewall needs a network");
+  if (settings.listen.length + settings.passwordListen.length === 0) {
+    throw new ConfigError("the firewall needs to know what the router listens on");
+  }
+  for (const { id, cidrs, devices, hopLimit } of settings.networks) {
+    const name = `network ${quote(id)}`;
+    if (cidrs.length === 0) {
+      throw new ConfigError(`${name} has no address ranges, so everybody would be outside`);
+    }
+    for (const device of devices) {
+      if (DEVICE.test(device)) continue;
+      throw new ConfigError(`${name}: ${quote(device)} is not the name of a device`);
+    }
+    if (hopLimit !== undefined) checkHops(hopLimit, name);
+  }
+  if (settings.hopLimit !== undefined) checkHops(settings.hopLimit, "the firewall");
+  const limits = [settings.guests, ...settings.networks.map(({ guests }) => guests ?? {})];
+  for (const value of limits.flatMap((each) => Object.values(each))) {
+    if (Number.isInteger(value) && value >= 1 && value <= 1_000_000) continue;
+    throw new ConfigError("a limit for guests is a whole number from 1 to 1,000,000");
+  }
+  const [first, second] =
+    overlap(
+      settings.networks.flatMap(({ id, cidrs }, index) =>
+        cidrs.map((cidr) => ({ cidr, owner: String(index), tag: id })),
+      ),
+    ) ?? [];
+  if (first !== undefined && second !== undefined) {
+    const both = `${first.cidr.text} of network ${quote(first.tag)}`;
+    throw new ConfigError(`${second.cidr.text} of network ${quote(second.tag)} overlaps ${both}`);
+  }
+  return settings;
+}
+
+function checkHops(hops: number, name: string): void {
+  if (Number.isInteger(hops) && hops >= 1 && hops <= 255) return;
+  throw new ConfigError(`${name}: a hop limit is a whole number from 1 to 255`);
+}
+
+/** Whether the kernel checks the MAC addresses of this network's leases. */
+export function isEnforced({ macEvidence, routed }: FirewallNetwork): boolean {
+  return macEvidence === "enforce" && !routed;
+}
+
+/** Which of the networks an address belongs to: the one whose range holds it. */
+export function networkOf(
+  address: Ip,
+  networks: readonly FirewallNetwork[],
+): FirewallNetwork | undefined {
+  return networks.find(({ cidrs }) => cidrs.some((cidr) => contains(cidr, address)));
+}
+
+/** The leases that the kernel checks, one for each address: those in networks that enforce them. */
+export function enforcedLeases({ leases, networks }: FirewallSettings): readonly Lease[] {
+  const enforced = new Map<Ip, Lease>();
+  for (const lease of leases) {
+    const network = networkOf(lease.address, networks);
+    if (network !== undefined && isEnforced(network)) enforced.set(lease.address, lease);
+  }
+  return [...enforced.values()];
+}
+
+/** The permanent neighbours for them, where the device is known. */
+export function pinsOf(settings: FirewallSettings): readonly Pin[] {
+  return enforcedLeases(settings).flatMap((lease) =>
+    (networkOf(lease.address, settings.networks)?.devices ?? []).map((device) => ({
+      ...lease,
+      device,
+    })),
+  );
+}

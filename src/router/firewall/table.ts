@@ -1,0 +1,131 @@
+/**
+ * The firewall's table in the kernel: what is there, and what makes it what it should be.
+ *
+ * One transaction each time, and none where nothing is to be done. A table whose rules are right
+ * keeps them, with their counters and what they know of connections: then only leases change.
+ */
+
+import { ExecError } from "../../model/errors.ts";
+import { type Exec, exec as realExec } from "../../platform/exec.ts";
+import { elementLines, type LeaseSet, type Ruleset, TABLE } from "./render.ts";
+
+/** 100,000 leases take 3 s. ms. */
+const NFT_MS_MAX = 30_000;
+/** Bytes of a table as JSON. 100,000 leases are 20 MiB. */
+const NFT_BYTES_MAX = 64 << 20;
+
+/** What of our table is in the kernel. */
+export interface Present {
+  /** Absent where the table has no comment of ours. */
+  readonly digest?: string;
+  readonly rules: ReadonlyMap<string, number>;
+  readonly leases: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** What `apply` did, or would do. */
+export type Outcome = "unchanged" | "leases" | "replaced";
+
+export interface Plan {
+  readonly outcome: Outcome;
+  /** What nft is given; empty where nothing is to be done. */
+  readonly text: string;
+}
+
+const SETS: readonly LeaseSet[] = ["leased4", "leased6", "pairs4", "pairs6"];
+
+/** What makes the table that is there the one that is wanted. Pure. */
+export function planTable(present: Present | undefined, wanted: Ruleset): Plan {
+  const rules = (of: ReadonlyMap<string, number>): string => JSON.stringify([...of].sort());
+  const isOurs =
+    present !== undefined &&
+    present.digest === wanted.digest &&
+    rules(present.rules) === rules(wanted.rules) &&
+    SETS.every((set) => present.leases.has(set));
+  if (!isOurs) return { outcome: "replaced", text: wanted.text };
+  const lines = SETS.flatMap((set) => {
+    const has = present.leases.get(set) ?? new Set();
+    const wants = wanted.leases[set];
+    return [
+      ...elementLines(
+        "delete",
+        set,
+        [...has].filter((element) => !wants.has(element)),
+      ),
+      ...elementLines(
+        "add",
+        set,
+        [...wants].filter((element) => !has.has(element)),
+      ),
+    ];
+  });
+  if (lines.length === 0) return { outcome: "unchanged", text: "" };
+  return { outcome: "leases", text: `${lines.join("\n")}\n` };
+}
+
+/**
+ * Reads our table.
+ *
+ * @returns `undefined` where there is none.
+ * @throws {ExecError} if nft cannot be asked.
+ */
+export async function readTable(exec: Exec = realExec): Promise<Present | undefined> {
+  const tables = await nft(["list", "tables"], exec);
+  if (!tables.split("\n").includes(`table ${TABLE}`)) return undefined;
+  // The older nft's JSON leaves the table's comment out.
+  const head = await nft(["-t", "list", "table", ...TABLE.split(" ")], exec);
+  const digest = /^\tcomment "frontdesk ([0-9a-f]+)"$/m.exec(head)?.[1];
+  const listed = await nft(["-j", "list", "table", ...TABLE.split(" ")], exec);
+  return { ...parseListing(listed), ...(digest !== undefined && { digest }) };
+}
+
+/** @throws {ExecError} if nft cannot be asked, or refuses. */
+export async function applyRuleset(wanted: Ruleset, exec: Exec = realExec): Promise<Plan> {
+  const plan = planTable(await readTable(exec), wanted);
+  if (plan.text !== "") await nft(["-f", "-"], exec, plan.text);
+  return plan;
+}
+
+/** @returns whether there was a table. @throws {ExecError} if nft cannot be asked. */
+export async function removeTable(exec: Exec = realExec): Promise<boolean> {
+  const tables = await nft(["list", "tables"], exec);
+  if (!tables.split("\n").includes(`table ${TABLE}`)) return false;
+  await nft(["delete", "table", ...TABLE.split(" ")], exec);
+  return true;
+}
+
+/** Runs nft. @returns what it says. @throws {ExecError} with its words where it refuses. */
+export async function nft(args: readonly string[], exec: Exec, input = ""): Promise<string> {
+  const { code, stdout, stderr } = await exec(["nft", ...args], {
+    ...{ input, timeoutMs: NFT_MS_MAX, outputBytesMax: NFT_BYTES_MAX },
+  });
+  if (code === 0) return stdout;
+  const [first = ""] = stderr.split("\n");
+  throw new ExecError("PROGRAM_FAILED", `nft: ${first || `ended with ${code}`}`);
+}
+
+interface Listed {
+  readonly chain?: { readonly name: string };
+  readonly rule?: { readonly chain: string };
+  readonly set?: { readonly name: string; readonly elem?: readonly unknown[] };
+}
+
+function parseListing(text: string): Omit<Present, "digest"> {
+  const { nftables } = JSON.parse(text) as { nftables: readonly Listed[] };
+  const rules = new Map<string, number>();
+  const leases = new Map<string, Set<string>>();
+  for (const { chain, rule, set } of nftables) {
+    if (chain !== undefined) rules.set(chain.name, rules.get(chain.name) ?? 0);
+    if (rule !== undefined) rules.set(rule.chain, (rules.get(rule.chain) ?? 0) + 1);
+    if (set === undefined || !(SETS as readonly string[]).includes(set.name)) continue;
+    leases.set(set.name, new Set((set.elem ?? []).map(elementText)));
+  }
+  return { rules, leases };
+}
+
+/** `"10.1.1.5"`, `{concat: ["10.1.1.5", "02:…"]}`, either of them perhaps within `{elem: {val}}`. */
+function elementText(element: unknown): string {
+  if (typeof element !== "object" || element === null) return String(element);
+  const { elem, concat } = element as { elem?: { val?: unknown }; concat?: readonly unknown[] };
+  if (elem?.val !== undefined) return elementText(elem.val);
+  return (concat ?? []).map(String).join(" . ");
+}
