@@ -15,6 +15,7 @@ import type { NetworkId } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
 import type { Entry } from "./entry.ts";
 import { BATCH_PART } from "./limits.ts";
+import { nextTurn } from "./turn.ts";
 
 /** What is known at an address now: `put`, `withhold`, or `delete` if nothing. */
 export type Current = (network: NetworkId, address: Ip) => Change;
@@ -125,7 +126,7 @@ export class Batches {
       await this.#append(entries).catch((error: unknown) => {
         failure = error;
       });
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
     if (!this.#underWay.delete(batch)) return; // A snapshot was faster.
     if (failure === undefined) batch.resolve();

@@ -16,6 +16,7 @@ import { estimate, FrameEncoder } from "./encode.ts";
 import type { Entry } from "./entry.ts";
 import { BACKLOG_BYTES_MAX, FRAME_BYTES, QUEUE_BYTES_MAX, RETRY_MS } from "./limits.ts";
 import { Sealer } from "./seal.ts";
+import { nextTurn } from "./turn.ts";
 
 export interface JournalOptions {
   readonly folder: string;
@@ -163,6 +164,7 @@ export class Journal {
       try {
         await this.#write(batch);
         for (const { done } of batch) done?.resolve();
+        if (this.#queue.length > 0) await nextTurn();
       } catch (error) {
         this.#queue.unshift(...batch);
         await this.#fail(error);

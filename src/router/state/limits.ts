@@ -36,7 +36,7 @@ export const FRAME_BYTES_MAX = 32 * 1024 * 1024;
 export const INLINE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The longest that a snapshot works without letting guests be answered. ms. */
-export const SLICE_MS = 5;
+export const SLICE_MS = 4;
 
 /** How long after a failed write the next is tried. ms. */
 export const RETRY_MS = 1_000;

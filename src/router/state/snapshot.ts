@@ -16,6 +16,7 @@ import type { SnapshotEntry } from "./entry.ts";
 import type { Cut } from "./journal.ts";
 import { FRAME_BYTES, SLICE_MS } from "./limits.ts";
 import { Sealer } from "./seal.ts";
+import { nextTurn } from "./turn.ts";
 
 /** Entries between two looks at the clock. */
 const ENTRIES_BETWEEN_LOOKS = 32;
@@ -63,6 +64,7 @@ async function writeFrames(file: DiskFile, options: SnapshotOptions): Promise<vo
     encoder.add(entry);
     if (encoder.bytes >= FRAME_BYTES) {
       await file.write(sealer.seal(encoder.finish()));
+      await nextTurn();
       sliceBegan = performance.now();
     } else if (++count % ENTRIES_BETWEEN_LOOKS === 0 && isOver(sliceBegan)) {
       await nextTurn();
@@ -74,8 +76,4 @@ async function writeFrames(file: DiskFile, options: SnapshotOptions): Promise<vo
 
 function isOver(sliceBegan: number): boolean {
   return performance.now() - sliceBegan > SLICE_MS - 2; // Leaves room to finish a frame.
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
