@@ -21,7 +21,7 @@ import {
 } from "./iptables-rules.ts";
 import { NFT_REMOVE, NFT_TABLE, nftScript, policyOfNft } from "./nft-rules.ts";
 import type { BackendName } from "./options.ts";
-import type { Policy } from "./policy.ts";
+import { makePolicy, type Policy } from "./policy.ts";
 import type { HardenPorts } from "./ports.ts";
 
 /** One program's input. */
@@ -66,7 +66,7 @@ export async function chooseBackend(
   const pairs = await iptablesPairs(ports.exec);
   const iptables = pairs.map((pair) => openIptablesBackend(pair));
   const legacy = iptables.find(({ title }) => title.includes("legacy"));
-  const rules = legacy === undefined ? 0 : await legacyRules(pairs, ports);
+  const rules = legacy === undefined ? 0 : await legacyRules(pairs);
   const all = [...(nftBackend === undefined ? [] : [nftBackend]), ...iptables];
   const pick = (backend: Backend | undefined, why: string): Choice => {
     if (backend === undefined) {
@@ -118,23 +118,13 @@ async function iptablesPairs(exec: Exec): Promise<readonly Pair[]> {
   return tools4.map((tool) => [tool, ...tools6.filter(({ flavour }) => flavour === tool.flavour)]);
 }
 
-/** Rules of the older flavour that are not ours. A table that is not loaded is not loaded by us. */
-async function legacyRules(pairs: readonly Pair[], ports: HardenPorts): Promise<number> {
-  const files = { 4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names" } as const;
+/** Rules of the older flavour that are not ours. */
+async function legacyRules(pairs: readonly Pair[]): Promise<number> {
   let count = 0;
   for (const tool of pairs.flat()) {
-    if (tool.flavour !== "legacy" || !loaded(files[tool.version], ports)) continue;
-    count += rulesOfOthers(await tool.save());
+    if (tool.flavour === "legacy") count += rulesOfOthers(await saved(tool));
   }
   return count;
-}
-
-function loaded(file: string, ports: HardenPorts): boolean {
-  try {
-    return ports.files.read(file)?.split("\n").includes("filter") === true;
-  } catch {
-    return false; // Only root may read it.
-  }
 }
 
 function openIptablesBackend(pair: Pair): Backend {
@@ -164,18 +154,18 @@ function openIptablesBackend(pair: Pair): Backend {
       for (const tool of pair) policies.push(policyOfSaved(await saved(tool)));
       const [four, six] = policies;
       if (four === undefined) return undefined;
-      return { ...four, addresses: [...new Set([...four.addresses, ...(six?.addresses ?? [])])] };
+      return makePolicy({ ...four, addresses: [...four.addresses, ...(six?.addresses ?? [])] });
     },
     async holds(policy) {
       for (const tool of pair) {
         const script = iptablesScript(policy, tool.version, EMPTY_TABLE);
-        if (oursIn(await saved(tool)) !== oursIn(await tool.rehearse(script))) return false;
+        if (oursIn(await tool.save()) !== oursIn(await tool.rehearse(script))) return false;
       }
       return true;
     },
     async apply(policy) {
       for (const tool of pair) {
-        await tool.restore(iptablesScript(policy, tool.version, await saved(tool)));
+        await tool.restore(iptablesScript(policy, tool.version, await tool.save()));
       }
     },
     remove,
@@ -186,7 +176,7 @@ async function saved(tool: Iptables): Promise<string> {
   try {
     return await tool.save();
   } catch (error) {
-    // Its kernel part may be missing while the program is there: then there are no rules.
+    // The program may be there without its part of the kernel: then there are no rules.
     if (error instanceof ExecError && error.code === "PROGRAM_FAILED") return "";
     throw error;
   }

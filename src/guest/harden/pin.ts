@@ -28,7 +28,7 @@ datasource_list: [ CloudStack, None ]
 
 const BEGIN = '# begin: written by "frontdesk guest harden --pin"';
 const END = '# end: written by "frontdesk guest harden --pin"';
-const BLOCK = new RegExp(`${BEGIN}\n[^]*?${END}\n`, "g");
+const BLOCK = new RegExp(`${BEGIN}\n[\\s\\S]*?${END}\n`, "g");
 
 /** A file as it shall be; `undefined`: not there. */
 export interface Wish {

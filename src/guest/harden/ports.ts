@@ -4,7 +4,7 @@
  * Everything goes through one object, so that a test may show it another machine.
  */
 
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { type Exec, exec } from "../../platform/exec.ts";
 import { candidates } from "../candidates.ts";
 import type { Endpoint } from "../endpoint.ts";
@@ -34,13 +34,30 @@ export function systemPorts(words: readonly string[]): HardenPorts {
     isRoot: process.getuid?.() === 0,
     systemdRuns: existsSync("/run/systemd/system"),
     self: [...program(), ...words],
-    candidates: () => candidates({ system: openSystem() }, AbortSignal.timeout(RESOLVE_MS_MAX)),
+    candidates: () => {
+      const system = { ...openSystem(), resolve };
+      return candidates({ system }, AbortSignal.timeout(RESOLVE_MS_MAX));
+    },
   };
+}
+
+/**
+ * Asks the system's resolver in a process of its own, which can be ended. A look-up within this
+ * process cannot: at boot, without a network, the program would stay for as long as it takes.
+ */
+async function resolve(name: string): Promise<readonly string[]> {
+  try {
+    const { stdout } = await exec(["getent", "ahosts", name], { timeoutMs: RESOLVE_MS_MAX });
+    return [...new Set(stdout.split("\n").map((line) => line.split(" ")[0] ?? ""))];
+  } catch {
+    return []; // No answer, or no getent: what DHCP and the routes say must do.
+  }
 }
 
 /** A compiled program is one file; else it is a runtime and a script. */
 function program(): string[] {
   const script = process.argv[1];
   const isCompiled = script === undefined || script.startsWith("/$bunfs/") || !existsSync(script);
-  return isCompiled ? [process.execPath] : [process.execPath, script];
+  const files = isCompiled ? [process.execPath] : [process.execPath, script];
+  return files.map((file) => realpathSync(file));
 }
