@@ -35,9 +35,9 @@ function fromDevices(system: System): Lease[] {
         client: "NetworkManager",
         file,
         interface: interfaceOf(system, index),
-        address: addressIn(variables, "ip_address"),
-        server: addressIn(variables, "dhcp_server_identifier"),
-        routers: addressesIn(variables, "routers"),
+        address: addressIn(variables, "dhcp4.ip_address"),
+        server: addressIn(variables, "dhcp4.dhcp_server_identifier"),
+        routers: addressesIn(variables, "dhcp4.routers"),
         writtenMs: system.modifiedMs(file) ?? 0,
       };
     });

@@ -2,7 +2,7 @@
  * BusyBox's udhcpc keeps no lease: it hands variables to a script, and the script decides.
  *
  * Read are the files that scripts are known to leave: variables as udhcpc names them (`serverid`),
- * JSON of the same names (cloud-init's script), and what an initramfs keeps of its lease.
+ * JSON of the same names, and what an initramfs keeps of its lease.
  */
 
 import { isIPv4 } from "node:net";
@@ -22,7 +22,6 @@ const PLACES: readonly Place[] = [
   { folder: "/run", name: /^udhcpc[.-]([\w@-]{1,15})(?:\.(?:lease|info|env|json))?$/ },
   { folder: "/var/lib/udhcpc", name: /^(?:udhcpc[.-])?([\w@-]{1,15})(?:\.\w+)?$/ },
   { folder: "/var/lib/misc", name: /^udhcpc[.-]([\w@-]{1,15})\.(?:lease|info|env|json)$/ },
-  { folder: "/run/cloud-init", name: /^([\w@-]{1,15})\.lease\.json$/ },
   // initramfs-tools, by klibc's ipconfig, udhcpc or dhcpcd.
   { folder: "/run", name: /^net-([\w@-]{1,15})\.conf$/ },
 ];

@@ -10,7 +10,7 @@ const LINES_MAX = 1024;
 export function parseVariables(text: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const line of text.split("\n", LINES_MAX)) {
-    const [, name, value = ""] = /^\s*(?:export\s+)?([\w-]+)=(.*?)\s*$/.exec(line) ?? [];
+    const [, name, value = ""] = /^\s*(?:export\s+)?([\w.-]+)=(.*?)\s*$/.exec(line) ?? [];
     const plain = /^'([^']*)'$|^"([^"]*)"$/.exec(value);
     if (name !== undefined) found.set(name, plain?.[1] ?? plain?.[2] ?? value);
   }
