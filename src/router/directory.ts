@@ -116,10 +116,18 @@ export class Directory {
   }
 
   #put(binding: Binding): void {
-    const { keys, userData, ...rest } = binding;
-    const { document, hostNameCut } = render(keys, userData, this.#shapes);
-    this.#replace(binding.network, binding.address, { kind: "bound", ...rest, document });
-    if (hostNameCut) this.#tellCut(binding.network, binding.address, true);
+    const { network, address, mac, epoch, instance, name, origin } = binding;
+    const { document, hostNameCut } = render(binding.keys, binding.userData, this.#shapes);
+    // Written out, because there is one for each address: a copy with `...` is twice the size.
+    const kind = "bound";
+    this.#replace(
+      network,
+      address,
+      mac === undefined
+        ? { kind, network, address, epoch, instance, name, origin, document }
+        : { kind, network, address, epoch, instance, name, origin, document, mac },
+    );
+    if (hostNameCut) this.#tellCut(network, address, true);
   }
 
   #withhold(withheld: Withheld): void {

@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import type { Ip } from "../../model/address.ts";
 import { type Body, KEY_NAME, type KeyValue } from "../../model/binding.ts";
 import { quote } from "../../model/errors.ts";
+import { readItems } from "./items.ts";
 import {
   KEYS_MAX,
   SHARED_LENGTH_MAX,
@@ -42,32 +43,55 @@ const REPORTED_MAX = 8;
 /** @returns `undefined` if `value` is not a list of [folder, file, contents]. */
 export function readContent(value: unknown, address: Ip): Content | undefined {
   if (!isItems(value)) return undefined;
-  const texts = new Map<string, string | null>();
-  const refused: string[] = [];
-  let encoded: unknown = null;
-  for (const [folder, file, contents] of value) {
-    if (folder === "userdata" && file === "user-data") encoded = contents;
-    if (folder !== "metadata" || file === "") continue;
-    const flaw = flawOf(file, contents, texts);
-    if (flaw === undefined) texts.set(file, contents === null ? null : String(contents));
-    else refused.push(flaw);
+  const draft = new Draft();
+  for (const [folder, file, contents] of value) draft.add(folder, file, contents);
+  return draft.finish(address);
+}
+
+/**
+ * The same from JSON text, of which `JSON.parse` would make much that is thrown away.
+ *
+ * @throws {SyntaxError} if it is no JSON.
+ */
+export function parseContent(raw: Buffer, address: Ip): Content | undefined {
+  const draft = new Draft();
+  const isRead = readItems(raw, (folder, file, contents) => draft.add(folder, file, contents));
+  return isRead ? draft.finish(address) : readContent(JSON.parse(raw.toString()), address);
+}
+
+/** What an instance's items have come to so far. */
+class Draft {
+  readonly #texts = new Map<string, string | null>();
+  readonly #refused: string[] = [];
+  #encoded: unknown = null;
+
+  add(folder: string, file: string, contents: unknown): void {
+    if (folder === "userdata" && file === "user-data") this.#encoded = contents;
+    if (folder !== "metadata" || file === "") return;
+    const flaw = flawOf(file, contents, this.#texts);
+    if (flaw === undefined) this.#texts.set(file, contents === null ? null : String(contents));
+    else this.#refused.push(flaw);
   }
-  // CloudStack takes an empty value for "there is none"; but of keys a guest may have none.
-  for (const [name, text] of texts) {
-    if (text === "" && name !== "public-keys") texts.delete(name);
+
+  finish(address: Ip): Content {
+    const texts = this.#texts;
+    // CloudStack takes an empty value for "there is none"; but of keys a guest may have none.
+    for (const [name, text] of texts) {
+      if (text === "" && name !== "public-keys") texts.delete(name);
+    }
+    const userData = userDataOf(this.#encoded);
+    const instance =
+      firstLine(texts.get("instance-id")) ?? firstLine(texts.get("vm-id")) ?? `address:${address}`;
+    const content = {
+      instance,
+      name: firstLine(texts.get("local-hostname")) ?? instance,
+      keys: shared(texts, address),
+      ...(userData instanceof Uint8Array ? { userData } : {}),
+    };
+    if (this.#refused.length === 0 && userData !== "invalid") return content;
+    const flaws = { keys: summary(this.#refused), userData: userData === "invalid" };
+    return { ...content, flaws };
   }
-  const userData = userDataOf(encoded);
-  const instance =
-    firstLine(texts.get("instance-id")) ?? firstLine(texts.get("vm-id")) ?? `address:${address}`;
-  const content = {
-    instance,
-    name: firstLine(texts.get("local-hostname")) ?? instance,
-    keys: shared(texts, address),
-    ...(userData instanceof Uint8Array ? { userData } : {}),
-  };
-  if (refused.length === 0 && userData !== "invalid") return content;
-  const flaws = { keys: summary(refused), userData: userData === "invalid" };
-  return { ...content, flaws };
 }
 
 /**

@@ -35,6 +35,7 @@ export interface NotedWithheld extends Withheld {
 }
 
 export function writeBindingNote({ digest, flawed, leaseOver }: BindingNote): string {
+  if (!flawed && leaseOver === undefined) return digest; // Kept once then.
   return `${digest}${flawed ? "!" : ""}${leaseOver === undefined ? "" : `/${leaseOver}`}`;
 }
 

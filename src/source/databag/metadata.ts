@@ -9,7 +9,7 @@
 import { type Ip, tryParseIp } from "../../model/address.ts";
 import type { Binding, Origin } from "../../model/binding.ts";
 import type { BagChange, Value } from "./bag.ts";
-import { type Content, hashOf, readContent } from "./entry.ts";
+import { type Content, hashOf, parseContent, readContent } from "./entry.ts";
 import type { Member } from "./members.ts";
 import type { BindingNote, WithheldNote } from "./memory.ts";
 
@@ -117,7 +117,7 @@ export class Metadata {
     if (held?.content !== undefined && held.digest === digest && !held.flawed) {
       return { instance: held.content.instance, hash: hashOf(held.content) };
     }
-    const content = readContent(JSON.parse(raw.toString()), address);
+    const content = parseContent(raw, address);
     if (content === undefined) return { flaw: "is not a list of [folder, file, contents]" };
     return { instance: content.instance, hash: hashOf(content), content };
   }
