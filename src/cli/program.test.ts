@@ -107,6 +107,22 @@ test("an absent option is its environment variable, else its default", async () 
   expect(call?.options.flag("json")).toBe(false);
 });
 
+test("an option that a command and its sub-command have is the one's after whose name it stands", async () => {
+  const seen: string[] = [];
+  const options = [{ flags: "--listen <address>", summary: "where" }];
+  const note = (name: string) => async (call: Invocation) => {
+    seen.push(`${name} ${call.options.string("listen")}`);
+    return EXIT.done;
+  };
+  const inner: Command = { examples: [], options, run: note("inner") };
+  const commands = [{ name: "inner", summary: "inside", load: async () => ({ inner }) }];
+  const extra = { options, commands, arguments: [], run: note("outer") };
+  await run(["serve", "inner", "--listen", "a:1"], extra);
+  await run(["serve", "--listen", "b:1"], extra);
+  await run(["serve", "--listen", "b:1", "inner"], extra);
+  expect(seen).toEqual(["inner a:1", "outer b:1", "inner undefined"]);
+});
+
 test("asking for an option that was not declared is a bug", async () => {
   const { call } = await run(["serve"]);
   expect(() => call?.options.string("listne")).toThrow("declares no option --listne");

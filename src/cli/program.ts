@@ -65,6 +65,8 @@ async function build(
   // Commands print through `out`; commander prints help, and its complaints are thrown.
   program.configureOutput({ writeOut: (text) => options.out.print(text.trimEnd()), writeErr() {} });
   program.exitOverride();
+  // An option after the name of a command is that one's, also where the one above has it too.
+  program.enablePositionalOptions();
   program.addHelpText("after", () => examplesText(options.examples));
   const named = argv[0] === "help" ? argv[1] : argv[0];
   for (const entry of options.entries) {
@@ -83,6 +85,7 @@ async function fill(commander: Commander, command: Command, state: RunState): Pr
   for (const spec of command.arguments ?? []) commander.addArgument(toArgument(spec));
   for (const spec of command.options ?? []) commander.addOption(toOption(spec));
   commander.addHelpText("after", () => examplesText(command.examples));
+  commander.enablePositionalOptions();
   for (const entry of command.commands ?? []) {
     const child = commander.command(entry.name, { hidden: entry.hidden === true });
     child.description(entry.summary).summary(entry.summary);

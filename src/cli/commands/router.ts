@@ -41,6 +41,10 @@ export const router: Command = {
     ["frontdesk router --source databag:/etc/cloudstack", "take the virtual router's place on :80 and :8080"],
     ["frontdesk router --source file:lab.yaml --listen 127.0.0.1:8775", "serve a lab"],
   ],
+  commands: [
+    { name: "firewall", summary: "the router's own nftables table", load: () => import("./router-firewall.ts") },
+    { name: "dhcp", summary: "the DHCP options that lead guests here", load: () => import("./router-dhcp.ts") },
+  ],
   async run({ options }) {
     const { settings, logLevel } = await settingsOf(options);
     const sink = new FileSink(1);
