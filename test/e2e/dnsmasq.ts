@@ -29,12 +29,13 @@ export interface DnsmasqOptions {
   readonly dataServer: boolean;
   /** The default gateway that DHCP names; the router itself unless it is said. */
   readonly gateway?: string;
+  /** Further lines of its configuration. */
+  readonly more?: readonly string[];
 }
 
 /** Starts dnsmasq at the lab's router; it serves once this resolves. */
 export async function startDnsmasq(lab: Lab, options: DnsmasqOptions): Promise<Program> {
-  const gateway = `,3,${options.gateway ?? ROUTER_ADDRESS}`;
-  const network = fixture("dnsmasq.d-cloud.conf.isolated").replace(",3,10.1.1.1", gateway);
+  const network = networkConfig(options.gateway);
   let hosts = fixture("etc-hosts.isolated");
   if (!options.dataServer) hosts = hosts.replace(" data-server", "");
   const write = (name: string, text: string): string => {
@@ -45,6 +46,7 @@ export async function startDnsmasq(lab: Lab, options: DnsmasqOptions): Promise<P
   const lines = [
     ...STANDING,
     ...APART,
+    ...(options.more ?? []),
     `addn-hosts=${write("hosts", hosts)}`,
     `dhcp-hostsfile=${write("dhcphosts.txt", fixture("dhcphosts.txt.isolated"))}`,
     `dhcp-leasefile=${write("dnsmasq.leases", "")}`,
@@ -53,6 +55,11 @@ export async function startDnsmasq(lab: Lab, options: DnsmasqOptions): Promise<P
   const program = lab.router.start(["dnsmasq", "-k", "-C", config]);
   await program.says(/DHCP, sockets bound/);
   return program;
+}
+
+/** What CloudStack writes of the network. */
+export function networkConfig(gateway: string = ROUTER_ADDRESS): string {
+  return fixture("dnsmasq.d-cloud.conf.isolated").replace(",3,10.1.1.1", `,3,${gateway}`);
 }
 
 function fixture(name: string): string {
