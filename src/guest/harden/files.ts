@@ -11,7 +11,6 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
-  rmdirSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -20,15 +19,13 @@ import { dirname, join } from "node:path";
 export interface Files {
   /** What the paths below lie under: `/`, or an image's folder. */
   readonly root: string;
-  /** A text file; `undefined` if it is not there. */
+  /** A file, a character for each byte, so that it can be written back; `undefined`: not there. */
   read(path: string): string | undefined;
   list(path: string): readonly string[];
-  /** Replaces a file, keeping its owner and mode; a new one is root's and readable by all. */
+  /** Replaces a file, keeping its owner and mode; a new one is root's, and all may read it. */
   write(path: string, text: string): void;
   /** Removes a file, if it is there. */
   remove(path: string): void;
-  /** Removes a folder, if it is there and empty. */
-  removeFolder(path: string): void;
   /** Owner and mode; `undefined` if it is not there. Follows no link. */
   stat(path: string): { readonly uid: number; readonly mode: number } | undefined;
 }
@@ -37,13 +34,10 @@ export function openFiles(root = "/"): Files {
   const at = (path: string): string => join(root, path);
   return {
     root,
-    read: (path) => unlessAbsent(() => readFileSync(at(path), "utf8")),
+    read: (path) => unlessAbsent(() => readFileSync(at(path), "latin1")),
     list: (path) => unlessAbsent(() => readdirSync(at(path)).sort()) ?? [],
     write: (path, text) => replace(at(path), text),
     remove: (path) => rmSync(at(path), { force: true }),
-    removeFolder: (path) => {
-      if (unlessAbsent(() => readdirSync(at(path)))?.length === 0) rmdirSync(at(path));
-    },
     stat: (path) => unlessAbsent(() => lstatSync(at(path))),
   };
 }
@@ -55,7 +49,7 @@ function replace(path: string, text: string): void {
   const old = unlessAbsent(() => lstatSync(target));
   const draft = `${target}.frontdesk-${process.pid}`;
   try {
-    writeFileSync(draft, text, { mode: 0o600, flag: "wx" });
+    writeFileSync(draft, text, { encoding: "latin1", mode: 0o600, flag: "wx" });
     if (old !== undefined) chownSync(draft, old.uid, old.gid);
     chmodSync(draft, old === undefined ? 0o644 : old.mode & 0o7777);
     renameSync(draft, target);
@@ -63,7 +57,7 @@ function replace(path: string, text: string): void {
     rmSync(draft, { force: true });
     // A file that is mounted by itself, as in containers, cannot be renamed over.
     if ((error as NodeJS.ErrnoException).code !== "EBUSY") throw error;
-    writeFileSync(target, text);
+    writeFileSync(target, text, "latin1");
   }
 }
 

@@ -140,7 +140,9 @@ const wishes = ({ units, pin }: Plan): readonly Wish[] => [...units, ...pin];
 function compare({ path, text }: Wish, { files }: HardenPorts): HardenedFile {
   const same = files.read(path) === text;
   const action = same ? "keep" : text === undefined ? "remove" : "write";
-  return { path, action, ...(text === undefined ? {} : { text }) };
+  // Files are bytes to us; a reader of the report wants characters.
+  const shown = text === undefined ? {} : { text: Buffer.from(text, "latin1").toString() };
+  return { path, action, ...shown };
 }
 
 function fulfil(wish: Wish, ports: HardenPorts): HardenedFile {
