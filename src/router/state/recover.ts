@@ -98,42 +98,52 @@ function problemOf(
 
 /** Of several entries for an address, the last counts. */
 class Known {
-  readonly #changes = new Map<NetworkId, Map<Ip, Change>>();
-  readonly #passwords = new Map<NetworkId, Map<Ip, PasswordEntry>>();
+  readonly #changes = new Lasting<Change>();
+  readonly #passwords = new Lasting<PasswordEntry>();
 
   take(entry: Entry): void {
     if (entry.kind === "password") {
       const { network, address } = entry.record;
-      within(this.#passwords, network).set(address, entry.record);
+      this.#passwords.set(network, address, entry.record);
       return;
     }
     const { change } = entry;
     if (change.kind === "put") {
-      within(this.#changes, change.binding.network).set(change.binding.address, change);
+      this.#changes.set(change.binding.network, change.binding.address, change);
     } else if (change.kind === "withhold") {
-      within(this.#changes, change.withheld.network).set(change.withheld.address, change);
-    } else within(this.#changes, change.network).delete(change.address);
+      this.#changes.set(change.withheld.network, change.withheld.address, change);
+    } else this.#changes.set(change.network, change.address, undefined);
   }
 
   all(): Recovered {
-    return { changes: valuesOf(this.#changes), passwords: valuesOf(this.#passwords) };
+    return { changes: this.#changes.values(), passwords: this.#passwords.values() };
   }
 }
 
-function within<T>(networks: Map<NetworkId, Map<Ip, T>>, network: NetworkId): Map<Ip, T> {
-  let addresses = networks.get(network);
-  if (addresses === undefined) {
-    addresses = new Map();
-    networks.set(network, addresses);
-  }
-  return addresses;
-}
+/** The last value of each address, in the order of the first. */
+class Lasting<T> {
+  readonly #networks = new Map<NetworkId, Map<Ip, number>>();
+  readonly #values: (T | undefined)[] = [];
+  /** Most entries are of the same network as the one before. */
+  #network: NetworkId | undefined;
+  #places = new Map<Ip, number>();
 
-function valuesOf<T>(networks: Map<NetworkId, Map<Ip, T>>): readonly T[] {
-  const values: T[] = [];
-  for (const addresses of networks.values())
-    for (const value of addresses.values()) values.push(value);
-  return values;
+  set(network: NetworkId, address: Ip, value: T | undefined): void {
+    if (network !== this.#network) this.#enter(network);
+    const place = this.#places.get(address);
+    if (place !== undefined) this.#values[place] = value;
+    else this.#places.set(address, this.#values.push(value) - 1);
+  }
+
+  values(): readonly T[] {
+    return this.#values.filter((value) => value !== undefined);
+  }
+
+  #enter(network: NetworkId): void {
+    this.#network = network;
+    this.#places = this.#networks.get(network) ?? new Map();
+    this.#networks.set(network, this.#places);
+  }
 }
 
 /** Moves the files of a realm out of the way, and keeps only the last few sets. */
