@@ -18,14 +18,22 @@ export interface Access {
   readonly status: number;
 }
 
-/** A guest in a loop must not fill a disk. Lines a second; the rest is counted. */
+/** Guests in a loop must not fill a disk. Lines a second; the rest is counted. */
 const LINES_PER_SECOND_MAX = 5000;
+
+/** One guest in a loop must not silence the others. A boot takes 30 lines. Lines a second. */
+const LINES_PER_INSTANCE_MAX = 100;
+
+/** All that are nobody's instance together, for they may change their address at will. */
+const LINES_OF_UNKNOWN_MAX = 500;
 
 export class AccessLog {
   readonly #sink: Sink;
   readonly #now: () => number;
   #second = 0;
   #lines = 0;
+  /** Lines of this second; as many entries as lines at most. */
+  readonly #linesOf = new Map<string | undefined, number>();
   #suppressed = 0;
 
   constructor(sink: Sink, now: () => number) {
@@ -44,16 +52,22 @@ export class AccessLog {
     if (second !== this.#second) {
       this.#second = second;
       this.#lines = 0;
+      this.#linesOf.clear();
     }
-    if (++this.#lines > LINES_PER_SECOND_MAX) {
+    const { instance } = access;
+    const lines = this.#linesOf.get(instance) ?? 0;
+    const linesMax = instance === undefined ? LINES_OF_UNKNOWN_MAX : LINES_PER_INSTANCE_MAX;
+    if (lines >= linesMax || this.#lines >= LINES_PER_SECOND_MAX) {
       this.#suppressed++;
       return;
     }
+    this.#lines++;
+    this.#linesOf.set(instance, lines + 1);
     const who =
-      access.instance === undefined
+      instance === undefined
         ? ""
         : `,"network":${JSON.stringify(access.network)}` +
-          `,"instance":${JSON.stringify(access.instance)}`;
+          `,"instance":${JSON.stringify(instance)}`;
     this.#sink.write(
       `{"level":30,"time":${time},"msg":"request","plane":"${access.plane}",` +
         `"address":${JSON.stringify(access.address)}${who},` +

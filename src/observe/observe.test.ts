@@ -72,16 +72,25 @@ test("an access line is one JSON object whatever the names are", () => {
   });
 });
 
-test("a guest in a loop cannot fill the log", () => {
+test("guests in a loop neither fill the log nor silence the others", () => {
   const { sink, text } = memory();
   let now = 0;
   const log = new AccessLog(sink, () => now);
-  const access = { plane: "metadata", address: "a", network: "n", instance: "i" } as const;
-  for (let index = 0; index < 20_000; index++) log.record({ ...access, what: "key", status: 404 });
-  expect([text().split("\n").length - 1, log.suppressed]).toEqual([5000, 15_000]);
+  const loop = (instance: string | undefined, times: number): void => {
+    const who = { plane: "metadata", address: "a", network: "n", instance } as const;
+    for (let index = 0; index < times; index++) log.record({ ...who, what: "key", status: 404 });
+  };
+  const lines = (): number => text().split("\n").length - 1;
+  loop("loud", 20_000);
+  loop(undefined, 20_000);
+  expect([lines(), log.suppressed]).toEqual([600, 39_400]);
+  loop("quiet", 30);
+  expect(lines()).toBe(630);
+  for (let index = 0; index < 100; index++) loop(`i-${index}`, 100);
+  expect(lines()).toBe(5000);
   now = 1000;
-  log.record({ ...access, what: "key", status: 404 });
-  expect(log.suppressed).toBe(15_000);
+  loop("loud", 1);
+  expect(lines()).toBe(5001);
 });
 
 test("secrets are masked in the program's log, in case one slips in", () => {

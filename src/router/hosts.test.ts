@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { allowedHosts, isAllowedHost } from "./hosts.ts";
+import { Conditions } from "../observe/conditions.ts";
+import { allowedHosts, isAllowedHost, UnexpectedHosts } from "./hosts.ts";
 
 const ALLOWED = allowedHosts(
   ["10.1.1.1", "fd00::1"],
@@ -41,4 +42,20 @@ test("everything else is foreign", () => {
   ]) {
     expect(isAllowedHost(host, ALLOWED), host.slice(0, 40)).toBe(false);
   }
+});
+
+test("a foreign name is a condition until none has come for a while", async () => {
+  const conditions = new Conditions(() => 0);
+  const hosts = new UnexpectedHosts(conditions, 200);
+  const holds = () => conditions.list().map(({ subject }) => subject);
+  hosts.saw("eth0");
+  for (let round = 0; round < 4; round++) {
+    await Bun.sleep(100);
+    hosts.saw("eth0");
+  }
+  expect(holds()).toEqual(["eth0"]); // 400 ms after the first, but not after the last.
+  await Bun.sleep(500);
+  expect(holds()).toEqual([]);
+  hosts.saw("eth0");
+  expect(holds()).toEqual(["eth0"]);
 });

@@ -7,6 +7,7 @@
 
 import { isIP } from "node:net";
 import type { Network } from "../model/change.ts";
+import type { Conditions } from "../observe/conditions.ts";
 
 /** Names that guests' clients use for their metadata service, besides its addresses. */
 const USUAL = ["169.254.169.254", "fd00:ec2::254", "data-server", "metadata", "instance-data"];
@@ -44,4 +45,41 @@ export function isAllowedHost(host: string | undefined, allowed: ReadonlySet<str
     .replace(/^\[(.*)\]$/, "$1")
     .replace(/\.$/, ""); // `data-server.` is the same name, written absolutely.
   return allowed.has(name);
+}
+
+/** After this time without such a request the condition is over: most clients ask at a boot. ms. */
+export const HOST_QUIET_MS: number = 60 * 60 * 1000;
+
+/** Tells that guests ask with names that are not ours, until they no longer do. */
+export class UnexpectedHosts {
+  readonly #conditions: Conditions;
+  readonly #quietMs: number;
+  /** When each network's guests did last. */
+  readonly #lastAt = new Map<string, number>();
+
+  constructor(conditions: Conditions, quietMs: number = HOST_QUIET_MS) {
+    this.#conditions = conditions;
+    this.#quietMs = quietMs;
+  }
+
+  /** @param subject a network, or a word for those without one */
+  saw(subject: string): void {
+    const isNew = !this.#lastAt.has(subject);
+    this.#lastAt.set(subject, performance.now());
+    if (!isNew) return;
+    this.#conditions.raise("HOST_UNEXPECTED", subject);
+    this.#forgetIn(this.#quietMs, subject);
+  }
+
+  #forgetIn(delayMs: number, subject: string): void {
+    setTimeout(() => {
+      const leftMs = (this.#lastAt.get(subject) ?? 0) + this.#quietMs - performance.now();
+      if (leftMs > 0) {
+        this.#forgetIn(leftMs, subject);
+        return;
+      }
+      this.#lastAt.delete(subject);
+      this.#conditions.clear("HOST_UNEXPECTED", subject);
+    }, delayMs).unref();
+  }
 }

@@ -1,7 +1,10 @@
 import { afterEach, expect, test } from "bun:test";
+import { connect } from "node:net";
 import { parseIp } from "../model/address.ts";
 import { Conditions } from "../observe/conditions.ts";
 import { bunRim } from "./http/bun.ts";
+import { nodeRim } from "./http/node.ts";
+import type { Rim } from "./http/rim.ts";
 import { Listeners, type ListenTarget, type Plane, parseListen } from "./listeners.ts";
 
 const HOST = parseIp("127.0.0.1");
@@ -22,6 +25,37 @@ test("both planes may ask for a free port of one address", async () => {
   const ports = listeners.open.map(({ port }) => port);
   expect([new Set(ports).size, ports.includes(0)]).toEqual([2, false]);
 });
+
+for (const rim of [bunRim, nodeRim]) {
+  test(`a port that is only probed answers nobody (${rim.name})`, async () => {
+    let asked = false;
+    const heard: string[] = [];
+    const connected: Promise<unknown>[] = [];
+    // A guest that asks while the port is open for a moment.
+    const eager: Rim = {
+      name: rim.name,
+      async listen(options) {
+        const listener = await rim.listen(options);
+        const { port } = listener.at as { port: number };
+        const socket = connect(port, HOST, () => socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+        socket.on("data", (bytes) => heard.push(bytes.toString()));
+        connected.push(new Promise((resolve) => socket.on("error", resolve).on("close", resolve)));
+        await Bun.sleep(100);
+        return listener;
+      },
+    };
+    const handler = () => {
+      asked = true;
+      return { status: 200, body: "secret" };
+    };
+    const handlers = { metadata: handler, password: handler };
+    const listeners = new Listeners({ rim: eager, handlers, conditions: new Conditions(() => 0) });
+    opened.push(listeners);
+    await listeners.probe([target("password", HOST, 0)]);
+    await Promise.all(connected);
+    expect([asked, heard]).toEqual([false, []]);
+  });
+}
 
 test("an address that is not there is a condition until it is there or not wanted", async () => {
   const { listeners, conditions } = make();

@@ -26,6 +26,9 @@ const RETRY_AFTER_MS = 1000;
 /** Bytes of a request's body. Guests send none; the password server reads a short form. */
 const BODY_BYTES_MAX = 16 * 1024;
 
+/** Answers nobody: a guest whose connection breaks asks again, when there is an answer. */
+const silent: Handler = () => new Promise<never>(() => {});
+
 export interface ListenersOptions {
   readonly rim: Rim;
   readonly handlers: Readonly<Record<Plane, Handler>>;
@@ -80,7 +83,7 @@ export class Listeners {
   /** Opens for a moment what will be opened later, so that a taken port is said now. */
   async probe(targets: readonly ListenTarget[]): Promise<void> {
     for (const target of targets) {
-      await this.#listen(target);
+      await this.#listen(target, silent);
       await this.#open.get(nameOf(target))?.listener.close(0);
       this.#open.delete(nameOf(target));
     }
@@ -136,13 +139,13 @@ export class Listeners {
     this.#retry = setTimeout(again, RETRY_AFTER_MS);
   }
 
-  async #listen(target: ListenTarget): Promise<void> {
+  async #listen(target: ListenTarget, as?: Handler): Promise<void> {
     const { rim, handlers } = this.#options;
     const { host, port, plane } = target;
     try {
       const listener = await rim.listen({
         at: { host, port },
-        handler: handlers[plane],
+        handler: as ?? handlers[plane],
         bodyBytesMax: BODY_BYTES_MAX,
       });
       this.#open.set(nameOf(target), { target, listener });

@@ -9,7 +9,7 @@ import { FORBIDDEN, type Reply } from "../protocol/http.ts";
 import { type Asker, answerMetadata } from "../protocol/metadata.ts";
 import { route } from "../protocol/path.ts";
 import type { Entry } from "./directory.ts";
-import { isAllowedHost } from "./hosts.ts";
+import { isAllowedHost, UnexpectedHosts } from "./hosts.ts";
 import type { Handler } from "./http/rim.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -33,24 +33,28 @@ export interface MetadataPorts {
 
 export function metadataHandler(ports: MetadataPorts): Handler {
   const { find, traffic, hosts, conditions } = ports;
+  const unexpected = new UnexpectedHosts(conditions);
   return (request) => {
     const address = request.peer ?? "";
     const entry = find(address);
     const asked = route(request.target);
     let reply: Reply;
     if (hosts.mode !== "any" && !isAllowedHost(request.header("host"), hosts.allowed())) {
-      conditions.raise("HOST_UNEXPECTED", entry?.network ?? "guests of no network");
+      unexpected.saw(entry?.network ?? "guests of no network");
       reply =
         hosts.mode === "enforce" ? FORBIDDEN : answerMetadata(asker(entry, ports), asked, request);
     } else reply = answerMetadata(asker(entry, ports), asked, request);
-    traffic.record({
-      plane: "metadata",
-      address,
-      network: entry?.network,
-      instance: entry?.kind === "bound" ? entry.instance : undefined,
-      what: asked.kind,
-      status: reply.status,
-    });
+    const record = (status: number): void =>
+      traffic.record({
+        plane: "metadata",
+        address,
+        network: entry?.network,
+        instance: entry?.kind === "bound" ? entry.instance : undefined,
+        what: asked.kind,
+        status,
+      });
+    if (isStored(reply.body)) return { ...reply, onStatus: record };
+    record(reply.status);
     return reply;
   };
 }
@@ -66,4 +70,9 @@ export function asker(
   }
   const since = loadingSince();
   return since !== undefined && now() - since < LOADING_MAX_MS ? "not-yet" : "unknown";
+}
+
+/** Only then may a 200 still become a 500. */
+function isStored(body: Reply["body"]): boolean {
+  return typeof body === "object" && !(body instanceof Uint8Array);
 }

@@ -4,7 +4,7 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -13,6 +13,10 @@ const ROOT = resolve(import.meta.dir, "../..");
 const NODE18 = join(ROOT, ".cache/node18/node");
 const scratch = mkdtempSync(join(tmpdir(), "frontdesk-rim-"));
 const bundle = join(scratch, "server.mjs");
+
+const CROWD = 1000;
+/** What the kernel allows at most. */
+const QUEUE_MAX = Number(readFileSync("/proc/sys/net/core/somaxconn", "utf8"));
 
 const RUNTIMES = [
   { name: "bun", rim: "bun", command: [process.execPath, join(ROOT, "test/rim/server.ts")] },
@@ -199,6 +203,24 @@ for (const runtime of RUNTIMES) {
       expect(Number(made.body.toString())).toBeLessThan(20);
     });
 
+    // Goal: a thousand guests in one instant all find a place in the kernel's queue. Method: the
+    // server is stopped, so that it accepts none, and as many connections are opened.
+    test.skipIf(QUEUE_MAX < CROWD)("has room for a thousand connections at once", async () => {
+      const own = await start(runtime.command, runtime.rim);
+      own.signal("SIGSTOP");
+      const sockets = Array.from({ length: CROWD }, () => {
+        const socket = connect({ host: "127.0.0.1", port: own.port });
+        socket.on("error", () => {});
+        return socket.on("connect", () => socket.write("G")); // Bun's kernel waits for a byte.
+      });
+      await Bun.sleep(700); // A second is when those that fell out try again.
+      const waiting = waitingAt(own.port);
+      for (const socket of sockets) socket.destroy();
+      own.signal("SIGCONT");
+      await own.stop();
+      expect(waiting).toBe(CROWD);
+    });
+
     test("refuses CONNECT and forwards nothing", async () => {
       const reply = await server.raw("CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\n\r\n");
       expect(reply.text).not.toMatch(/SSH-/);
@@ -244,6 +266,7 @@ interface Server {
   askUnix(request: string): Promise<Answer>;
   /** Sends bytes and reads until the server closes, or is silent for half a second. */
   raw(bytes: string): Promise<{ text: string; closed: boolean }>;
+  signal(name: NodeJS.Signals): void;
   stop(): Promise<number>;
 }
 
@@ -263,11 +286,21 @@ async function start(command: string[], rim: string): Promise<Server> {
       const { chunks, closed } = await exchange(at, bytes, false);
       return { text: Buffer.concat(chunks).toString("latin1"), closed };
     },
+    signal: (name) => child.kill(name),
     stop: async () => {
       child.kill("SIGTERM");
       return child.exited;
     },
   };
+}
+
+/** Connections that the kernel keeps for the listener at a port: proc(5), `rx_queue`. */
+function waitingAt(port: number): number {
+  const end = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const lines = readFileSync("/proc/net/tcp", "latin1").split("\n");
+  const fields = lines.map((line) => line.trim().split(/\s+/));
+  const listener = fields.find(([, local, , state]) => local?.endsWith(end) && state === "0A");
+  return Number.parseInt(listener?.[4]?.split(":")[1] ?? "", 16);
 }
 
 type Where = { host: string; port: number } | { path: string };

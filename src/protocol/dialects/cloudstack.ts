@@ -50,7 +50,9 @@ export function answer(document: Document, route: Route, request: GuestRequest):
 
 function key(document: Document, name: string, request: GuestRequest): Reply {
   const value = lookUp(document, name);
-  return value === undefined ? NOT_FOUND : text(value ?? "", request);
+  if (value === undefined) return NOT_FOUND;
+  // One validator for all keys of an instance: a hash of each would cost more than the look-up.
+  return body(value ?? "", wholeEtag(document), request);
 }
 
 function userData(document: Document, request: GuestRequest): Reply {

@@ -8,14 +8,27 @@
  * - a `Connection: close` is obeyed, but not echoed.
  */
 
-import type { Reply } from "../../protocol/http.ts";
+import type { Body } from "../../model/binding.ts";
+import { raiseBacklogs } from "./backlog.ts";
 import { IDLE_TIMEOUT_S } from "./limits.ts";
 import { toListenError } from "./listen-error.ts";
-import { fieldsOf, isStored } from "./reply.ts";
-import type { Handler, ListenAddress, Listener, ListenOptions, Rim, RimRequest } from "./rim.ts";
+import { fieldsOf } from "./reply.ts";
+import type {
+  Handler,
+  ListenAddress,
+  Listener,
+  ListenOptions,
+  Rim,
+  RimReply,
+  RimRequest,
+} from "./rim.ts";
+import { type IsOpen, isShared, SharedBodies } from "./shared-body.ts";
 
 /** Length of `http://`: a path starts at the first slash behind it. */
 const AUTHORITY_START = 7;
+
+/** One memory, one budget for all listeners. Many replies send one Blob; of bytes each has a copy. */
+const bodies = new SharedBodies({ wrap: (bytes) => new Blob([plain(bytes)]) });
 
 class BunRequest implements RimRequest {
   readonly #request: Request;
@@ -60,7 +73,7 @@ async function listen(options: ListenOptions): Promise<Listener> {
       const server = Bun.serve({
         ...forUnix,
         unix: at.unix,
-        fetch: (request) => serve(handler, new BunRequest(request, undefined)),
+        fetch: (request) => serve(handler, new BunRequest(request, undefined), () => true),
       });
       return listenerOf(server, at);
     }
@@ -70,27 +83,60 @@ async function listen(options: ListenOptions): Promise<Listener> {
       port: at.port,
       reusePort: false,
       fetch: (request, server) =>
-        serve(handler, new BunRequest(request, server.requestIP(request)?.address)),
+        serve(
+          handler,
+          new BunRequest(request, server.requestIP(request)?.address),
+          () => server.requestIP(request) !== null, // It is, once the reply has gone out.
+        ),
     });
+    raiseBacklogs();
     return listenerOf(server, { host: at.host, port: server.port ?? at.port });
   } catch (error) {
     throw toListenError(error, at);
   }
 }
 
-function serve(handler: Handler, request: BunRequest): Response | Promise<Response> {
+function serve(
+  handler: Handler,
+  request: BunRequest,
+  isOpen: IsOpen,
+): Response | Promise<Response> {
   const reply = handler(request);
   return reply instanceof Promise
-    ? reply.then((reply) => toResponse(reply, request))
-    : toResponse(reply, request);
+    ? reply.then((reply) => toResponse(reply, request, isOpen))
+    : toResponse(reply, request, isOpen);
 }
 
-function toResponse(reply: Reply, request: BunRequest): Response | Promise<Response> {
+function toResponse(
+  reply: RimReply,
+  request: BunRequest,
+  isOpen: IsOpen,
+): Response | Promise<Response> {
   const close = request.header("connection")?.toLowerCase() === "close";
-  const init = { status: reply.status, headers: fieldsOf(reply, close) };
-  const { body } = reply;
-  if (isStored(body)) return body.read().then((bytes) => new Response(plain(bytes), init));
-  return new Response(typeof body === "object" ? plain(body) : (body ?? null), init);
+  const headers = fieldsOf(reply, close);
+  const { body, status } = reply;
+  if (isShared(body)) return shared(body, { ...reply, headers, isOpen, method: request.method });
+  return new Response(typeof body === "object" ? plain(body) : (body ?? null), { status, headers });
+}
+
+async function shared(
+  body: Body,
+  how: RimReply & { headers: Record<string, string>; isOpen: IsOpen; method: string },
+): Promise<Response> {
+  const { status, headers, isOpen, onStatus } = how;
+  if (how.method === "HEAD") {
+    onStatus?.(status);
+    headers["content-length"] = String(body.length);
+    return new Response(null, { status, headers });
+  }
+  try {
+    const blob = await bodies.get(body, isOpen);
+    onStatus?.(status);
+    return new Response(blob, { status, headers });
+  } catch (error) {
+    onStatus?.(500);
+    throw error;
+  }
 }
 
 /** The types of Response know no buffer that is shared; ours never are. */

@@ -5,22 +5,36 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Socket } from "node:net";
+import type { Body } from "../../model/binding.ts";
 import type { Reply } from "../../protocol/http.ts";
 import {
+  BACKLOG,
   HEADER_BYTES_MAX,
   HEADERS_TIMEOUT_MS,
   IDLE_TIMEOUT_S,
   REQUEST_TIMEOUT_MS,
 } from "./limits.ts";
 import { toListenError } from "./listen-error.ts";
-import { fieldsOf, isStored } from "./reply.ts";
-import type { Handler, ListenAddress, Listener, ListenOptions, Rim, RimRequest } from "./rim.ts";
+import { fieldsOf } from "./reply.ts";
+import type {
+  Handler,
+  ListenAddress,
+  Listener,
+  ListenOptions,
+  Rim,
+  RimReply,
+  RimRequest,
+} from "./rim.ts";
+import { isShared, SharedBodies } from "./shared-body.ts";
 
 /** Node 18's parser takes a space before the colon, which RFC 9112 section 5.1 says to refuse. */
 const PARSER_IS_LENIENT = Number(process.versions.node.split(".", 1)[0]) < 20;
 
 /** How a request is refused that no handler saw. */
 const REFUSAL = { head: false, close: true };
+
+/** One memory, one budget for all listeners. */
+const bodies = new SharedBodies({ wrap: (bytes) => bytes });
 
 class NodeRequest implements RimRequest {
   readonly #message: IncomingMessage;
@@ -97,7 +111,10 @@ async function listen(options: ListenOptions): Promise<Listener> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(toListenError(error, at)));
     if ("unix" in at) server.listen(at.unix, resolve);
-    else server.listen({ host: at.host, port: at.port, exclusive: true }, resolve);
+    else {
+      const { host, port } = at;
+      server.listen({ host, port, exclusive: true, backlog: BACKLOG }, resolve);
+    }
   });
   return listenerOf(server, at, open);
 }
@@ -150,8 +167,11 @@ async function serve(handler: Handler, request: NodeRequest, exchange: Exchange)
     const reply = pending instanceof Promise ? await pending : pending;
     const close = message.headers.connection?.toLowerCase() === "close";
     const how = { head: request.method === "HEAD", close };
-    if (isStored(reply.body)) send(response, { ...reply, body: await reply.body.read() }, how);
-    else send(response, reply, how);
+    if (isShared(reply.body) && !how.head) await sendShared(response, reply.body, { reply, how });
+    else {
+      send(response, reply, how);
+      reply.onStatus?.(reply.status);
+    }
   } catch (error) {
     if (response.headersSent) response.destroy();
     else {
@@ -161,19 +181,37 @@ async function serve(handler: Handler, request: NodeRequest, exchange: Exchange)
   }
 }
 
-function send(
+interface How {
+  readonly head: boolean;
+  readonly close: boolean;
+}
+
+async function sendShared(
   response: ServerResponse,
-  reply: Reply,
-  how: { head: boolean; close: boolean },
-): void {
+  body: Body,
+  { reply, how }: { reply: RimReply; how: How },
+): Promise<void> {
+  try {
+    const bytes = await bodies.get(body, () => !response.writableFinished && !response.destroyed);
+    send(response, { ...reply, body: bytes }, how);
+    reply.onStatus?.(reply.status);
+  } catch (error) {
+    reply.onStatus?.(500);
+    throw error;
+  }
+}
+
+/** The body is text, bytes, or one whose length alone is sent. */
+function send(response: ServerResponse, reply: Reply, how: How): void {
   const fields: Record<string, string | number> = fieldsOf(reply, how.close);
-  const body = reply.body as string | Uint8Array | undefined;
+  const { body } = reply;
   if (reply.status !== 304) {
     fields["content-length"] =
       typeof body === "string" ? Buffer.byteLength(body) : (body?.length ?? 0);
   }
   response.writeHead(reply.status, fields);
-  if (how.head || body === undefined || reply.status === 304) response.end();
+  const isSent = typeof body === "string" || body instanceof Uint8Array;
+  if (how.head || !isSent || reply.status === 304) response.end();
   else response.end(body);
 }
 

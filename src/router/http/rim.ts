@@ -17,8 +17,13 @@ export interface RimRequest extends GuestRequest {
   body(): Promise<Uint8Array>;
 }
 
+export interface RimReply extends Reply {
+  /** Told the status that is sent, where a body has to be read first and may turn out unreadable. */
+  readonly onStatus?: (status: number) => void;
+}
+
 /** May be async; an exception becomes 500 with an empty body. */
-export type Handler = (request: RimRequest) => Reply | Promise<Reply>;
+export type Handler = (request: RimRequest) => RimReply | Promise<RimReply>;
 
 export type ListenAddress =
   | { readonly host: string; readonly port: number }
