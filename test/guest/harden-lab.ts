@@ -10,7 +10,7 @@ import { type Lab, LINK_LOCAL_ADDRESS, openLab, type Place, ROUTER_ADDRESS } fro
 import { onEnd, removeNamespace, uniqueName } from "../e2e/leftovers.ts";
 import { ok, type Program, type RunOptions } from "../e2e/program.ts";
 
-const PROGRAM = join(import.meta.dirname, "harden-program.ts");
+const PROGRAM = join(import.meta.dirname, "../../src/guest/main.ts");
 const GUEST = { mac: "02:00:5a:10:00:11", address: "10.1.1.11" };
 
 /** Another address of the router's, to which the guest's default route can move. */

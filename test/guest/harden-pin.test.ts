@@ -15,7 +15,7 @@ import { ok } from "../e2e/program.ts";
 import { startRouter } from "../e2e/router.ts";
 
 const DATABAGS = join(import.meta.dirname, "../../fixtures/cloudstack/isolated/etc-cloudstack");
-const PROGRAM = join(import.meta.dirname, "harden-program.ts");
+const PROGRAM = join(import.meta.dirname, "../../src/guest/main.ts");
 const GUEST = "10.1.1.57";
 const ROGUE_ADDRESS = "10.1.1.66";
 const ROGUE_ID = "i-rogue";
