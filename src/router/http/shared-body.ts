@@ -60,6 +60,7 @@ export class SharedBodies<T> {
   #waiting = 0;
   #reading = 0;
   #timer: NodeJS.Timeout | undefined;
+  #delayMs = 0;
 
   constructor({ wrap, bytesMax = HELD_BYTES_MAX }: SharedBodiesOptions<T>) {
     this.#wrap = wrap;
@@ -117,6 +118,7 @@ export class SharedBodies<T> {
       for (const [name, held] of this.#held) {
         if (this.#reading >= READS_MAX) break;
         if (held.state !== "waiting") continue;
+        if (!this.#isRoomFor(held.length)) this.#sweep(0);
         if (!this.#isRoomFor(held.length)) break; // First come, first served.
         this.#waiting--;
         if (someOpen(held)) this.#begin(held);
@@ -126,15 +128,18 @@ export class SharedBodies<T> {
         }
       }
     }
-    if (this.#held.size === 0) return;
-    this.#timer ??= setTimeout(
-      () => {
-        this.#timer = undefined;
-        this.#sweep();
-        this.#advance();
-      },
-      this.#waiting > 0 ? LOOK_AGAIN_MS : KEPT_MS,
-    ).unref();
+    if (this.#held.size > 0) this.#lookIn(this.#waiting > 0 ? LOOK_AGAIN_MS : KEPT_MS);
+  }
+
+  #lookIn(delayMs: number): void {
+    if (this.#timer !== undefined && this.#delayMs <= delayMs) return;
+    clearTimeout(this.#timer);
+    this.#delayMs = delayMs;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#sweep(KEPT_MS);
+      this.#advance();
+    }, delayMs).unref();
   }
 
   #begin(held: Held<T>): void {
@@ -149,9 +154,9 @@ export class SharedBodies<T> {
     return this.#bytes === 0 || this.#bytes + length <= this.#bytesMax;
   }
 
-  /** Lets go of what nobody reads: at once if others wait for room. */
-  #sweep(): void {
-    const keptSince = this.#waiting > 0 ? Number.POSITIVE_INFINITY : performance.now() - KEPT_MS;
+  /** Lets go of what nobody reads, and nobody asked for in the last `keptMs`. */
+  #sweep(keptMs: number): void {
+    const keptSince = performance.now() - keptMs;
     for (const [name, held] of this.#held) {
       if (held.state !== "read") continue;
       if (!someOpen(held) && held.usedAt <= keptSince) this.#drop(name, held);
