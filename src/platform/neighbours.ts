@@ -17,7 +17,7 @@ import { NeighbourTable, parseNeighbour } from "./neighbour-table.ts";
 /** How long a look-up may take; then what is in memory is the answer. ms. */
 const LOOK_UP_MS_MAX = 50;
 /** Programs that look up start so far apart, so that a flood of misses costs a tenth of a CPU. ms. */
-const READ_EVERY_MS = 20;
+const READ_EVERY_MS = 30;
 /** Addresses that wait for a look-up. More at once are answered from memory. */
 const WAITING_MAX = 1024;
 /** Rows that are asked for one by one; for more the whole table is read. */

@@ -7,10 +7,10 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { parseIp, parseMac } from "../../src/model/address.ts";
 import { ConfigError } from "../../src/model/errors.ts";
-import type { Exec } from "../../src/platform/exec.ts";
+import { type Exec, exec } from "../../src/platform/exec.ts";
 import { Firewall } from "../../src/router/firewall/keeper.ts";
 import { render } from "../../src/router/firewall/render.ts";
-import { removeTable } from "../../src/router/firewall/table.ts";
+import { planTable, readTable, removeTable } from "../../src/router/firewall/table.ts";
 import { settings as anySettings } from "../../src/router/firewall/testing.ts";
 import {
   ADDRESS,
@@ -165,6 +165,9 @@ firewall("a table that someone removes is made again, and the trouble is told", 
   expect(await ip(router, "neigh show nud permanent")).not.toContain(ADDRESS);
   await running.refresh();
   expect(await ip(router, "neigh show nud permanent")).toContain(ADDRESS);
+  await ok(router.command(["nft", "flush", "ruleset"]));
+  await running.refresh();
+  expect(await nftList(router)).toContain(`elements = { ${ADDRESS} . ${OWNER} }`);
   await running.close();
 });
 
@@ -196,6 +199,7 @@ test.skipIf(lacking !== undefined)(
   "nft takes every text, and finds in it as many chains and rules",
   async () => {
     await using lab = await openLab({ guests: [] });
+    const run: Exec = (argv, options) => exec(lab.router.command(argv), options);
     const nft = (args: string[], input = "") => ok(lab.router.command(["nft", ...args]), { input });
     await fc.assert(
       fc.asyncProperty(anySettings, async (settings) => {
@@ -207,23 +211,15 @@ test.skipIf(lacking !== undefined)(
           return;
         }
         await nft(["-f", "-"], ruleset.text);
-        const listed = JSON.parse(await nft(["-j", "list", "ruleset"])).nftables as Listed[];
-        const rules = new Map<string, number>();
-        for (const { chain } of listed) if (chain) rules.set(chain.name, 0);
-        for (const { rule } of listed) {
-          if (rule) rules.set(rule.chain, (rules.get(rule.chain) ?? 0) + 1);
-        }
-        expect(new Map([...rules].sort())).toEqual(new Map([...ruleset.rules].sort()));
-        expect(listed.filter(({ table }) => table)).toHaveLength(1);
+        const present = await readTable(run);
+        expect(new Map([...(present?.rules ?? [])].sort())).toEqual(
+          new Map([...ruleset.rules].sort()),
+        );
+        expect(planTable(present, ruleset).outcome).toBe("unchanged");
+        expect((await nft(["list", "tables"])).trimEnd()).toBe("table inet frontdesk");
       }),
       { numRuns: RULESETS },
     );
   },
   TEST_MS_MAX,
 );
-
-interface Listed {
-  readonly table?: object;
-  readonly chain?: { readonly name: string };
-  readonly rule?: { readonly chain: string };
-}

@@ -11,6 +11,7 @@ import { type StartLines, startLines } from "../../src/platform/lines.ts";
 import { applyPins } from "../../src/platform/neighbour-pins.ts";
 import { render } from "../../src/router/firewall/render.ts";
 import {
+  enforcedLeases,
   type FirewallNetwork,
   type FirewallSettings,
   pinsOf,
@@ -90,7 +91,7 @@ export async function openFirewallLab(): Promise<FirewallLab> {
     async apply(network, more) {
       const settings = settingsOf(network, more);
       const plan = await applyRuleset(render(settings), run);
-      await applyPins(pinsOf(settings), start);
+      await applyPins(pinsOf(enforcedLeases(settings)), start);
       return plan;
     },
     [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose](),

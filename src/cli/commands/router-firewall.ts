@@ -57,10 +57,10 @@ async function load() {
 }
 
 async function print({ options, out }: Invocation): Promise<void> {
-  const { firewallSettings, render, pinsOf } = await load();
+  const { firewallSettings, render, pinsOf, enforcedLeases } = await load();
   const settings = await firewallSettings(options);
   const { text } = render(settings);
-  const neighbours = pinsOf(settings);
+  const neighbours = pinsOf(enforcedLeases(settings));
   if (options.flag("json")) {
     out.json({ text, neighbours });
     return;
@@ -71,10 +71,11 @@ async function print({ options, out }: Invocation): Promise<void> {
 }
 
 async function apply({ options, out }: Invocation): Promise<void> {
-  const { firewallSettings, render, pinsOf, applyRuleset, applyPins } = await load();
+  const { applyPins, applyRuleset, enforcedLeases, firewallSettings, pinsOf, render } =
+    await load();
   const settings = await firewallSettings(options);
   const { outcome } = await applyRuleset(render(settings));
-  const { commands, foreign } = await applyPins(pinsOf(settings));
+  const { commands, foreign } = await applyPins(pinsOf(enforcedLeases(settings)));
   if (options.flag("json")) {
     out.json({ table: outcome, neighbours: { changed: commands.length, foreign } });
     return;

@@ -12,18 +12,22 @@ import { type StartLines, startLines } from "../../platform/lines.ts";
 import { applyPins, changePins, type PinChange } from "../../platform/neighbour-pins.ts";
 import { leaseLines, render } from "./render.ts";
 import {
+  type EnforcedLease,
   enforcedLeases,
+  type FindNetwork,
   type FirewallSettings,
   isEnforced,
   type Lease,
-  networkOf,
+  networkFinder,
   pinsOf,
 } from "./settings.ts";
-import { applyRuleset, nft, removeTable } from "./table.ts";
+import { hasRules, nft, readTable, removeTable } from "./table.ts";
 
 /** After a failure, before all is compared anew; doubled each time. ms. */
 const AGAIN_MS_MIN = 1000;
 const AGAIN_MS_MAX = 60_000;
+/** Others may flush the ruleset, and a link that goes down takes neighbours with it. ms. */
+const COMPARE_EVERY_MS = 60_000;
 
 export interface FirewallPorts {
   /** What is wrong; `undefined` when all is as it should be. */
@@ -45,14 +49,20 @@ export class Firewall {
   /** What the kernel was told of each enforced address. */
   readonly #told = new Map<Ip, Mac>();
   #allWanted = false;
+  #compareWanted = false;
+  #find: FindNetwork = () => undefined;
+  #digest = "";
+  #ruleCounts: ReadonlyMap<string, number> = new Map();
   #turn: Promise<void> = Promise.resolve();
   #isWaiting = false;
   #again: NodeJS.Timeout | undefined;
   #againMs = AGAIN_MS_MIN;
+  readonly #compare: NodeJS.Timeout;
   #closed = false;
 
   constructor(ports: FirewallPorts = {}) {
     this.#ports = ports;
+    this.#compare = setInterval(() => void this.refresh(), COMPARE_EVERY_MS);
   }
 
   /**
@@ -61,8 +71,11 @@ export class Firewall {
    * @returns when they hold, or could not be made to. @throws {ConfigError} if they are wrong.
    */
   setRules(rules: FirewallRules): Promise<void> {
-    render({ ...rules, leases: [] });
+    const { digest, rules: counts } = render({ ...rules, leases: [] });
     this.#rules = rules;
+    this.#find = networkFinder(rules.networks);
+    this.#digest = digest;
+    this.#ruleCounts = counts;
     this.#allWanted = true;
     return this.#soon();
   }
@@ -76,15 +89,16 @@ export class Firewall {
     return this.#soon();
   }
 
-  /** Compares all anew: as when a link was down, which takes permanent neighbours with it. */
+  /** Compares anew: as when a link was down, which takes permanent neighbours with it. */
   refresh(): Promise<void> {
-    this.#allWanted = true;
+    this.#compareWanted = true;
     return this.#soon();
   }
 
   /** Takes our permanent neighbours away, and the table too if that is wanted. */
   async close({ removeTable: remove = false } = {}): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#compare);
     clearTimeout(this.#again);
     await this.#turn;
     if (this.#rules === undefined) return;
@@ -114,8 +128,9 @@ export class Firewall {
     if (rules === undefined || this.#closed) return;
     clearTimeout(this.#again);
     try {
+      if (this.#compareWanted) await this.#compareAll(rules);
       if (this.#allWanted) await this.#applyAll(rules);
-      else await this.#applyChanges(rules);
+      else await this.#applyChanges();
       this.#againMs = AGAIN_MS_MIN;
       this.#ports.onTrouble?.(undefined);
     } catch (error) {
@@ -126,24 +141,36 @@ export class Firewall {
     }
   }
 
+  /** Whether the table is there with all its rules: its elements nobody changes but we. */
+  async #compareAll(rules: FirewallRules): Promise<void> {
+    this.#compareWanted = false;
+    const present = await readTable(this.#exec, { terse: true });
+    if (hasRules(present, { digest: this.#digest, rules: this.#ruleCounts })) {
+      await applyPins(pinsOf(this.#enforced(rules)), this.#start);
+    } else this.#allWanted = true;
+  }
+
   async #applyAll(rules: FirewallRules): Promise<void> {
     this.#allWanted = false;
     this.#changed.clear();
-    const leases = [...this.#leases].map(([address, mac]) => ({ address, mac }));
-    const settings = { ...rules, leases };
-    const pins = pinsOf(settings);
+    const enforced = this.#enforced(rules);
     this.#told.clear();
-    for (const { address, mac } of enforcedLeases(settings)) this.#told.set(address, mac);
-    await applyRuleset(render(settings), this.#exec);
-    await applyPins(pins, this.#start);
+    for (const { address, mac } of enforced) this.#told.set(address, mac);
+    await nft(["-f", "-"], this.#exec, render({ ...rules, leases: enforced }).text);
+    await applyPins(pinsOf(enforced), this.#start);
   }
 
-  async #applyChanges(rules: FirewallRules): Promise<void> {
+  #enforced({ networks }: FirewallRules): readonly EnforcedLease[] {
+    const leases = [...this.#leases].map(([address, mac]) => ({ address, mac }));
+    return enforcedLeases({ networks, leases });
+  }
+
+  async #applyChanges(): Promise<void> {
     const gone: Lease[] = [];
     const come: Lease[] = [];
     const pins: PinChange[] = [];
     for (const address of this.#changed) {
-      const network = networkOf(address, rules.networks);
+      const network = this.#find(address);
       if (network === undefined || !isEnforced(network)) continue;
       const before = this.#told.get(address);
       const mac = this.#leases.get(address);

@@ -119,29 +119,48 @@ export function isEnforced({ macEvidence, routed }: FirewallNetwork): boolean {
 }
 
 /** Which of the networks an address belongs to: the one whose range holds it. */
-export function networkOf(
-  address: Ip,
-  networks: readonly FirewallNetwork[],
-): FirewallNetwork | undefined {
-  return networks.find(({ cidrs }) => cidrs.some((cidr) => contains(cidr, address)));
+export type FindNetwork = (address: Ip) => FirewallNetwork | undefined;
+
+/** Prepares the search, because there are thousands of leases. IPv4 needs no big numbers. */
+export function networkFinder(networks: readonly FirewallNetwork[]): FindNetwork {
+  const ranges = networks.flatMap((network) => network.cidrs.map((cidr) => ({ network, cidr })));
+  const v4 = ranges.filter(({ cidr }) => cidr.version === 4);
+  const numbers = v4.map(({ network, cidr: { first, last } }) => ({
+    ...{ network, first: Number(first), last: Number(last) },
+  }));
+  const v6 = ranges.filter(({ cidr }) => cidr.version === 6);
+  return (address) => {
+    if (address.includes(":")) {
+      return v6.find(({ cidr }) => contains(cidr, address))?.network;
+    }
+    const number = address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+    return numbers.find(({ first, last }) => first <= number && number <= last)?.network;
+  };
 }
 
 /** The leases that the kernel checks, one for each address: those in networks that enforce them. */
-export function enforcedLeases({ leases, networks }: FirewallSettings): readonly Lease[] {
-  const enforced = new Map<Ip, Lease>();
-  for (const lease of leases) {
-    const network = networkOf(lease.address, networks);
-    if (network !== undefined && isEnforced(network)) enforced.set(lease.address, lease);
+export function enforcedLeases({
+  leases,
+  networks,
+}: Pick<FirewallSettings, "leases" | "networks">): readonly EnforcedLease[] {
+  const find = networkFinder(networks);
+  const enforced = new Map<Ip, EnforcedLease>();
+  for (const { address, mac } of leases) {
+    const network = find(address);
+    if (network !== undefined && isEnforced(network)) {
+      enforced.set(address, { address, mac, network });
+    }
   }
   return [...enforced.values()];
 }
 
+export interface EnforcedLease extends Lease {
+  readonly network: FirewallNetwork;
+}
+
 /** The permanent neighbours for them, where the device is known. */
-export function pinsOf(settings: FirewallSettings): readonly Pin[] {
-  return enforcedLeases(settings).flatMap((lease) =>
-    (networkOf(lease.address, settings.networks)?.devices ?? []).map((device) => ({
-      ...lease,
-      device,
-    })),
+export function pinsOf(leases: readonly EnforcedLease[]): readonly Pin[] {
+  return leases.flatMap(({ address, mac, network }) =>
+    network.devices.map((device) => ({ address, mac, device })),
   );
 }

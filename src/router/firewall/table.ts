@@ -35,12 +35,7 @@ const SETS: readonly LeaseSet[] = ["leased4", "leased6", "pairs4", "pairs6"];
 
 /** What makes the table that is there the one that is wanted. Pure. */
 export function planTable(present: Present | undefined, wanted: Ruleset): Plan {
-  const rules = (of: ReadonlyMap<string, number>): string => JSON.stringify([...of].sort());
-  const isOurs =
-    present !== undefined &&
-    present.digest === wanted.digest &&
-    rules(present.rules) === rules(wanted.rules) &&
-    SETS.every((set) => present.leases.has(set));
+  const isOurs = hasRules(present, wanted) && SETS.every((set) => present.leases.has(set));
   if (!isOurs) return { outcome: "replaced", text: wanted.text };
   const lines = SETS.flatMap((set) => {
     const has = present.leases.get(set) ?? new Set();
@@ -62,20 +57,34 @@ export function planTable(present: Present | undefined, wanted: Ruleset): Plan {
   return { outcome: "leases", text: `${lines.join("\n")}\n` };
 }
 
+/** Whether the table that is there was made of the same settings, and has all its rules. */
+export function hasRules(
+  present: Present | undefined,
+  wanted: Pick<Ruleset, "digest" | "rules">,
+): present is Present {
+  const rules = (of: ReadonlyMap<string, number>): string => JSON.stringify([...of].sort());
+  return (
+    present !== undefined &&
+    present.digest === wanted.digest &&
+    rules(present.rules) === rules(wanted.rules)
+  );
+}
+
 /**
- * Reads our table.
+ * Reads our table; `terse` leaves the leases out, of which there may be thousands.
  *
  * @returns `undefined` where there is none.
  * @throws {ExecError} if nft cannot be asked.
  */
-export async function readTable(exec: Exec = realExec): Promise<Present | undefined> {
+export async function readTable(
+  exec: Exec = realExec,
+  { terse = false } = {},
+): Promise<Present | undefined> {
   const tables = await nft(["list", "tables"], exec);
   if (!tables.split("\n").includes(`table ${TABLE}`)) return undefined;
-  // The older nft's JSON leaves the table's comment out.
-  const head = await nft(["-t", "list", "table", ...TABLE.split(" ")], exec);
-  const digest = /^\tcomment "frontdesk ([0-9a-f]+)"$/m.exec(head)?.[1];
-  const listed = await nft(["-j", "list", "table", ...TABLE.split(" ")], exec);
-  return { ...parseListing(listed), ...(digest !== undefined && { digest }) };
+  const text = await nft(["-s", "-t", "list", "table", ...TABLE.split(" ")], exec);
+  const listed = terse ? undefined : await nft(["-j", "list", "table", ...TABLE.split(" ")], exec);
+  return { ...parseText(text), leases: listed === undefined ? new Map() : parseLeases(listed) };
 }
 
 /** @throws {ExecError} if nft cannot be asked, or refuses. */
@@ -103,23 +112,32 @@ export async function nft(args: readonly string[], exec: Exec, input = ""): Prom
   throw new ExecError("PROGRAM_FAILED", `nft: ${first || `ended with ${code}`}`);
 }
 
+/** The table as people read it, without the elements of its sets. */
+function parseText(text: string): Omit<Present, "leases"> {
+  const digest = /^\tcomment "frontdesk ([0-9a-f]+)"$/m.exec(text)?.[1];
+  const rules = new Map<string, number>();
+  for (const [, name = "", body = ""] of text.matchAll(
+    /^\tchain (\w+) \{\n((?:\t\t.*\n)*)\t\}$/gm,
+  )) {
+    const lines = body.split("\n").filter((line) => line !== "" && !line.startsWith("\t\ttype "));
+    rules.set(name, lines.length);
+  }
+  return { rules, ...(digest !== undefined && { digest }) };
+}
+
 interface Listed {
-  readonly chain?: { readonly name: string };
-  readonly rule?: { readonly chain: string };
   readonly set?: { readonly name: string; readonly elem?: readonly unknown[] };
 }
 
-function parseListing(text: string): Omit<Present, "digest"> {
-  const { nftables } = JSON.parse(text) as { nftables: readonly Listed[] };
-  const rules = new Map<string, number>();
-  const leases = new Map<string, Set<string>>();
-  for (const { chain, rule, set } of nftables) {
-    if (chain !== undefined) rules.set(chain.name, rules.get(chain.name) ?? 0);
-    if (rule !== undefined) rules.set(rule.chain, (rules.get(rule.chain) ?? 0) + 1);
-    if (set === undefined || !(SETS as readonly string[]).includes(set.name)) continue;
-    leases.set(set.name, new Set((set.elem ?? []).map(elementText)));
-  }
-  return { rules, leases };
+function parseLeases(json: string): ReadonlyMap<string, ReadonlySet<string>> {
+  const { nftables } = JSON.parse(json) as { nftables: readonly Listed[] };
+  return new Map(
+    nftables.flatMap(({ set }) =>
+      set !== undefined && (SETS as readonly string[]).includes(set.name)
+        ? [[set.name, new Set((set.elem ?? []).map(elementText))]]
+        : [],
+    ),
+  );
 }
 
 /** `"10.1.1.5"`, `{concat: ["10.1.1.5", "02:…"]}`, either of them perhaps within `{elem: {val}}`. */
