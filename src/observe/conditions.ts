@@ -101,6 +101,12 @@ export const CONDITIONS = {
     advice: "put back its seal key, or remove the file; reset passwords that waited",
     where: "router",
   },
+  BODY_UNREADABLE: {
+    title: "large user data cannot be read back from the disk; its guests get an error for it",
+    severity: "error",
+    advice: "check the disk; set the user data again, or restart the router, which reads it anew",
+    where: "router",
+  },
   PASSWORD_UNDELIVERABLE: {
     title: "a password cannot be delivered as it is, because the protocol reserves its text",
     severity: "error",

@@ -15,6 +15,7 @@ import type { Log } from "../observe/log.ts";
 import type { Source } from "../source/source.ts";
 import { canonicalPeer, type Directory, type Entry as Known, toBinding } from "./directory.ts";
 import type { Passwords } from "./passwords.ts";
+import type { BodyRef } from "./state/bodies.ts";
 import type { SnapshotEntry } from "./state/entry.ts";
 import type { RouterState } from "./state/state.ts";
 
@@ -81,6 +82,7 @@ export class Feed {
    */
   async run(source: Source, onLook: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const hints = source.changes(signal);
+    this.#ports.state.bodies.onLost = (ref) => this.#restore(source, ref);
     if (source.glance !== undefined) {
       await source.glance(signal);
       await onLook();
@@ -201,6 +203,25 @@ export class Feed {
     }
   }
 
+  /**
+   * A large body is lost on the disk. One of those who have it as user data is asked of the source
+   * again; where that does not help, a condition holds, and the next start reads it.
+   */
+  #restore(source: Source, { hash, length }: BodyRef): void {
+    const { directory, log } = this.#ports;
+    for (const known of directory.entries()) {
+      const body = known.kind === "bound" ? known.document.userData : undefined;
+      if (body?.length !== length || body instanceof Uint8Array || body.hash !== hash) continue;
+      const { address } = known;
+      const changes = source.again?.(address) ?? [];
+      log.warn({ address, restored: changes.length > 0 }, "user data was lost on the disk");
+      if (changes.length === 0) return;
+      // Failures are conditions, raised where the disk is.
+      this.#commit(changes).catch(() => {});
+      if (changes.some((change) => hasBody(change, length))) return;
+    }
+  }
+
   /** Until the disk has it, and when the disk is full, a large body is answered from memory. */
   #offload(binding: Binding): void {
     const { userData } = binding;
@@ -261,6 +282,13 @@ export class Feed {
       }
     }
   }
+}
+
+/** Whether it brings user data of this length, so probably what was lost. */
+function hasBody(change: Change, length: number): boolean {
+  if (change.kind !== "put") return false;
+  const { userData } = change.binding;
+  return userData instanceof Uint8Array && userData.length === length;
 }
 
 function changeOf(known: Known): Change {

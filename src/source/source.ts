@@ -34,6 +34,12 @@ export interface Source extends AsyncDisposable {
    */
   readonly hasten?: (address: Ip) => readonly Change[];
 
+  /**
+   * What is in force at an address, as if it were new: the router has lost a part of it. Nothing
+   * where the source has nothing, or cannot say it now.
+   */
+  readonly again?: (address: Ip) => readonly Change[];
+
   /** Yields whenever `poll` may answer something. May yield too often, never too seldom. */
   changes(signal: AbortSignal): AsyncIterable<void>;
 

@@ -1,5 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { brokenDisk, noSpace } from "../../../test/state/disks.ts";
 import { binding, type Opened, open, put, scratch } from "../../../test/state/samples.ts";
@@ -123,6 +132,105 @@ describe("a body on the disk", () => {
       expect(Buffer.from(await anew.read()).equals(bytes)).toBe(true);
     });
   }
+});
+
+describe("a body that cannot be read", () => {
+  /** Cuts off the end of the only body. */
+  function spoil(dir: string): void {
+    const path = join(dir, FOLDER, files(dir)[0] ?? "");
+    truncateSync(path, statSync(path).size - 1);
+  }
+
+  test("raises a condition, once, and tells that it is lost; stored anew, all is well", async () => {
+    using folder = scratch();
+    await using opened = await open(folder.path);
+    const bytes = content(200_000);
+    const body = await store(opened, bytes);
+    const [name] = files(folder.path);
+    const lost: unknown[] = [];
+    opened.state.bodies.onLost = (ref) => lost.push(ref);
+    spoil(folder.path);
+    expect(await unreadable(body)).toBe("STATE_UNREADABLE");
+    expect(await unreadable(body)).toBe("STATE_UNREADABLE");
+    expect(opened.held()).toEqual([`BODY_UNREADABLE ${name}`]);
+    expect(lost).toEqual([{ length: body.length, hash: body.hash }]);
+    await store(opened, bytes);
+    expect(opened.held()).toEqual([]);
+    expect((await body.read()).length).toBe(200_000);
+  });
+
+  test("can be stored anew at the very moment it is found out", async () => {
+    using folder = scratch();
+    const disk = brokenDisk((call, path) => {
+      const isRemoval = call === "remove" && path.includes(FOLDER) && !path.endsWith(".new");
+      return isRemoval ? (Bun.sleep(30) as Promise<never>) : undefined;
+    });
+    await using opened = await open(folder.path, { disk });
+    const bytes = content(200_000);
+    const body = await store(opened, bytes);
+    let stored: Promise<unknown> | undefined;
+    opened.state.bodies.onLost = () => {
+      stored = opened.state.bodies.store(bytes);
+    };
+    spoil(folder.path);
+    await unreadable(body);
+    expect(await stored).toBeDefined();
+    await Bun.sleep(50);
+    expect((await body.read()).length).toBe(200_000);
+    expect(opened.held()).toEqual([]);
+  });
+
+  test("is asked of the source by the next start, though its file has the right size", async () => {
+    using folder = scratch();
+    {
+      await using opened = await open(folder.path);
+      const userData = await store(opened, content(200_000));
+      await opened.state.append([put(1, { userData }), put(2)]);
+      const path = join(folder.path, FOLDER, files(folder.path)[0] ?? "");
+      const file = readFileSync(path);
+      file[100] = (file[100] as number) ^ 1;
+      writeFileSync(path, file);
+      await unreadable(userData);
+    }
+    await using again = await open(folder.path);
+    expect(again.state.recovered.changes).toEqual([{ kind: "put", binding: binding(2) }]);
+  });
+
+  test("but for a reason that may pass is kept, and its condition is over when it is read", async () => {
+    using folder = scratch();
+    await using opened = await open(folder.path);
+    const body = await store(opened, content(200_000));
+    const [name = ""] = files(folder.path);
+    const path = join(folder.path, FOLDER, name);
+    renameSync(path, `${path}.kept`);
+    symlinkSync(name, path); // ELOOP stands for what an operator or the system may mend.
+    expect(await unreadable(body)).toBe("STATE_UNREADABLE");
+    expect(opened.held()).toEqual([`BODY_UNREADABLE ${name}`]);
+    await Bun.sleep(20);
+    unlinkSync(path);
+    renameSync(`${path}.kept`, path);
+    expect((await body.read()).length).toBe(200_000);
+    expect(opened.held()).toEqual([]);
+  });
+
+  test("has no condition any more when no binding names it", async () => {
+    using folder = scratch();
+    await using opened = await open(folder.path);
+    const userData = await store(opened, content(200_000));
+    const all: Entry[] = [put(1, { userData })];
+    opened.state.provideSnapshot(() => all);
+    spoil(folder.path);
+    await unreadable(userData);
+    const save = async (): Promise<void> => {
+      opened.state.requestSnapshot();
+      await opened.state.flush();
+    };
+    await save();
+    expect(opened.held().length).toBe(1);
+    all.length = 0;
+    await save();
+    expect(opened.held()).toEqual([]);
+  });
 });
 
 describe("bodies that nothing names", () => {

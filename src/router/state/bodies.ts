@@ -39,6 +39,8 @@ export interface BodyStore {
   open(ref: BodyRef): StoredBody;
   /** Whether there is a file of the right size for it. Blocks, for the start of the program. */
   has(ref: BodyRef): boolean;
+  /** Called once when a body turns out to be lost: its binding must be asked of the source again. */
+  onLost: ((ref: BodyRef) => void) | undefined;
 }
 
 export interface BodiesOptions {
@@ -52,6 +54,8 @@ export interface BodiesOptions {
   readonly now: () => number;
   /** A write failed (reason), or works again (`undefined`). */
   readonly onTrouble: (reason: string | undefined) => void;
+  /** A body cannot be read back (reason), or is no longer wanted or in order (`undefined`). */
+  readonly onUnreadable: (path: string, reason: string | undefined) => void;
   readonly bytesMax?: number;
 }
 
@@ -71,10 +75,14 @@ export class Bodies implements BodyStore {
   readonly #held = new Map<string, Held>();
   readonly #writing = new Map<string, Promise<boolean>>();
   readonly #leftovers: string[] = [];
+  /** Names of bodies that cannot be read, and the last round in which a binding named each. */
+  readonly #unreadable = new Map<string, number>();
+  readonly #removing = new Map<string, Promise<void>>();
   readonly #nameKey: Buffer;
   #bytes = 0;
   #round = 1;
   #counted: Promise<void> | undefined;
+  onLost: ((ref: BodyRef) => void) | undefined;
 
   constructor(options: BodiesOptions) {
     this.#options = options;
@@ -92,6 +100,7 @@ export class Bodies implements BodyStore {
       await this.#options.claim();
       await this.#count();
       const name = this.#nameOf(ref);
+      await this.#removing.get(name);
       let writing = this.#writing.get(name);
       // A file of another size is what a loss of power leaves.
       if (writing === undefined && this.#held.get(name)?.bytes !== sizeOf(bytes.length)) {
@@ -122,7 +131,9 @@ export class Bodies implements BodyStore {
 
   /** A binding names it. */
   mark(ref: BodyRef): void {
-    const held = this.#held.get(this.#nameOf(ref));
+    const name = this.#nameOf(ref);
+    if (this.#unreadable.has(name)) this.#unreadable.set(name, this.#round);
+    const held = this.#held.get(name);
     if (held === undefined) return;
     held.named = this.#round;
     held.touchedAt = this.#options.now();
@@ -150,6 +161,7 @@ export class Bodies implements BodyStore {
     const { folder, disk, now } = this.#options;
     await this.#count();
     for (const name of this.#leftovers.splice(0)) await disk.remove(join(folder, name));
+    for (const [name, named] of this.#unreadable) if (named < this.#round) this.#mended(name);
     const oldest = now() - BODY_GRACE_MS;
     for (const [name, { named, touchedAt, bytes = 0 }] of this.#held) {
       if (named >= this.#round || touchedAt > oldest || this.#writing.has(name)) continue;
@@ -183,6 +195,7 @@ export class Bodies implements BodyStore {
       throw error;
     }
     this.#hold(name, { bytes: size, durable: false });
+    this.#mended(name);
     onTrouble(undefined);
     return true;
   }
@@ -199,15 +212,52 @@ export class Bodies implements BodyStore {
   async #read(ref: BodyRef): Promise<Uint8Array> {
     const name = this.#nameOf(ref);
     const path = join(this.#options.folder, name);
+    const held = this.#held.get(name);
+    let reason = "it is not whole";
+    let isLost = true;
+    let cause: unknown;
     try {
       const bytes = await this.#unseal(path, name, ref.length);
-      if (bytes !== undefined) return bytes;
+      if (bytes !== undefined) {
+        this.#mended(name);
+        return bytes;
+      }
     } catch (error) {
-      const message = `${path}: the body cannot be read (${reasonOf(error)})`;
-      throw new StateError("STATE_UNREADABLE", message, { cause: error });
+      cause = error;
+      reason = reasonOf(error);
+      isLost = reason === "ENOENT"; // Anything else may be over the next time.
     }
-    this.#held.delete(name); // So that the next `store` writes it anew.
-    throw new StateError("STATE_UNREADABLE", `${path}: the body is not whole`);
+    // Else it was collected or written anew while it was being read.
+    if (held !== undefined && held === this.#held.get(name) && !this.#writing.has(name)) {
+      this.#unreadable.set(name, this.#round);
+      this.#options.onUnreadable(path, reason);
+      if (isLost) this.#giveUp(ref, { name, path, bytes: held.bytes ?? 0 });
+    }
+    const message = `${path}: the body cannot be read (${reason})`;
+    throw new StateError("STATE_UNREADABLE", message, { cause });
+  }
+
+  /**
+   * So that the next `store` writes it anew, and the next start finds no file whose size it would
+   * believe, and asks the source.
+   */
+  #giveUp(
+    ref: BodyRef,
+    { name, path, bytes }: { name: string; path: string; bytes: number },
+  ): void {
+    this.#held.delete(name);
+    this.#bytes -= bytes;
+    const removed = this.#options.disk.remove(path).catch(() => {});
+    this.#removing.set(
+      name,
+      removed.then(() => void this.#removing.delete(name)),
+    );
+    this.onLost?.(ref);
+  }
+
+  #mended(name: string): void {
+    if (!this.#unreadable.delete(name)) return;
+    this.#options.onUnreadable(join(this.#options.folder, name), undefined);
   }
 
   /** The seal is the proof: key and name belong to this content only. */

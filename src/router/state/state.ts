@@ -119,6 +119,10 @@ export async function openState(options: StateOptions): Promise<RouterState> {
       sealKey: claim.key,
       now,
       onTrouble: (reason) => report(conditions, place.bodies, reason),
+      onUnreadable: (path, reason) => {
+        if (reason === undefined) conditions.clear("BODY_UNREADABLE", path);
+        else conditions.raise("BODY_UNREADABLE", path, reason);
+      },
       ...(options.bodiesBytesMax === undefined ? {} : { bytesMax: options.bodiesBytesMax }),
     });
     const recovery = recover({

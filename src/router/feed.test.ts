@@ -1,0 +1,156 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, truncateSync } from "node:fs";
+import { join } from "node:path";
+import { brokenDisk } from "../../test/state/disks.ts";
+import { addressOf, binding, type Opened, open, REALM, scratch } from "../../test/state/samples.ts";
+import type { StoredBody } from "../model/binding.ts";
+import type { Change } from "../model/change.ts";
+import { createLog } from "../observe/log.ts";
+import type { Source } from "../source/source.ts";
+import { Directory } from "./directory.ts";
+import { Feed } from "./feed.ts";
+import { Passwords } from "./passwords.ts";
+import { JOURNAL_CHANGES_MAX } from "./state/limits.ts";
+import type { StateOptions } from "./state/state.ts";
+
+/** How long something in the background may take. ms. */
+const PATIENCE_MS = 5_000;
+
+async function until(holds: () => boolean): Promise<void> {
+  const began = performance.now();
+  while (!holds()) {
+    if (performance.now() - began > PATIENCE_MS) throw new Error("waited in vain");
+    await Bun.sleep(2);
+  }
+}
+
+/** A source that says what a test has put into `news`. */
+function sourceOf(news: Change[], more: Partial<Source> = {}): Source {
+  return {
+    poll: async () => news.splice(0),
+    async *changes() {},
+    networks: () => [],
+    endpoints: () => [],
+    restore() {},
+    async [Symbol.asyncDispose]() {},
+    ...more,
+  };
+}
+
+interface Desk extends AsyncDisposable {
+  readonly opened: Opened;
+  readonly directory: Directory;
+  readonly feed: Feed;
+}
+
+/** All that lies between a source and the disk, with what an earlier run knew. */
+async function desk(dir: string, more: Partial<StateOptions> = {}): Promise<Desk> {
+  const opened = await open(dir, more);
+  const { state, conditions } = opened;
+  const now = Date.now;
+  const journal = state.append.bind(state);
+  const { digestKey } = state;
+  const passwords = new Passwords({ journal, digestKey, now, conditions });
+  const directory = new Directory({ epochBegan() {}, hostNameCut() {} });
+  directory.apply(state.recovered.changes);
+  const log = createLog({ write() {} } as never, "silent");
+  const feed = new Feed({ directory, passwords, state, conditions, log, now });
+  state.provideSnapshot(
+    () => feed.entries(),
+    (network, address) => feed.current(network, address),
+  );
+  return { opened, directory, feed, [Symbol.asyncDispose]: () => state.close() };
+}
+
+async function look({ feed }: Desk, source: Source): Promise<void> {
+  await feed.run(source, async () => {}, new AbortController().signal);
+}
+
+function putOf(index: number, userData?: Uint8Array): Change {
+  return { kind: "put", binding: binding(index, userData === undefined ? {} : { userData }) };
+}
+
+describe("large user data", () => {
+  const bytes = new Uint8Array(100_000).fill(7);
+
+  /** The user data of the first instance, once it lies on the disk. */
+  async function stored({ directory }: Desk): Promise<StoredBody> {
+    const body = () => {
+      const known = directory.at("204", addressOf(1));
+      return known?.kind === "bound" ? known.document.userData : undefined;
+    };
+    await until(() => body() !== undefined && !(body() instanceof Uint8Array));
+    return body() as StoredBody;
+  }
+
+  function spoil(dir: string): void {
+    const folder = join(dir, "router", REALM, "bodies");
+    for (const name of readdirSync(folder)) truncateSync(join(folder, name), 1000);
+  }
+
+  test("that is lost on the disk is asked of the source again", async () => {
+    using folder = scratch();
+    await using router = await desk(folder.path);
+    const asked: string[] = [];
+    const again = (address: string): readonly Change[] => {
+      asked.push(address);
+      return [putOf(1, bytes)];
+    };
+    await look(router, sourceOf([putOf(1, bytes), putOf(2, bytes)], { again }));
+    const body = await stored(router);
+    spoil(folder.path);
+    await expect(body.read()).rejects.toThrow("cannot be read");
+    await until(() => asked.length > 0);
+    await until(() => router.opened.held().length === 0);
+    expect(await body.read()).toEqual(bytes); // For all who have the same.
+    expect(asked).toEqual([addressOf(1)]);
+  });
+
+  test("that the source cannot say again is a condition until the next start", async () => {
+    using folder = scratch();
+    {
+      await using router = await desk(folder.path);
+      await look(router, sourceOf([putOf(1, bytes)]));
+      const body = await stored(router);
+      spoil(folder.path);
+      await expect(body.read()).rejects.toThrow("cannot be read");
+      await until(() => router.opened.held().some((code) => code.startsWith("BODY_UNREADABLE")));
+    }
+    await using router = await desk(folder.path);
+    expect(router.directory.at("204", addressOf(1))).toBeUndefined();
+    expect(router.opened.held()).toEqual([]);
+  });
+});
+
+test("a command behind a first load is safe at once, and does not wait for the snapshot", async () => {
+  using folder = scratch();
+  let isStuck = true;
+  let release = (): void => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const disk = brokenDisk((call, path) => {
+    const waits = isStuck && call === "sync" && path.endsWith("snapshot.new");
+    return waits ? (gate as Promise<never>) : undefined;
+  });
+  await using router = await desk(folder.path, { disk });
+  const load = Array.from({ length: JOURNAL_CHANGES_MAX + 1 }, (_, index) => putOf(index));
+  const source = sourceOf(load, { apply: () => [putOf(5, new Uint8Array(3))] });
+  await look(router, source);
+  expect(await router.feed.applyCommand(source, "{}", "vm_metadata")).toBe(1);
+  isStuck = false;
+  release();
+});
+
+test("what a source notes beside a withheld address is there after a restart", async () => {
+  using folder = scratch();
+  const known = { network: "204", address: addressOf(1), epoch: 3, since: 5 };
+  const withheld = { ...known, reason: "awaiting-metadata", note: '{"instance":"a"}' } as const;
+  const change: Change = { kind: "withhold", withheld };
+  {
+    await using router = await desk(folder.path);
+    await look(router, sourceOf([change]));
+  } // Its last snapshot is written from the directory.
+  await using router = await desk(folder.path);
+  expect(router.opened.state.recovered.changes).toEqual([change]);
+});
