@@ -42,6 +42,17 @@ interface Pending {
   readonly differs: boolean;
 }
 
+const TOUCHED: Pending = { arrived: false, differs: false };
+const ARRIVED: Pending = { arrived: true, differs: false };
+const DIFFERS: Pending = { arrived: false, differs: true };
+const ARRIVED_AND_DIFFERS: Pending = { arrived: true, differs: true };
+
+/** One of four, because there is one for each address when all are read. */
+function pendingOf(arrived: boolean, differs: boolean): Pending {
+  if (arrived) return differs ? ARRIVED_AND_DIFFERS : ARRIVED;
+  return differs ? DIFFERS : TOUCHED;
+}
+
 export interface Password {
   readonly address: Ip;
   readonly password: string | undefined;
@@ -101,12 +112,10 @@ export class Answers {
   }
 
   /** Something happened to an address: it will be looked at. */
-  mark(address: Ip, { arrived, differs }: Pending = { arrived: false, differs: false }): void {
+  mark(address: Ip, { arrived, differs }: Pending = TOUCHED): void {
     const pending = this.#pending.get(address);
-    this.#pending.set(address, {
-      arrived: arrived || pending?.arrived === true,
-      differs: differs || pending?.differs === true,
-    });
+    const hasArrived = arrived || pending?.arrived === true;
+    this.#pending.set(address, pendingOf(hasArrived, differs || pending?.differs === true));
   }
 
   /** Something happened that concerns every address. */

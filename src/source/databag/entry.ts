@@ -5,10 +5,10 @@
  * text are left out and reported, and the rest of the instance is as it would be without them.
  */
 
-import { createHash } from "node:crypto";
 import type { Ip } from "../../model/address.ts";
 import { type Body, KEY_NAME, type KeyValue } from "../../model/binding.ts";
 import { quote } from "../../model/errors.ts";
+import { contentHash } from "../../protocol/etag.ts";
 import { readItems } from "./items.ts";
 import {
   KEYS_MAX,
@@ -100,9 +100,9 @@ class Draft {
  */
 export function hashOf({ keys, userData }: Content): number | undefined {
   if (userData !== undefined && !(userData instanceof Uint8Array)) return undefined;
-  const hash = createHash("sha256").update(JSON.stringify(keys));
-  if (userData !== undefined) hash.update("user data").update(userData);
-  return hash.digest().readUIntBE(0, 6);
+  const data = userData === undefined ? "" : contentHash(userData);
+  const hash = contentHash(`${JSON.stringify(keys)}${data}`);
+  return Buffer.from(hash, "base64url").readUIntBE(0, 6);
 }
 
 function isItems(value: unknown): value is readonly Item[] {

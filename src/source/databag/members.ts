@@ -94,6 +94,8 @@ export class MemberScan<T> {
   readonly #make: (raw: Raw, at: number) => T;
   /** The known member that may come next. */
   #next = 0;
+  /** For values that lie in memory, which are nearly all. */
+  readonly #here = new ValueScan(0);
 
   /** @param make makes what is kept of a value; is given the value's offset too */
   constructor(before: Before<T>, stream: Stream, make: (raw: Raw, at: number) => T) {
@@ -120,7 +122,8 @@ export class MemberScan<T> {
         this.#stream.drop(at);
         at = 0;
       }
-      const known = yield* this.#known(at);
+      while (!this.#isKnownHere(at)) yield true;
+      const known = this.#known(at);
       const end = known === 0 ? yield* this.#member(at) : at + known;
       at = this.#near(end) ?? (yield* this.#skip(end));
       if (this.#isEnd(at)) throw this.#flaw("is cut short", at);
@@ -136,13 +139,19 @@ export class MemberScan<T> {
     this.#pass(this.#before.members.length);
   }
 
+  /** Whether as many bytes are in memory as the member that may come next has, or there are. */
+  #isKnownHere(at: number): boolean {
+    const member = this.#before.members[this.#next];
+    if (member === undefined || member.length > VALUE_BYTES_MAX) return true;
+    // One byte more, which must end a number: digits could follow.
+    return this.#stream.length > at + member.length || !this.#stream.hasMore;
+  }
+
   /** Takes the member over if it is the one that comes next. Says how long it is, or 0. */
-  *#known(at: number): Generator<boolean, number> {
+  #known(at: number): number {
     const member = this.#before.members[this.#next];
     if (member === undefined || member.length > VALUE_BYTES_MAX) return 0;
     const end = at + member.length;
-    // One byte more, which must end a number: digits could follow.
-    while (this.#stream.length <= end && this.#stream.hasMore) yield true;
     if (this.#stream.length <= end) return 0;
     const after = this.#stream.bytes[end];
     if (after !== COMMA && after !== CLOSE_BRACE && !isSpace(after)) return 0;
@@ -158,7 +167,7 @@ export class MemberScan<T> {
     if (stream.bytes[start] !== QUOTE) throw this.#flaw("a name in quotes is missing", start);
     // From here on bytes may be dropped: places in the file stay what they are.
     const place = stream.origin + start;
-    const keyEnd = (yield* this.#value(start)).at;
+    const keyEnd = (this.#valueHere(start) ?? (yield* this.#value(start))).at;
     if (stream.origin + keyEnd - place > VALUE_BYTES_MAX) {
       throw new BagFlaw("a name is too long", place);
     }
@@ -167,7 +176,8 @@ export class MemberScan<T> {
     if (this.#isEnd(colon)) throw this.#flaw("is cut short", colon);
     if (stream.bytes[colon] !== COLON) throw this.#flaw("a colon is missing", colon);
     const value = stream.origin + (this.#near(colon + 1) ?? (yield* this.#skip(colon + 1)));
-    const { at: end, deepest: depth } = yield* this.#value(value - stream.origin);
+    const from = value - stream.origin;
+    const { at: end, deepest: depth } = this.#valueHere(from) ?? (yield* this.#value(from));
 
     const { origin, bytes } = stream;
     const length = origin + end - place;
@@ -202,15 +212,25 @@ export class MemberScan<T> {
   }
 
   #key(start: number, end: number): string {
-    const inner = this.#stream.bytes.subarray(start + 1, end - 1);
-    if (inner.length > KEY_BYTES_MAX) return `${inner.toString("latin1", 0, KEY_BYTES_MAX)}…`;
-    const isPlain = inner.every((byte) => byte >= 0x20 && byte < 0x80 && byte !== 0x5c);
-    if (isPlain) return inner.toString("latin1");
+    const { bytes } = this.#stream;
+    const from = start + 1;
+    const to = end - 1;
+    if (to - from > KEY_BYTES_MAX) {
+      return `${bytes.toString("latin1", from, from + KEY_BYTES_MAX)}…`;
+    }
+    if (isPlain(bytes, from, to)) return bytes.toString("latin1", from, to);
     try {
-      return JSON.parse(this.#stream.bytes.toString("utf8", start, end)) as string;
+      return JSON.parse(bytes.toString("utf8", start, end)) as string;
     } catch {
       throw this.#flaw("a name is not a JSON string", start);
     }
+  }
+
+  /** `#value` where the value lies in memory and is short: without waiting, and nothing is made. */
+  #valueHere(from: number): ValueScan | undefined {
+    const { bytes, length } = this.#stream;
+    this.#here.begin(from);
+    return this.#here.run(bytes, Math.min(length, from + SCAN_BYTES)) ? this.#here : undefined;
   }
 
   /** To a value's end. What is too long is not held: then `at` counts from another place. */
@@ -258,4 +278,13 @@ export class MemberScan<T> {
   #flaw(message: string, at: number): BagFlaw {
     return new BagFlaw(message, this.#stream.origin + at);
   }
+}
+
+/** Whether text means itself: ASCII without escapes. */
+function isPlain(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i] as number;
+    if (byte < 0x20 || byte >= 0x80 || byte === 0x5c) return false;
+  }
+  return true;
 }

@@ -43,6 +43,14 @@ export class ValueScan {
     this.at = at;
   }
 
+  /** Begins with another value. */
+  begin(at: number): void {
+    this.at = at;
+    this.deepest = 0;
+    this.#depth = 0;
+    this.#state = "begin";
+  }
+
   /**
    * Goes on as far as `limit`.
    *
