@@ -30,9 +30,7 @@ export interface WithheldNote {
 }
 
 /** A withheld address with its note, which whoever keeps it keeps as it is. */
-export interface NotedWithheld extends Withheld {
-  readonly note?: string;
-}
+export type NotedWithheld = Withheld;
 
 export function writeBindingNote({ digest, flawed, leaseOver }: BindingNote): string {
   if (!flawed && leaseOver === undefined) return digest; // Kept once then.
