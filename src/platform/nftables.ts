@@ -14,6 +14,9 @@ export type TableName = readonly [family: "inet" | "ip" | "ip6" | "bridge", name
 /** Loads stdin and lists the table, in a shell, because both must be in one namespace. */
 const REHEARSAL = 'nft -f - && exec nft -s list table "$0" "$1"';
 
+/** What `missing` says where there is no such program. */
+export const NFT_ABSENT = "nft is not installed";
+
 export interface Nft {
   /** Why nft cannot be used; `undefined` if it can. */
   missing(): Promise<string | undefined>;
@@ -36,7 +39,7 @@ export function openNft(exec: Exec): Nft {
         const done = await exec(["nft", "list", "tables"]);
         return done.code === 0 ? undefined : `nft does not work: ${firstLine(done.stderr)}`;
       } catch (error) {
-        if (error instanceof ExecError) return "nft is not installed";
+        if (error instanceof ExecError) return NFT_ABSENT;
         throw error;
       }
     },

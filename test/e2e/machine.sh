@@ -48,6 +48,6 @@ find etc/cloud/cloud.cfg.d -name '*.cfg' ! -name 05_logging.cfg ! -name 90_dpkg.
 echo "locale: C.UTF-8" > etc/cloud/cloud.cfg.d/99_image.cfg
 hostname image
 
-echo ready
+# Ready only inside: whoever enters before the root has changed would write to the real files.
 exec setpriv --bounding-set=-sys_boot,-sys_module,-sys_time,-sys_rawio,-mknod \
-    chroot . sleep infinity
+    chroot . sh -c 'echo ready; exec sleep infinity'

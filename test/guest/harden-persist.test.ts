@@ -9,6 +9,7 @@ import { lstatSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Lab, labMissing, openLab } from "../e2e/lab.ts";
 import { type Machine, startMachine } from "../e2e/machine.ts";
+import { NO_RESOLVER } from "./harden-lab.ts";
 
 const PROGRAM = join(import.meta.dirname, "../../src/guest/main.ts");
 const UNIT = "/etc/systemd/system/frontdesk-guest-harden.service";
@@ -24,6 +25,7 @@ it(
       guests: [{ mac: "02:00:5a:10:00:12", address: "10.1.1.12" }],
     });
     await using machine = await start(lab);
+    await machine.ok(["sh", "-c", "cat > /etc/resolv.conf"], { input: NO_RESOLVER });
     await machine.ok(["useradd", "--system", "--uid", "777", "fetcher"]);
     await machine.ok([...harden(), "--allow", "fetcher", "--apply", "--persist"]);
     const unit = (await machine.read(UNIT)).toString();

@@ -13,6 +13,7 @@ import { type Lab, LINK_LOCAL_ADDRESS, labMissing, openLab, ROUTER_ADDRESS } fro
 import { type Machine, startMachine } from "../e2e/machine.ts";
 import { ok } from "../e2e/program.ts";
 import { startRouter } from "../e2e/router.ts";
+import { NO_RESOLVER } from "./harden-lab.ts";
 
 const DATABAGS = join(import.meta.dirname, "../../fixtures/cloudstack/isolated/etc-cloudstack");
 const PROGRAM = join(import.meta.dirname, "../../src/guest/main.ts");
@@ -104,6 +105,7 @@ test.skipIf(lacking !== undefined)(
     const [guest] = lab.guests;
     if (guest === undefined) throw new Error("the lab has no guest");
     await using machine = await startMachine(lab, guest);
+    await machine.ok(["sh", "-c", "cat > /etc/resolv.conf"], { input: NO_RESOLVER });
     const state = [
       "sh",
       "-c",
@@ -129,7 +131,7 @@ async function bootedAs(
   const [guest] = lab.guests;
   if (guest === undefined) throw new Error("the lab has no guest");
   await using machine = await startMachine(lab, guest);
-  const files = { ...trap.files, "/etc/resolv.conf": `nameserver ${ROUTER_ADDRESS}\n` };
+  const files = { ...trap.files, "/etc/resolv.conf": NO_RESOLVER };
   for (const [path, input] of Object.entries(files)) {
     await machine.ok(["sh", "-c", 'cat > "$0"', path], { input });
   }
@@ -149,7 +151,6 @@ async function startRogue(lab: Lab): Promise<AsyncDisposable> {
   if (guest !== undefined) {
     await ok(["ip", "-n", guest.name, "route", "add", moved, "dev", "eth0"]);
   }
-  await ok(lab.router.command(["sysctl", "-q", "-w", "net.ipv4.icmp_ratelimit=0"]));
   const server = rogue.start([process.execPath, "-e", ROGUE]);
   await server.says(/ready/);
   return server;

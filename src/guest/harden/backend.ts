@@ -10,7 +10,7 @@
 import { ExecError, HardenError } from "../../model/errors.ts";
 import type { Exec } from "../../platform/exec.ts";
 import { findIptables, type Iptables } from "../../platform/iptables.ts";
-import { type Nft, openNft } from "../../platform/nftables.ts";
+import { NFT_ABSENT, type Nft, openNft } from "../../platform/nftables.ts";
 import {
   EMPTY_TABLE,
   iptablesRemoval,
@@ -35,6 +35,8 @@ export interface Backend {
   readonly name: BackendName;
   /** `nftables`, `iptables (legacy)`. */
   readonly title: string;
+  /** What it leaves open, a sentence each. */
+  readonly gaps: readonly string[];
   /** What `apply` hands over, for people to read. */
   scripts(policy: Policy): Promise<readonly Script[]>;
   /** The policy that is in force, as far as it can be read; `undefined` if there is none. */
@@ -61,36 +63,38 @@ export async function chooseBackend(
 ): Promise<Choice> {
   const nft = openNft(ports.exec);
   const missing = await nft.missing();
-  // Without root nft says only that it may not look.
-  const nftBackend = missing === undefined || !ports.isRoot ? openNftBackend(nft) : undefined;
-  const pairs = await iptablesPairs(ports.exec);
-  const iptables = pairs.map((pair) => openIptablesBackend(pair));
+  // Without root nft is there, and says only that it may not look.
+  const isUsable = missing === undefined || (!ports.isRoot && missing !== NFT_ABSENT);
+  const nftables = isUsable ? openNftBackend(nft) : undefined;
+  // The kernel has this file unless IPv6 is switched off; then ip6tables cannot work, nor need it.
+  const hasIpv6 = ports.files.read("/proc/net/if_inet6") !== undefined;
+  const pairs = await iptablesPairs(ports.exec, hasIpv6);
+  const iptables = pairs.map((pair) => openIptablesBackend(pair, hasIpv6));
   const legacy = iptables.find(({ title }) => title.includes("legacy"));
   const rules = legacy === undefined ? 0 : await legacyRules(pairs);
-  const all = [...(nftBackend === undefined ? [] : [nftBackend]), ...iptables];
   const pick = (backend: Backend | undefined, why: string): Choice => {
     if (backend === undefined) {
-      throw new HardenError("HARDEN_NO_FIREWALL", `no ${wanted ?? "firewall"} here: ${noneWhy}`);
+      const need = "install the package nftables";
+      throw new HardenError("HARDEN_NO_FIREWALL", `no ${wanted ?? "firewall"} here: ${need}`);
     }
+    const all = nftables === undefined ? iptables : [nftables, ...iptables];
     return { backend, why, others: all.filter((other) => other !== backend) };
   };
-  const noneWhy = `${missing ?? "nft works"}; ${iptables.length === 0 ? "iptables is not installed" : "iptables is"}; install the package nftables`;
-  if (wanted === "nftables") return pick(nftBackend, "asked for");
+  if (wanted === "nftables") return pick(nftables, "asked for");
   if (wanted === "iptables") return pick(rules > 0 ? legacy : iptables[0], "asked for");
   if (legacy !== undefined && rules > 0) {
     return pick(legacy, `${rules} rules of iptables-legacy rule this host`);
   }
-  if (nftBackend !== undefined) {
-    const why = "nft works, and no rules of iptables-legacy are loaded; the table is our own";
-    return pick(nftBackend, why);
-  }
-  return pick(iptables[0], missing ?? "");
+  if (nftables === undefined) return pick(iptables[0], missing ?? "");
+  const works = "nft works, and no rules of iptables-legacy are loaded; the table is our own";
+  return pick(nftables, missing === undefined ? works : "only root can see what rules this host");
 }
 
 function openNftBackend(nft: Nft): Backend {
   return {
     name: "nftables",
     title: "nftables",
+    gaps: [],
     scripts: async (policy) => [{ reader: "nft -f -", text: nftScript(policy) }],
     async installed() {
       if ((await nft.list(NFT_TABLE)) === undefined) return undefined;
@@ -109,12 +113,12 @@ function openNftBackend(nft: Nft): Backend {
   };
 }
 
-/** iptables and ip6tables of one flavour; where IPv6 is switched off, the second is missing. */
+/** iptables and ip6tables of one flavour; the second may be missing. */
 type Pair = readonly Iptables[];
 
-async function iptablesPairs(exec: Exec): Promise<readonly Pair[]> {
+async function iptablesPairs(exec: Exec, hasIpv6: boolean): Promise<readonly Pair[]> {
   const tools4 = await findIptables(exec, 4);
-  const tools6 = await findIptables(exec, 6);
+  const tools6 = hasIpv6 ? await findIptables(exec, 6) : [];
   return tools4.map((tool) => [tool, ...tools6.filter(({ flavour }) => flavour === tool.flavour)]);
 }
 
@@ -127,7 +131,7 @@ async function legacyRules(pairs: readonly Pair[]): Promise<number> {
   return count;
 }
 
-function openIptablesBackend(pair: Pair): Backend {
+function openIptablesBackend(pair: Pair, hasIpv6: boolean): Backend {
   const [first] = pair;
   const command = (tool: Iptables): string =>
     `ip${tool.version === 6 ? "6" : ""}tables-restore --noflush`;
@@ -144,6 +148,7 @@ function openIptablesBackend(pair: Pair): Backend {
   return {
     name: "iptables",
     title: `iptables (${first?.flavour})`,
+    gaps: hasIpv6 && pair.length < 2 ? ["IPv6 is open: there is no ip6tables here"] : [],
     scripts: async (policy) =>
       pair.map((tool) => ({
         reader: command(tool),

@@ -64,6 +64,7 @@ async function makePlan(options: HardenOptions, ports: HardenPorts): Promise<Pla
     pin: pin?.wishes ?? [],
     scripts: await choice.backend.scripts(policy),
     notes: [
+      ...choice.backend.gaps,
       ...guarded.notes,
       ...accounts.unknown.map((name) => `there is no ${name}: left out`),
       ...(pin?.notes ?? []),

@@ -61,10 +61,6 @@ export function addressesOf(policy: Policy, version: 4 | 6): readonly Ip[] {
   return policy.addresses.filter((address) => isIP(address) === version);
 }
 
-export function samePolicy(one: Policy, other: Policy): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
-}
-
 function sorted(numbers: readonly number[]): number[] {
   return [...new Set(numbers)].sort((a, b) => a - b);
 }
