@@ -106,6 +106,9 @@ export async function removeTable(exec: Exec = realExec): Promise<boolean> {
 export async function nft(args: readonly string[], exec: Exec, input = ""): Promise<string> {
   const { code, stdout, stderr } = await exec(["nft", ...args], {
     ...{ input, timeoutMs: NFT_MS_MAX, outputBytesMax: NFT_BYTES_MAX },
+  }).catch((error: unknown) => {
+    if (!(error instanceof ExecError) || error.code !== "PROGRAM_MISSING") throw error;
+    throw new ExecError(error.code, "nft is not there: install the package nftables");
   });
   if (code === 0) return stdout;
   const [first = ""] = stderr.split("\n");
