@@ -55,10 +55,12 @@ export class Batches {
     return count > this.#journalChangesMax;
   }
 
-  /** Waits for the next snapshot. Resolves when the batch is durable. */
-  add(changes: readonly Change[]): Promise<void> {
+  /** Resolves when the batch is durable, by the next snapshot or through the journal. */
+  add(changes: readonly Change[], by: "snapshot" | "journal"): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#underWay.add({ changes, isInJournal: false, resolve, reject });
+      const batch = { changes, isInJournal: false, resolve, reject };
+      this.#underWay.add(batch);
+      if (by === "journal") this.toJournal([batch]);
     });
   }
 
@@ -79,7 +81,7 @@ export class Batches {
   }
 
   /** There will be no snapshot for these now: they go through the journal. */
-  toJournal(batches: readonly Batch[] = this.all): void {
+  toJournal(batches: readonly Batch[]): void {
     for (const batch of batches) {
       if (batch.isInJournal || !this.#underWay.has(batch)) continue;
       batch.isInJournal = true;

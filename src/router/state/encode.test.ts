@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { anyEntry, binding, put } from "../../../test/state/samples.ts";
+import type { Change } from "../../model/change.ts";
+import { render, Shapes } from "../../protocol/document.ts";
 import { contentHash } from "../../protocol/etag.ts";
 import { decodeFrame, FrameError, type OpenBody } from "./decode.ts";
 import { FrameEncoder, HEAD_BYTES } from "./encode.ts";
@@ -27,6 +29,43 @@ describe("entries of a frame", () => {
         expect(decode(encode(entries))).toStrictEqual(entries);
       }),
     );
+  });
+
+  test("come back frame by frame from one encoder, which uses its memory again", () => {
+    const encoder = new FrameEncoder(() => {});
+    fc.assert(
+      fc.property(fc.array(anyEntry, { maxLength: 12 }), (entries) => {
+        for (const entry of entries) encoder.add(entry);
+        expect(decode(encoder.finish())).toStrictEqual(entries);
+      }),
+    );
+  });
+
+  test("come back though many have the same values, and most have values of their own", () => {
+    const encoder = new FrameEncoder(() => {});
+    for (let frame = 0; frame < 3; frame++) {
+      const entries = Array.from({ length: 300 }, (_, index) => put(300 * frame + index));
+      for (const entry of entries) encoder.add(entry);
+      expect(decode(encoder.finish())).toStrictEqual(entries);
+    }
+  });
+
+  test("come back from bindings as the directory keeps them", () => {
+    const encoder = new FrameEncoder(() => {});
+    const shapes = new Shapes();
+    const entries = Array.from({ length: 200 }, (_, index) => {
+      const { keys } = binding(index);
+      return put(index, { keys: index % 3 === 0 ? keys.slice(0, -2) : keys });
+    });
+    for (const { change } of entries as readonly { readonly change: Change }[]) {
+      if (change.kind !== "put") continue;
+      const { keys, userData, ...rest } = change.binding;
+      encoder.add({
+        kind: "kept",
+        kept: { ...rest, document: render(keys, userData, shapes).document },
+      });
+    }
+    expect(decode(encoder.finish())).toStrictEqual(entries);
   });
 
   test("come back even with text that is no valid text", () => {

@@ -232,9 +232,9 @@ class State implements RouterState {
     if (this.#closed || !this.#batches.takes(changes)) {
       return this.append(changes.map((change) => ({ kind: "change", change })));
     }
-    const added = this.#batches.add(changes);
     const now = performance.now();
-    if (now < this.#batchesNotBefore || now < this.#failedUntil) this.#batches.toJournal();
+    const isTooSoon = now < this.#batchesNotBefore || now < this.#failedUntil;
+    const added = this.#batches.add(changes, isTooSoon ? "journal" : "snapshot");
     this.requestSnapshot();
     return added;
   }

@@ -20,8 +20,7 @@ const OWN = 8;
 /** One key name, and the pairs that it makes in this frame. */
 export interface Column {
   readonly name: string;
-  /** The frame that the rest is about. */
-  frame: number;
+  /** Where the name is in this frame; 0 where it is not yet. */
   nameAt: number;
   lastValue: string | null;
   lastPair: number;
@@ -40,7 +39,6 @@ export class FrameStrings {
   #strings: string[] = [];
   readonly #shared = new Map<string, number>();
   readonly #columns = new Map<string, Column>();
-  #frame = 0;
   /** The latest strings that are an instance's own, and their places. */
   readonly #own: string[] = new Array<string>(OWN).fill("");
   readonly #ownAt: number[] = new Array<number>(OWN).fill(0);
@@ -67,7 +65,7 @@ export class FrameStrings {
   column(name: string): Column {
     let column = this.#columns.get(name);
     if (column === undefined) {
-      const unused = { frame: -1, nameAt: 0, lastValue: null, lastPair: 0, misses: 0 };
+      const unused = { nameAt: 0, lastValue: null, lastPair: 0, misses: 0 };
       column = { name, ...unused, pairs: new Map() };
       this.#columns.set(name, column);
     }
@@ -76,11 +74,8 @@ export class FrameStrings {
 
   /** The pair's place. */
   pair(column: Column, value: string | null): number {
-    if (column.frame !== this.#frame) {
-      column.frame = this.#frame;
-      column.nameAt = this.shared(column.name);
-      column.pairs.clear();
-    } else if (value === column.lastValue) return column.lastPair;
+    if (column.nameAt === 0) column.nameAt = this.shared(column.name);
+    else if (value === column.lastValue) return column.lastPair;
     const isLookedUp = column.misses < MISSES_MAX;
     let place = isLookedUp ? column.pairs.get(value) : undefined;
     if (place !== undefined) column.misses = 0;
@@ -89,7 +84,7 @@ export class FrameStrings {
       this.pairs.push(column.nameAt);
       this.pairs.push(value === null ? 0 : this.#value(value));
       if (isLookedUp) {
-        column.misses++;
+        if (column.pairs.size > 0) column.misses++; // Else there was nothing to be found.
         column.pairs.set(value, place);
       }
     }
@@ -106,9 +101,14 @@ export class FrameStrings {
     this.pairs.length = 0;
     this.textLength = 0;
     this.#shared.clear();
+    this.#own.fill("");
     this.#ownAt.fill(0);
     if (this.#columns.size > COLUMNS_MAX) this.#columns.clear();
-    this.#frame++;
+    for (const column of this.#columns.values()) {
+      column.nameAt = 0;
+      column.lastValue = null;
+      column.pairs.clear();
+    }
     return text;
   }
 
