@@ -32,6 +32,15 @@ table ip nat {
 }
 `;
 
+/** Asks again and again over one connection. */
+const TALKER = `
+  const socket = require("node:net").connect(80, "10.1.1.1");
+  const ask = () => socket.write("GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n");
+  socket.on("connect", ask);
+  socket.on("data", () => { console.log("answered"); setTimeout(ask, 20); });
+  socket.on("error", (error) => { console.log(error.code); process.exit(); });
+`;
+
 const URLS = HOSTS.flatMap((host) => SERVICE_PORTS.map((port) => `http://${host}:${port}/`));
 
 it(
@@ -70,6 +79,19 @@ it(
     // Were the kernel's own packets refused, the server would wait for the last acknowledgement.
     const waiting = await lab.router.run(["ss", "-Htan", "state", "last-ack"]);
     expect(waiting.stdout.toString()).toBe("");
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  "a connection that a stranger had opened before is reset",
+  async () => {
+    await using lab = await openHardenLab();
+    const as = ["setpriv", `--reuid=${STRANGER}`, `--regid=${STRANGER}`, "--clear-groups"];
+    await using talker = lab.guest.start([...as, process.execPath, "-e", TALKER]);
+    await talker.says(/answered/);
+    await lab.harden("--apply");
+    await talker.says(/ECONNRESET/);
   },
   TIMEOUT_MS,
 );
