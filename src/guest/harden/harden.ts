@@ -10,7 +10,14 @@ import { type Accounts, resolveAccounts } from "./accounts.ts";
 import { type Choice, chooseBackend, type Script } from "./backend.ts";
 import { type GuardedPlaces, guardedPlaces } from "./endpoints.ts";
 import type { HardenOptions } from "./options.ts";
-import { disableUnits, enableUnits, forgetUnits, noUnitFiles, unitFiles } from "./persist.ts";
+import {
+  disableUnits,
+  enableUnits,
+  forgetUnits,
+  noUnitFiles,
+  unitConflict,
+  unitFiles,
+} from "./persist.ts";
 import { planPin, planUnpin, type Wish } from "./pin.ts";
 import { makePolicy, type Policy } from "./policy.ts";
 import type { HardenPorts } from "./ports.ts";
@@ -58,6 +65,8 @@ async function makePlan(options: HardenOptions, ports: HardenPorts): Promise<Pla
     ports: guarded.ports,
   });
   const pin = wanted && options.pin ? planPin(options.endpoints, found, ports.files) : undefined;
+  const changes = options.mode === "show" || options.mode === "apply";
+  const conflict = changes ? unitConflict(options, ports) : undefined;
   const units = wanted && options.persist ? unitFiles(options, policy, ports) : [];
   return {
     ...{ options, choice, accounts, guarded, policy, units },
@@ -65,6 +74,7 @@ async function makePlan(options: HardenOptions, ports: HardenPorts): Promise<Pla
     scripts: await choice.backend.scripts(policy),
     notes: [
       ...choice.backend.gaps,
+      ...(conflict === undefined ? [] : [conflict]),
       ...guarded.notes,
       ...accounts.unknown.map((name) => `there is no ${name}: left out`),
       ...(pin?.notes ?? []),

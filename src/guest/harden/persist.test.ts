@@ -85,6 +85,16 @@ it("a program that others could exchange is not started as root at each boot", a
   expect(await refusal(["/opt/a b/frontdesk"])).toContain('cannot start "/opt/a b/frontdesk"');
 });
 
+it("rules that the units would soon undo are told", async () => {
+  await run({ allow: ["33"], persist: true, apply: true });
+  const text = "units of an earlier --persist let others ask";
+  const notes = async (given: Given): Promise<string> => (await run(given)).notes.join();
+  expect(await notes({ allow: ["34"], apply: true })).toContain(text);
+  expect(await notes({ allow: ["33"], "allow-group": ["9"] })).toContain(text);
+  expect(await notes({ allow: ["33"], apply: true })).not.toContain(text);
+  expect(await notes({ allow: ["34"], apply: true, persist: true })).not.toContain(text);
+});
+
 it("systemd takes the units", async () => {
   await run({ allow: ["33"], persist: true, apply: true });
   const units = globSync("etc/systemd/system/frontdesk-*", { cwd: root });

@@ -63,6 +63,22 @@ export function unitFiles(
   return UNITS.map((unit, index) => ({ path: `${FOLDER}/${unit}`, text: texts[index] }));
 }
 
+/**
+ * A sentence, if units of an earlier run would soon undo what these options do.
+ */
+export function unitConflict(options: HardenOptions, { files }: HardenPorts): string | undefined {
+  const unit = files.read(`${FOLDER}/${UNITS[0]}`);
+  if (unit === undefined || options.persist) return undefined;
+  const words = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];
+  const given = (flag: string): string[] =>
+    words.filter((_, index) => words[index - 1] === flag).sort();
+  const same =
+    given("--allow").join() === [...options.allow].sort().join() &&
+    given("--allow-group").join() === [...options.allowGroups].sort().join();
+  if (same) return undefined;
+  return "units of an earlier --persist let others ask, and come back within a minute: give --persist too";
+}
+
 /** Ports beside the usual ones are told with an address. */
 function otherPorts(addresses: readonly Ip[], guarded: readonly number[]): string[] {
   const host = addresses.find((address) => isIP(address) === 4) ?? "169.254.169.254";
