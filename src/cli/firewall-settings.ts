@@ -66,7 +66,8 @@ export async function firewallSettings(
     const auto = known.endpoints.map(({ address }) => ({ host: address, port: PORTS[name] }));
     return [...(isAuto ? auto : []), ...texts.flatMap((text) => tryParseHostPort(text) ?? [])];
   };
-  const leases = [...known.leases, ...(await readLeaseFiles(own))];
+  // Of two leases for one address the later one holds: the source's, which knows what is meant.
+  const leases = [...(await readLeaseFiles(own)), ...known.leases];
   return {
     ...{ networks, leases, listen: listens("listen"), passwordListen: listens("passwordListen") },
     ...adminAt(resolved.adminListen?.value),
