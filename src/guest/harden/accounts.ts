@@ -64,7 +64,8 @@ function remedy(unknown: readonly string[]): string {
   const cloudInit = unknown.includes("user cloud-init")
     ? "; cloud-init itself runs as root, which always may"
     : "";
-  return `there is no ${unknown.join(", no ")}: leave it out, or first ${make.join(", ")}${cloudInit}`;
+  const first = make.join(", ");
+  return `there is no ${unknown.join(", no ")}: leave it out, or first ${first}${cloudInit}`;
 }
 
 async function groupOf(name: string, ports: HardenPorts): Promise<Group | undefined> {

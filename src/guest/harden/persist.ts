@@ -76,7 +76,7 @@ export function unitConflict(options: HardenOptions, { files }: HardenPorts): st
     given("--allow").join() === [...options.allow].sort().join() &&
     given("--allow-group").join() === [...options.allowGroups].sort().join();
   if (same) return undefined;
-  return "units of an earlier --persist let others ask, and come back within a minute: give --persist too";
+  return "units of an earlier --persist let others ask, within a minute: give --persist too";
 }
 
 /** Ports beside the usual ones are told with an address. */
@@ -102,7 +102,7 @@ function checkProgram({ self, files }: HardenPorts): void {
       const why = found === undefined ? "is not there" : "could be changed by others than root";
       throw new HardenError(
         "HARDEN_UNSAFE_PROGRAM",
-        `--persist: ${place} ${why}; install the program as root, in /usr/local/bin, and run it there`,
+        `--persist: ${place} ${why}; install the program as root, in /usr/local/bin`,
       );
     }
   }

@@ -21,7 +21,7 @@ export const PIN_FILE = "/etc/cloud/cloud.cfg.d/zz-frontdesk-guest.cfg";
 export const HOSTS_FILE = "/etc/hosts";
 const NAME = "data-server";
 
-const PIN_TEXT = `# Written by "frontdesk guest harden --pin"; "frontdesk guest harden --remove" removes it.
+const PIN_TEXT = `# Written by "frontdesk guest harden --pin"; "harden --remove" removes it.
 # The router's address is pinned in ${HOSTS_FILE}: cloud-init has no setting for it.
 datasource_list: [ CloudStack, None ]
 `;

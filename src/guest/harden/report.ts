@@ -42,9 +42,11 @@ export const NOT_COVERED: readonly string[] = [
   "root, and whoever becomes root: it may ask, and it may remove the rules",
   "programs of an allowed user: one that fetches URLs for strangers fetches these too",
   "a container in the host's network that runs as root or as an allowed user",
-  "containers with a way of their own to the network: macvlan, ipvlan, a passed-through card, or a bridge that the router is on (unless bridge-nf-call-iptables is 1)",
-  "raw packets (CAP_NET_RAW, AF_PACKET), and a connection that an allowed program opened and passed on",
-  "what lies on this machine already: cloud-init's files, a config drive, a cache that others may read",
+  "containers with a way of their own to the network: macvlan, ipvlan, a passed-through card",
+  "containers on a bridge that the router is on too, unless bridge-nf-call-iptables is 1",
+  "raw packets (CAP_NET_RAW, AF_PACKET)",
+  "a connection that an allowed program opened and passed on",
+  "what lies here already: cloud-init's files, a config drive, a cache that others may read",
   "other ports than those shown, and an address of the router that is not found here",
 ];
 
@@ -65,6 +67,8 @@ function removal({ changed, files, backend }: HardenResult): string[] {
   ];
 }
 
+const IN_FORCE = { true: "yes", false: "no", undefined: "unknown: only root can see" } as const;
+
 function state(result: HardenResult): string[] {
   const { backend, users, groups, endpoints, ports, mode } = result;
   const named = ({ name, id }: Account): string => (name === `${id}` ? name : `${name} (${id})`);
@@ -74,12 +78,12 @@ function state(result: HardenResult): string[] {
     `firewall   ${backend.title}: ${backend.why}`,
     `may ask    ${users.map(named).join(", ")}`,
     ...groups.map((one) => `           group ${group(one)}`),
-    ...endpoints.map(
-      ({ address, via, source }, index) =>
-        `${index === 0 ? "guarded  " : "         "}  ${address}  ${via}${source === undefined ? "" : `, ${source}`}`,
-    ),
+    ...endpoints.map(({ address, via, source }, index) => {
+      const label = index === 0 ? "guarded  " : "         ";
+      return `${label}  ${address}  ${via}${source === undefined ? "" : `, ${source}`}`;
+    }),
     `ports      ${ports.join(", ")}`,
-    `in force   ${result.inForce === undefined ? "unknown: only root can see" : result.inForce ? "yes" : "no"}`,
+    `in force   ${IN_FORCE[`${result.inForce}`]}`,
     ...(mode === "check" ? [] : plan(result)),
     ...result.findings.map((text) => `finding    ${text}`),
     ...result.notes.map((text) => `note       ${text}`),
