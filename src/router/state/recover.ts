@@ -127,8 +127,10 @@ class Lasting<T> {
   /** Most entries are of the same network as the one before. */
   #network: NetworkId | undefined;
   #places = new Map<Ip, number>();
+  #hasGaps = false;
 
   set(network: NetworkId, address: Ip, value: T | undefined): void {
+    if (value === undefined) this.#hasGaps = true;
     if (network !== this.#network) this.#enter(network);
     const place = this.#places.get(address);
     if (place !== undefined) this.#values[place] = value;
@@ -136,7 +138,8 @@ class Lasting<T> {
   }
 
   values(): readonly T[] {
-    return this.#values.filter((value) => value !== undefined);
+    const values = this.#values;
+    return this.#hasGaps ? values.filter((value) => value !== undefined) : (values as T[]);
   }
 
   #enter(network: NetworkId): void {
