@@ -6,7 +6,7 @@
  */
 
 import { type Identity, identity } from "./cache-file.ts";
-import { openConsole, type Sink } from "./console.ts";
+import { openConsole, type Sink, systemSinks } from "./console.ts";
 
 /** 0 done · 1 failed, or absent · 2 wrong usage · 3 answered, but something needs attention. */
 export type ExitCode = 0 | 1 | 2 | 3;
@@ -77,8 +77,7 @@ export function world({ endsOnSignal = false }: { readonly endsOnSignal?: boolea
   if (endsOnSignal) {
     for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
   }
-  const { stdout, stderr } = process;
-  return { stdout, stderr, identity: identity(), signal: stop.signal };
+  return { ...systemSinks(), identity: identity(), signal: stop.signal };
 }
 
 export function consoleOf({ stdout, stderr }: World): ReturnType<typeof openConsole> {

@@ -5,6 +5,11 @@
  * somebody's cursor. Into a pipe it goes byte for byte, because there it is data.
  */
 
+import { fstatSync, writeSync } from "node:fs";
+
+/** How long a reader who is behind is given before the next try. ms. */
+const BEHIND_MS = 5;
+
 /** The part of a stream that is used; tests pass their own. */
 export interface Sink {
   write(data: string | Uint8Array): unknown;
@@ -22,6 +27,48 @@ export interface Console {
   content(bytes: Uint8Array): void;
   /** A line for people, on stderr; it is cleaned. */
   note(line: string): void;
+}
+
+/**
+ * This process's own two streams. They are written at once and to the end: making streams of them
+ * costs a start-up more than all that is written.
+ */
+export function systemSinks(): { readonly stdout: Sink; readonly stderr: Sink } {
+  return { stdout: sinkOf(1), stderr: sinkOf(2) };
+}
+
+function sinkOf(file: number): Sink {
+  return {
+    write(data) {
+      const bytes = typeof data === "string" ? Buffer.from(data) : data;
+      for (let at = 0; at < bytes.length; ) at += writeSome(file, bytes.subarray(at));
+    },
+    get isTTY() {
+      // A terminal is a device; only then is it worth to ask further.
+      return isDevice(file) && (file === 1 ? process.stdout : process.stderr).isTTY === true;
+    },
+  };
+}
+
+function writeSome(file: number, bytes: Uint8Array): number {
+  try {
+    return writeSync(file, bytes);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // A reader that has seen enough (`… | head`) is no failure of ours.
+    if (code === "EPIPE") process.exit(0);
+    if (code !== "EAGAIN") throw error;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BEHIND_MS);
+    return 0;
+  }
+}
+
+function isDevice(file: number): boolean {
+  try {
+    return fstatSync(file).isCharacterDevice();
+  } catch {
+    return false; // Closed: what is written goes nowhere.
+  }
 }
 
 export function openConsole(stdout: Sink, stderr: Sink): Console {

@@ -2,13 +2,13 @@
  * Reads the whole tree of an instance, in one state or not at all.
  *
  * Frontdesk's validator of the listing covers every value and the user data: a pass whose values
- * give that validator is one state. Of other services two passes in a row must agree. A pass that
+ * give that validator is one state. Of other services two passes in a row must agree, and their
+ * validators are not relied on. A pass that
  * saw two states is repeated, and given up after a while; it is never handed out.
  */
 
 import { GuestError, quote } from "../model/errors.ts";
 import type { Client } from "./client.ts";
-import { LISTING_TARGET } from "./discover.ts";
 import { headerOf, type Reply } from "./http.ts";
 import {
   CRAWL_MS,
@@ -22,7 +22,7 @@ import {
   VALUE_BYTES_MAX,
 } from "./limits.ts";
 import { parseListing } from "./listing.ts";
-import { encode, USER_DATA_TARGET } from "./path.ts";
+import { encode, LISTING_TARGET, USER_DATA_TARGET } from "./path.ts";
 import { leavesOf, type Snapshot, type Tree, type UserData, userDataOf } from "./tree.ts";
 import { limitedTo } from "./waiting.ts";
 
@@ -67,7 +67,7 @@ export async function crawl(
       const pass = await onePass(client, options, limit.signal);
       const whole = WHOLE_ETAG.test(pass.etag ?? "");
       if (whole && (await isOneState(client, pass, limit.signal))) return snapshotOf(pass, true);
-      if (before !== undefined && isEqual(before, pass)) return snapshotOf(pass, whole);
+      if (before !== undefined && isEqual(before, pass)) return snapshotOf(pass, false);
       before = pass;
     }
   } catch (error) {
@@ -194,16 +194,20 @@ async function isOneState(client: Client, pass: Pass, signal: AbortSignal): Prom
   const { userData } = pass;
   const read = userData === undefined ? undefined : bytesOf(userData);
   if (hash === undefined || (read !== undefined && contentHash(read) !== hash)) return false;
-  // A key without a value is served empty.
-  const values = pass.names.map((name) => pass.metaData[name] || null);
-  return pass.etag === `"${contentHash(JSON.stringify([pass.names, values, hash]))}"`;
+  // A key without a value is served empty, as one whose value is empty is.
+  return [null, ""].some((empty) => {
+    const values = pass.names.map((name) => pass.metaData[name] || empty);
+    return pass.etag === `"${contentHash(JSON.stringify([pass.names, values, hash]))}"`;
+  });
 }
 
 function bytesOf(userData: UserData): Buffer {
   return "text" in userData ? Buffer.from(userData.text) : Buffer.from(userData.base64, "base64");
 }
 
+/** A validator that covers everything must agree too; one of a single file says nothing of others. */
 function isEqual(a: Pass, b: Pass): boolean {
-  const whole = ({ etag, metaData, userData }: Pass) => [etag, leavesOf(metaData), userData];
-  return JSON.stringify(whole(a)) === JSON.stringify(whole(b));
+  const whole = ({ etag = "", metaData, userData }: Pass): string =>
+    JSON.stringify([WHOLE_ETAG.test(etag) ? etag : undefined, leavesOf(metaData), userData]);
+  return whole(a) === whole(b);
 }

@@ -24,10 +24,8 @@ import {
   TOKEN_MS,
 } from "./limits.ts";
 import { isMetadataListing, parseListing } from "./listing.ts";
+import { LISTING_TARGET } from "./path.ts";
 import { Bell, type Limit, limitedTo, sleep } from "./waiting.ts";
-
-/** What every service of this kind answers, with the slash that some insist on. */
-export const LISTING_TARGET = "/latest/meta-data/";
 
 export interface DiscoverOptions extends CandidateOptions {
   /** `--endpoint`: nothing else is asked. */

@@ -5,7 +5,6 @@
  * order of `VIAS` is the order of preference.
  */
 
-import { isIP } from "node:net";
 import { UsageError } from "../model/errors.ts";
 
 /** How an address was found, best first. */
@@ -98,7 +97,7 @@ export function endpointAt(
   { via, port = HTTP_PORT, source }: { via: Via; port?: number; source?: string },
 ): Endpoint {
   // In a URL the percent sign of a zone is escaped (RFC 6874).
-  const name = isIP(host) === 6 ? `[${host.replace("%", "%25")}]` : host;
+  const name = host.includes(":") ? `[${host.replace("%", "%25")}]` : host;
   const url = `http://${name}${port === HTTP_PORT ? "" : `:${port}`}`;
   return { url, host, port, via, ...(source === undefined ? {} : { source }) };
 }
@@ -115,10 +114,15 @@ export function parseEndpoint(text: string): Endpoint {
   const [, v6, name, digits] = URL_FORM.exec(text) ?? [];
   const host = v6?.replace("%25", "%") ?? name;
   const port = digits === undefined ? HTTP_PORT : Number(digits);
-  if (host === undefined || (v6 !== undefined && isIP(host) !== 6) || port < 1 || port > 65535) {
+  // A socket tells what is no address; that there are colons at all is asked here.
+  if (host === undefined || (v6 !== undefined && !v6.includes(":")) || !isPort(port)) {
     throw new UsageError(`an endpoint is http://HOST or http://HOST:PORT, not ${quoted(text)}`);
   }
   return endpointAt(host, { via: "option", port });
+}
+
+function isPort(port: number): boolean {
+  return port >= 1 && port <= 65_535;
 }
 
 function quoted(text: string): string {

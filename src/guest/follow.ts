@@ -9,7 +9,7 @@
 import { GuestError, MetadataError } from "../model/errors.ts";
 import type { Client } from "./client.ts";
 import { crawl } from "./crawl.ts";
-import { type DiscoverOptions, type Found, find, LISTING_TARGET } from "./discover.ts";
+import { type DiscoverOptions, type Found, find } from "./discover.ts";
 import type { Endpoint } from "./endpoint.ts";
 import {
   CRAWL_INTERVAL_S,
@@ -22,6 +22,7 @@ import {
   RETRY_S_MAX,
   WHOLE_READ_S,
 } from "./limits.ts";
+import { LISTING_TARGET } from "./path.ts";
 import { explain } from "./report.ts";
 import type { Snapshot } from "./tree.ts";
 import { sleep } from "./waiting.ts";

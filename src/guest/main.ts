@@ -4,27 +4,22 @@
  */
 
 import { GUEST_COMMANDS } from "./commands/index.ts";
+import { systemSinks } from "./console.ts";
 import { runGuest } from "./program.ts";
-import { endSoon } from "./system.ts";
 
 declare const FRONTDESK_VERSION: string | undefined;
-
-// A reader that has seen enough (`… | head`) is no failure of ours.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
-});
 
 const { bun, node } = process.versions;
 const version = typeof FRONTDESK_VERSION === "string" ? FRONTDESK_VERSION : "from source";
 const runtime = bun === undefined ? `Node.js ${node}` : `Bun ${bun}`;
 
-process.exitCode = await runGuest(process.argv.slice(2), {
+void runGuest(process.argv.slice(2), {
   name: "frontdesk-guest",
   versionLine: `frontdesk-guest ${version} on ${runtime}`,
   entries: GUEST_COMMANDS,
-  stdout: process.stdout,
-  stderr: process.stderr,
+  ...systemSinks(),
   env: process.env,
+}).then((code) => {
+  // Everything is written by now, and nothing is waited for: not for a resolver that is silent.
+  process.exit(code);
 });
-endSoon();

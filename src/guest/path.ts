@@ -6,8 +6,8 @@
  */
 
 import { quote, UsageError } from "../model/errors.ts";
-import { LISTING_TARGET } from "./discover.ts";
-
+/** What every service of this kind answers, with the slash that some insist on. */
+export const LISTING_TARGET = "/latest/meta-data/";
 export const USER_DATA_TARGET = "/latest/user-data";
 
 const PATH_CHARS_MAX = 1024;

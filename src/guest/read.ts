@@ -4,12 +4,10 @@
 
 import { GuestError } from "../model/errors.ts";
 import { type CacheFile, cachePaths, type Identity, readCache } from "./cache-file.ts";
-import { find } from "./discover.ts";
 import type { Endpoint, Via } from "./endpoint.ts";
 import { USER_DATA_BYTES_MAX, VALUE_BYTES_MAX } from "./limits.ts";
 import type { Where } from "./options.ts";
 import { keyPathOf, USER_DATA_TARGET } from "./path.ts";
-import { explain } from "./report.ts";
 import { lookUp, type Tree } from "./tree.ts";
 
 export interface Answered {
@@ -33,6 +31,11 @@ export async function readRemote(
   where: Where,
   signal: AbortSignal,
 ): Promise<Answered> {
+  // Loaded when it is needed: an answer from the cache does without the network.
+  const [{ find }, { explain }] = await Promise.all([
+    import("./discover.ts"),
+    import("./report.ts"),
+  ]);
   const { discovery, client } = await find(where, signal);
   const { chosen } = discovery;
   if (client === undefined || chosen === undefined) {

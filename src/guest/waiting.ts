@@ -4,6 +4,8 @@
  * Node.js 18 has no `AbortSignal.any`, so a limit passes the caller's signal on itself.
  */
 
+import { setMaxListeners } from "node:events";
+
 export interface Limit {
   readonly signal: AbortSignal;
   /** Whether the time has run out, rather than somebody having ended it. */
@@ -15,6 +17,8 @@ export interface Limit {
 /** A signal that is aborted with `parent`, or after so many ms, or when it is ended. */
 export function limitedTo(timeoutMs: number, parent: AbortSignal): Limit {
   const controller = new AbortController();
+  // Every candidate listens to it; Node.js would take more than ten for a leak, and say so.
+  setMaxListeners(0, controller.signal);
   let expired = false;
   const end = (): void => {
     clearTimeout(timer);
