@@ -6,7 +6,7 @@
 import { readFile } from "node:fs/promises";
 import type { LoadedConfig } from "../config/load.ts";
 import { type ResolvedSettings, resolveRouterSettings } from "../config/resolve.ts";
-import { type Cidr, type Ip, parseCidr, tryParseHostPort } from "../model/address.ts";
+import { type Cidr, type Ip, parseCidr, parseIp, tryParseHostPort } from "../model/address.ts";
 import type { Endpoint, Network } from "../model/change.ts";
 import { ConfigError, UsageError } from "../model/errors.ts";
 import { Conditions } from "../observe/conditions.ts";
@@ -28,6 +28,8 @@ import type { Options } from "./command.ts";
 
 /** The virtual router's ports: what `auto` listens on. */
 const PORTS = { listen: 80, passwordListen: 8080 } as const;
+/** What `auto` listens on wherever a device has it. */
+const METADATA_ADDRESSES = ["169.254.169.254", "fd00:ec2::254", "fe80::a9fe:a9fe"].map(parseIp);
 /** A lease has 100 bytes. */
 const LEASE_FILE_BYTES_MAX = 16 << 20;
 
@@ -63,7 +65,9 @@ export async function firewallSettings(
   const listens = (name: "listen" | "passwordListen"): HostPort[] => {
     const texts = [...(resolved[name]?.value ?? []), ...own.flatMap((each) => each[name] ?? [])];
     const isAuto = texts.length === 0 || texts.includes("auto");
-    const auto = known.endpoints.map(({ address }) => ({ host: address, port: PORTS[name] }));
+    const hosts = [...known.endpoints.map(({ address }) => address), ...METADATA_ADDRESSES];
+    const auto =
+      known.endpoints.length === 0 ? [] : hosts.map((host) => ({ host, port: PORTS[name] }));
     return [...(isAuto ? auto : []), ...texts.flatMap((text) => tryParseHostPort(text) ?? [])];
   };
   // Of two leases for one address the later one holds: the source's, which knows what is meant.

@@ -131,6 +131,9 @@ firewall("while the router runs, a lease counts as soon as it is told", async (l
   await spoof(owner, "arp", ADDRESS, OWNER);
   expect(await asks(thief, `http://${ROUTER}/`, ADDRESS)).toContain(ADDRESS);
   expect(await gets(owner, `http://${ROUTER}/`)).toBe("");
+  await running.refresh();
+  expect(running.drops).toMatchObject({ outside: 0, rate: 0 });
+  expect(running.drops?.mac).toBeGreaterThan(1);
   const permanent = () => ip(router, "neigh show nud permanent");
   expect(await permanent()).toContain(`${ADDRESS} dev eth0 lladdr ${THIEF}`);
   // Nobody's row but ours goes when the router does.

@@ -22,6 +22,7 @@ import {
   pinsOf,
 } from "./settings.ts";
 import { hasRules, nft, readTable, removeTable } from "./table.ts";
+import type { Drop } from "./text.ts";
 
 /** After a failure, before all is compared anew; doubled each time. ms. */
 const AGAIN_MS_MIN = 1000;
@@ -53,6 +54,7 @@ export class Firewall {
   #find: FindNetwork = () => undefined;
   #digest = "";
   #ruleCounts: ReadonlyMap<string, number> = new Map();
+  #drops: Readonly<Record<Drop, number>> | undefined;
   #turn: Promise<void> = Promise.resolve();
   #isWaiting = false;
   #again: NodeJS.Timeout | undefined;
@@ -93,6 +95,11 @@ export class Firewall {
   refresh(): Promise<void> {
     this.#compareWanted = true;
     return this.#soon();
+  }
+
+  /** Packets that the table had dropped when it was compared last; `undefined` before that. */
+  get drops(): Readonly<Record<Drop, number>> | undefined {
+    return this.#drops;
   }
 
   /** Takes our permanent neighbours away, and the table too if that is wanted. */
@@ -145,6 +152,7 @@ export class Firewall {
   async #compareAll(rules: FirewallRules): Promise<void> {
     this.#compareWanted = false;
     const present = await readTable(this.#exec, { terse: true });
+    this.#drops = present?.drops ?? this.#drops;
     if (hasRules(present, { digest: this.#digest, rules: this.#ruleCounts })) {
       await applyPins(pinsOf(this.#enforced(rules)), this.#start);
     } else this.#allWanted = true;

@@ -190,9 +190,9 @@ function networkChains(
     {
       name: `limits${index}`,
       rules: [
-        ...keys.map(([key, set]) => drop(`update @new${index}${set} { ${key} ${rate} }`)),
+        ...keys.map(([key, set]) => drop("rate", `update @new${index}${set} { ${key} ${rate} }`)),
         ...keys.map(([key, set]) =>
-          drop(`add @open${index}${set} { ${key} ct count over ${maxConnections} }`),
+          drop("open", `add @open${index}${set} { ${key} ct count over ${maxConnections} }`),
         ),
       ],
     },
@@ -200,7 +200,7 @@ function networkChains(
       name: `network${index}`,
       rules: [
         ...(network.devices.length > 0
-          ? [drop(`iifname != ${oneOf(network.devices.map(quoted))}`)]
+          ? [drop("device", `iifname != ${oneOf(network.devices.map(quoted))}`)]
           : []),
         ...(isEnforced(network)
           ? ["ip saddr @leased4 jump leased", "ip6 saddr @leased6 jump leased"]
@@ -245,7 +245,7 @@ function leasedChain(): Chain {
     rules: [
       "ip saddr . ether saddr @pairs4 return",
       "ip6 saddr . ether saddr @pairs6 return",
-      drop("", "wrong MAC address"),
+      drop("mac"),
     ],
   };
 }
@@ -264,7 +264,7 @@ function guestsChain({ networks }: FirewallSettings): Chain {
       // An address of the link itself says nothing about the network; the device does.
       ...(hasLinks ? ["ip6 saddr fe80::/10 iifname vmap @links"] : []),
       ...(isPlain ? ["ip6 saddr fe80::/10 goto network0"] : []),
-      drop("", "outside the guest networks"),
+      drop("outside"),
     ],
   };
 }
@@ -276,8 +276,11 @@ function adminChain({ admin, networks, managementCidrs }: FirewallSettings): Cha
       ? [`${family(version)} saddr @management${version} accept`]
       : [],
   );
-  const closed = allowed.length > 0 ? [drop("", "outside the management networks")] : ["accept"];
-  const rules = [`iifname "lo" accept`, ...fromGuests(networks).map((match) => drop(match))];
+  const closed = allowed.length > 0 ? [drop("admin")] : ["accept"];
+  const rules = [
+    `iifname "lo" accept`,
+    ...fromGuests(networks).map((match) => drop("admin", match)),
+  ];
   return [{ name: "admin", rules: [...rules, ...allowed, ...closed] }];
 }
 
@@ -303,7 +306,7 @@ function beyondChains({ networks, managementCidrs }: FirewallSettings): Chain[] 
   ]);
   const hook = "type filter hook forward priority filter - 10; policy accept;";
   return [
-    { name: "beyond", rules: targets.map((match) => drop(match)) },
+    { name: "beyond", rules: targets.map((match) => drop("beyond", match)) },
     { name: "forward", hook, rules: fromGuests(networks).map((match) => `${match} goto beyond`) },
   ];
 }

@@ -8,6 +8,7 @@
 import { ExecError } from "../../model/errors.ts";
 import { type Exec, exec as realExec } from "../../platform/exec.ts";
 import { elementLines, type LeaseSet, type Ruleset, TABLE } from "./render.ts";
+import { DROPS, type Drop } from "./text.ts";
 
 /** 100,000 leases take 3 s. ms. */
 const NFT_MS_MAX = 30_000;
@@ -20,6 +21,8 @@ export interface Present {
   readonly digest?: string;
   readonly rules: ReadonlyMap<string, number>;
   readonly leases: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Packets that were dropped since the table was made. */
+  readonly drops: Readonly<Record<Drop, number>>;
 }
 
 /** What `apply` did, or would do. */
@@ -82,7 +85,7 @@ export async function readTable(
 ): Promise<Present | undefined> {
   const tables = await nft(["list", "tables"], exec);
   if (!tables.split("\n").includes(`table ${TABLE}`)) return undefined;
-  const text = await nft(["-s", "-t", "list", "table", ...TABLE.split(" ")], exec);
+  const text = await nft(["-t", "list", "table", ...TABLE.split(" ")], exec);
   const listed = terse ? undefined : await nft(["-j", "list", "table", ...TABLE.split(" ")], exec);
   return { ...parseText(text), leases: listed === undefined ? new Map() : parseLeases(listed) };
 }
@@ -125,7 +128,16 @@ function parseText(text: string): Omit<Present, "leases"> {
     const lines = body.split("\n").filter((line) => line !== "" && !line.startsWith("\t\ttype "));
     rules.set(name, lines.length);
   }
-  return { rules, ...(digest !== undefined && { digest }) };
+  return { rules, drops: parseDrops(text), ...(digest !== undefined && { digest }) };
+}
+
+function parseDrops(text: string): Readonly<Record<Drop, number>> {
+  const packets = (comment: string): number => {
+    const lines = text.split("\n").filter((line) => line.endsWith(`comment "${comment}"`));
+    return lines.reduce((sum, line) => sum + Number(/packets (\d+)/.exec(line)?.[1] ?? 0), 0);
+  };
+  const counts = Object.entries(DROPS).map(([why, comment]) => [why, packets(comment)]);
+  return Object.fromEntries(counts) as Record<Drop, number>;
 }
 
 interface Listed {

@@ -49,9 +49,21 @@ export function chainText({ name, hook, rules }: Chain): string[] {
   return [`\tchain ${name} {`, ...head, ...rules.map((rule) => `\t\t${rule}`), "\t}"];
 }
 
-export function drop(match: string, why?: string): string {
-  const comment = why === undefined ? "" : ` comment ${quoted(why)}`;
-  return `${match}${match && " "}counter drop${comment}`;
+/** Why a packet is dropped: the comment of the rule, by which its counter is found again. */
+export const DROPS = {
+  outside: "outside the guest networks",
+  device: "not a device of the guests",
+  mac: "wrong MAC address",
+  rate: "too many new connections",
+  open: "too many open connections",
+  admin: "the admin listener",
+  beyond: "not through this router",
+} as const;
+
+export type Drop = keyof typeof DROPS;
+
+export function drop(why: Drop, match = ""): string {
+  return `${match}${match && " "}counter drop comment ${quoted(DROPS[why])}`;
 }
 
 export function oneOf(values: readonly string[]): string {
