@@ -30,6 +30,8 @@ export interface RouterOptions {
   /** Where it runs; on this machine's loopback unless it is said. */
   readonly place?: Place;
   readonly more?: readonly string[];
+  /** Runs it in another way: with a limit, under another program. */
+  readonly command?: (argv: readonly string[]) => readonly string[];
 }
 
 export interface AdminReply {
@@ -73,7 +75,8 @@ export function launchRouter(options: RouterOptions): Router {
     ...(options.passwordListen ?? []).flatMap((at) => ["--password-listen", at]),
     ...(options.more ?? []),
   ];
-  const { argv, env } = frontdesk(options.rim, ["router", ...args]);
+  const { argv: plain, env } = frontdesk(options.rim, ["router", ...args]);
+  const argv = options.command?.(plain) ?? plain;
   const program = options.place?.start(argv, { env }) ?? start(argv, { env });
   return {
     program,

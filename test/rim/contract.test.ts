@@ -160,6 +160,17 @@ for (const runtime of RUNTIMES) {
         "GET /text HTTP/1.1\r\nno colon\r\n\r\n",
         "GET /text HTTP/1.1\r\nX: a\0b\r\n\r\n",
         "GET /text HTTP/9.9\r\nHost: x\r\n\r\n",
+        "GET /text HTTP/1.1\r\n\r\n",
+        "GET /text HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        "GET /text HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "GET /text HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "GET /text HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \r\n\r\n",
+        "GET /text HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        `GET /text HTTP/1.1\r\nHost: x\r\n${"X: y\r\n".repeat(201)}\r\n`,
+        "GET gopher://x/text HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET text HTTP/1.1\r\nHost: x\r\n\r\n",
+        "BREW /text HTTP/1.1\r\nHost: x\r\n\r\n",
+        "get /text HTTP/1.1\r\nHost: x\r\n\r\n",
         `GET /${"x".repeat(100_000)} HTTP/1.1\r\nHost: x\r\n\r\n`,
         `GET /text HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(100_000)}\r\n\r\n`,
       ]) {
@@ -168,7 +179,9 @@ for (const runtime of RUNTIMES) {
         expect(`${what} ${reply.text}`).not.toContain("smuggled");
         expect([what, reply.closed]).toEqual([what, true]);
         if (reply.text !== "") {
+          // One status line and nothing of the request, whoever of the two wrote it.
           expect(`${what} ${reply.text}`).toMatch(/ HTTP\/1\.[01] [45]\d\d [\s\S]*\r\n\r\n$/);
+          expect([what, reply.text.split("HTTP/1.").length]).toEqual([what, 2]);
         }
       }
     });
@@ -219,6 +232,18 @@ for (const runtime of RUNTIMES) {
       own.signal("SIGCONT");
       await own.stop();
       expect(waiting).toBe(CROWD);
+    });
+
+    test("answers an odd but lawful request as any other", async () => {
+      for (const head of [
+        "GET http://other.example/text HTTP/1.1\r\nHost: x",
+        `GET /text HTTP/1.1\r\nHost: x\r\n${"X: y\r\n".repeat(190)}Y: z`,
+        "GET /text HTTP/1.1\r\nHost: x\r\nExpect: tea",
+        "GET /text HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket",
+      ]) {
+        const reply = await server.ask(`${head}\r\n\r\n`);
+        expect([head.slice(0, 60), reply.status]).toEqual([head.slice(0, 60), 200]);
+      }
     });
 
     test("refuses CONNECT and forwards nothing", async () => {

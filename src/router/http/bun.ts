@@ -101,10 +101,16 @@ function serve(
   request: BunRequest,
   isOpen: IsOpen,
 ): Response | Promise<Response> {
+  // Bun joins two Host fields. RFC 9112 section 3.2: such a request is refused.
+  if (request.header("host")?.includes(",")) return refuse(400);
   const reply = handler(request);
   return reply instanceof Promise
     ? reply.then((reply) => toResponse(reply, request, isOpen))
     : toResponse(reply, request, isOpen);
+}
+
+function refuse(status: number): Response {
+  return new Response(null, { status, headers: { connection: "close" } });
 }
 
 function toResponse(

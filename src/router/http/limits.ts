@@ -14,5 +14,8 @@ export const REQUEST_TIMEOUT_MS = 15_000;
 /** Request line and headers together. Bytes; the largest real client sends under 1 KiB. */
 export const HEADER_BYTES_MAX = 16 * 1024;
 
+/** Header fields of a request: what Bun allows. Real clients send ten. */
+export const HEADER_FIELDS_MAX = 200;
+
 /** Connections that wait to be accepted: a thousand guests may start in one instant. */
 export const BACKLOG = 4096;

@@ -10,6 +10,7 @@ import type { Reply } from "../../protocol/http.ts";
 import {
   BACKLOG,
   HEADER_BYTES_MAX,
+  HEADER_FIELDS_MAX,
   HEADERS_TIMEOUT_MS,
   IDLE_TIMEOUT_S,
   REQUEST_TIMEOUT_MS,
@@ -68,10 +69,12 @@ class NodeRequest implements RimRequest {
   }
 }
 
+const ABSOLUTE = /^https?:\/\/[^/?#]*/i;
+
 /** `http://host/path` as a target means `/path`: this is no proxy. */
 function originForm(url: string): string {
   if (url.charCodeAt(0) === 47) return url;
-  const absolute = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*/.exec(url);
+  const absolute = ABSOLUTE.exec(url);
   if (absolute === null) return `/${url}`;
   const rest = url.slice(absolute[0].length);
   return rest.startsWith("/") ? rest : `/${rest}`;
@@ -100,9 +103,12 @@ async function listen(options: ListenOptions): Promise<Listener> {
     );
   });
   // Without these Node would answer with text of its own, or hang up on CONNECT.
-  server.on("clientError", (_error, socket) => refuse(socket, "400 Bad Request"));
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    const isLong = error.code === "HPE_HEADER_OVERFLOW";
+    refuse(socket, isLong ? "431 Request Header Fields Too Large" : "400 Bad Request");
+  });
   server.on("connect", (_message, socket) => refuse(socket, "405 Method Not Allowed"));
-  server.on("checkExpectation", (_message, response) => send(response, { status: 417 }, REFUSAL));
+  server.on("checkExpectation", (message, response) => server.emit("request", message, response));
   const open = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     open.add(socket);
@@ -117,6 +123,26 @@ async function listen(options: ListenOptions): Promise<Listener> {
     }
   });
   return listenerOf(server, at, open);
+}
+
+/** Why a request is refused that Node takes: RFC 9112, and what Bun refuses by itself. */
+function refusalOf(message: IncomingMessage, bodyBytesMax: number): number | undefined {
+  const { headers, rawHeaders, httpVersionMinor, url = "/" } = message;
+  if (rawHeaders.length > 2 * HEADER_FIELDS_MAX) return 431;
+  if (PARSER_IS_LENIENT && rawHeaders.some(isBadName)) return 400;
+  if (httpVersionMinor > 0 && headers.host === undefined) return 400;
+  if (rawHeaders.filter(isHostName).length > 1) return 400;
+  const encoding = headers["transfer-encoding"];
+  // Who frames a message in another way than its reader can smuggle a request in it.
+  if (encoding !== undefined && (encoding.toLowerCase() !== "chunked" || httpVersionMinor === 0)) {
+    return 400;
+  }
+  if (url.charCodeAt(0) !== 47 && url !== "*" && !ABSOLUTE.test(url)) return 400;
+  return Number(headers["content-length"] ?? 0) > bodyBytesMax ? 413 : undefined;
+}
+
+function isHostName(text: string, place: number): boolean {
+  return place % 2 === 0 && text.length === 4 && text.toLowerCase() === "host";
 }
 
 /** `rawHeaders` has names at even places, values at odd ones. */
@@ -155,12 +181,9 @@ interface Exchange {
 async function serve(handler: Handler, request: NodeRequest, exchange: Exchange): Promise<void> {
   const { message, response, bodyBytesMax } = exchange;
   try {
-    if (PARSER_IS_LENIENT && message.rawHeaders.some(isBadName)) {
-      send(response, { status: 400 }, REFUSAL);
-      return;
-    }
-    if (Number(message.headers["content-length"] ?? 0) > bodyBytesMax) {
-      send(response, { status: 413 }, REFUSAL);
+    const refusal = refusalOf(message, bodyBytesMax);
+    if (refusal !== undefined) {
+      send(response, { status: refusal }, REFUSAL);
       return;
     }
     const pending = handler(request);
@@ -218,6 +241,8 @@ function send(response: ServerResponse, reply: Reply, how: How): void {
 function refuse(socket: unknown, status: string): void {
   if (!(socket instanceof Socket) || socket.destroyed) return;
   if (!socket.writable) socket.destroy();
+  else if (socket.bytesWritten > 0)
+    socket.end(); // It has had a reply: this one closes.
   else socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
