@@ -32,6 +32,7 @@ import {
 import { tokenFile } from "./password-token.ts";
 import { Passwords } from "./passwords.ts";
 import { samples } from "./samples.ts";
+import { settle } from "./settle.ts";
 import { openState } from "./state/state.ts";
 import { type OnAccess, Traffic } from "./traffic.ts";
 import { explain } from "./why.ts";
@@ -209,6 +210,7 @@ async function assemble(
   allowed = allowedHosts(listeners.names, [], settings.hostNames);
   const stop = new AbortController();
   closers.push(() => stop.abort());
+  closers.push(settle(() => feed.loadingSince !== undefined, rim.collect));
   const loaded = feed.run(opened, onLook, stop.signal);
   loaded.catch(() => {}); // Whoever started the router awaits it, perhaps later.
 

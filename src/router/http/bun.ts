@@ -57,7 +57,7 @@ class BunRequest implements RimRequest {
   }
 }
 
-export const bunRim: Rim = { name: "bun", listen };
+export const bunRim: Rim = { name: "bun", listen, collect: () => Bun.gc(false) };
 
 async function listen(options: ListenOptions): Promise<Listener> {
   const { at, handler, bodyBytesMax } = options;

@@ -47,4 +47,6 @@ export interface Rim {
   readonly name: "bun" | "node";
   /** @throws {ListenError} if the address is taken, not local, or not permitted. */
   listen(options: ListenOptions): Promise<Listener>;
+  /** Collects garbage beside the program; absent where the runtime has no such thing. */
+  readonly collect?: () => void;
 }
