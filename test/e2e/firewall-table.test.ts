@@ -174,6 +174,24 @@ firewall("a table that someone removes is made again, and the trouble is told", 
   await running.close();
 });
 
+firewall("a device that is gone is told, and the table stays as it is", async (lab) => {
+  const { router, exec, start } = lab;
+  const told: (string | undefined)[] = [];
+  const running = new Firewall({ exec, start, onTrouble: (why) => told.push(why) });
+  const { leases: _, ...rules } = settingsOf({ devices: ["eth0", "eth7"] });
+  await running.setLease(ADDRESS, OWNER);
+  await running.setRules(rules);
+  expect(told.at(-1)).toContain('Cannot find device "eth7"');
+  const list = () => ok(router.command(["nft", "-a", "-s", "list", "table", "inet", "frontdesk"]));
+  const before = await list();
+  expect(before).toContain(`elements = { ${ADDRESS} . ${OWNER} }`);
+  await ip(router, "link add eth7 type veth peer name host7");
+  await until("the neighbour to be made", 10_000, () => told.at(-1) === undefined);
+  expect(await ip(router, "neigh show dev eth7 nud permanent")).toContain(ADDRESS);
+  expect(await list()).toBe(before);
+  await running.close();
+});
+
 firewall("a thousand leases that change at once are a few transactions", async (lab) => {
   const { exec, start } = lab;
   let runs = 0;

@@ -141,7 +141,7 @@ export class Firewall {
       this.#againMs = AGAIN_MS_MIN;
       this.#ports.onTrouble?.(undefined);
     } catch (error) {
-      this.#allWanted = true;
+      this.#compareWanted = true;
       this.#ports.onTrouble?.((error as Error).message);
       this.#again = setTimeout(() => void this.#soon(), this.#againMs);
       this.#againMs = Math.min(this.#againMs * 2, AGAIN_MS_MAX);
@@ -164,7 +164,7 @@ export class Firewall {
     const enforced = this.#enforced(rules);
     this.#told.clear();
     for (const { address, mac } of enforced) this.#told.set(address, mac);
-    await nft(["-f", "-"], this.#exec, render({ ...rules, leases: enforced }).text);
+    await this.#transact(render({ ...rules, leases: enforced }).text);
     await applyPins(pinsOf(enforced), this.#start);
   }
 
@@ -191,7 +191,17 @@ export class Firewall {
     }
     this.#changed.clear();
     if (pins.length === 0 && gone.length + come.length === 0) return;
-    await nft(["-f", "-"], this.#exec, leaseLines(gone, come));
+    await this.#transact(leaseLines(gone, come));
     await changePins(pins, this.#start);
+  }
+
+  /** A table of which we do not know what is in it is replaced; neighbours alone are no reason. */
+  async #transact(text: string): Promise<void> {
+    try {
+      await nft(["-f", "-"], this.#exec, text);
+    } catch (error) {
+      this.#allWanted = true;
+      throw error;
+    }
   }
 }
