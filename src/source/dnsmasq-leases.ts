@@ -17,7 +17,7 @@ export interface DnsmasqLease {
   readonly mac: Mac;
 }
 
-/** The leases of `text`. What is no lease, or an IPv6 one that names no MAC address, is passed over. */
+/** The leases of `text`. What is no lease, or names no MAC address, is passed over. */
 export function parseDnsmasqLeases(text: string): DnsmasqLease[] {
   const leases: DnsmasqLease[] = [];
   for (const line of text.split("\n")) {
