@@ -19,7 +19,8 @@ export interface Service extends AsyncDisposable {
 export type Answerer = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Any service, for what no real one does. */
-export async function serve(answer: Answerer, host = "127.0.0.1", port = 0): Promise<Service> {
+export async function serve(answer: Answerer, port = 0): Promise<Service> {
+  const host = "127.0.0.1";
   const asked: string[] = [];
   const server: Server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`);
@@ -56,7 +57,7 @@ const FORBIDDEN_PAGE = page("403 Forbidden", "You don't have permission to acces
 const METHOD_PAGE = page("405 Method Not Allowed", "The requested method PUT is not allowed.");
 
 /** CloudStack's own router, untouched: HTML for errors, no word of its own for "unchanged". */
-export async function virtualRouter(files: VrFiles): Promise<VirtualRouter> {
+export async function virtualRouter(files: VrFiles, port = 0): Promise<VirtualRouter> {
   const service = await serve((request, response) => {
     const path = (request.url ?? "").replace(/\?.*/, "").replace(/(.)\/$/, "$1");
     response.setHeader("Server", "Apache");
@@ -74,7 +75,7 @@ export async function virtualRouter(files: VrFiles): Promise<VirtualRouter> {
     response.setHeader("Last-Modified", "Sun, 22 Nov 2026 23:30:56 GMT");
     response.setHeader("Content-Length", length);
     response.writeHead(200).end(body);
-  });
+  }, port);
   const router: VirtualRouter = Object.assign(service, { files });
   return router;
 }
