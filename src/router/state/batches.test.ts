@@ -116,11 +116,14 @@ function toldDisk() {
   let failing: (call: DiskCall, path: string) => boolean = () => false;
   let waiting: (call: DiskCall, path: string) => boolean = () => false;
   let release = (_error?: Error): void => {};
+  let reach = (): void => {};
   let gate = Promise.resolve();
   const disk = brokenDisk((call, path) => {
     calls.push(`${call} ${path.split("/").at(-1)}`);
     if (failing(call, path)) throw ioError();
-    return waiting(call, path) ? (gate as Promise<never>) : undefined;
+    if (!waiting(call, path)) return undefined;
+    reach();
+    return gate as Promise<never>;
   });
   return {
     disk,
@@ -128,10 +131,14 @@ function toldDisk() {
     fail(which: typeof failing) {
       failing = which;
     },
-    stop(which: typeof waiting) {
+    /** Resolves when there is a call that waits. */
+    stop(which: typeof waiting): Promise<void> {
       waiting = which;
       gate = new Promise((resolve, reject) => {
         release = (error) => (error === undefined ? resolve() : reject(error));
+      });
+      return new Promise((resolve) => {
+        reach = resolve;
       });
     },
     goOn(error?: Error) {
@@ -208,9 +215,9 @@ describe("while its snapshot is being written", () => {
     await using router = await opened(folder.path, { disk });
     const { state } = router;
     await state.appendChanges(router.take(puts(3, 1)));
-    stop((call, path) => call === "sync" && isSnapshot(path));
+    const reached = stop((call, path) => call === "sync" && isSnapshot(path));
     const batch = fate(state.appendChanges(router.take(puts(LARGE, 2))));
-    await Bun.sleep(20);
+    await reached;
     expect(await fate(state.appendChanges(router.take([putOf(1, 3), gone(2)])))).toBe("durable");
     expect((await epochsAfterKill(folder.path, 4)).slice(0, 4)).toEqual([1, 3, 0, 0]);
     goOn();
@@ -223,8 +230,9 @@ describe("while its snapshot is being written", () => {
     const { disk, stop, goOn } = toldDisk();
     await using router = await opened(folder.path, { disk });
     const { state } = router;
-    stop((call, path) => call === "sync" && isSnapshot(path));
+    const reached = stop((call, path) => call === "sync" && isSnapshot(path));
     const batch = fate(state.appendChanges(router.take(puts(LARGE, 2))));
+    await reached;
     expect(await fate(state.append(router.offer(password(1, "secret", 2))))).toBe("durable");
     const found = await foundAfterKill(folder.path);
     expect(found).toEqual([put(1, { epoch: 2 }), password(1, "secret", 2)]);
@@ -238,9 +246,9 @@ describe("while its snapshot is being written", () => {
     const { disk, stop, goOn } = toldDisk();
     await using router = await opened(folder.path, { disk });
     const { state } = router;
-    stop((call, path) => call === "sync" && isSnapshot(path));
+    const reached = stop((call, path) => call === "sync" && isSnapshot(path));
     const first = fate(state.appendChanges(router.take(puts(LARGE, 2))));
-    await Bun.sleep(10);
+    await reached;
     const second = fate(state.appendChanges(router.take(puts(LARGE, 3))));
     expect(await second).toBe("durable");
     expect(await epochsAfterKill(folder.path, LARGE)).toEqual(new Array(LARGE).fill(3));
@@ -259,9 +267,9 @@ describe("when the snapshot cannot be written", () => {
       await using router = await opened(folder.path, { disk, ...more });
       const { state } = router;
       await state.appendChanges(router.take(puts(LARGE + 1, 1)));
-      stop((call, path) => call === broken && isSnapshot(path));
+      const reached = stop((call, path) => call === broken && isSnapshot(path));
       const batch = fate(state.appendChanges(router.take(puts(LARGE, 2))));
-      await Bun.sleep(20);
+      await reached;
       expect(await epochsAfterKill(folder.path, 1)).toEqual([1]);
       const behind = router.take([putOf(1, 3), gone(2)]);
       expect(await fate(state.appendChanges(behind))).toBe("durable");
@@ -298,9 +306,9 @@ test("what failed before the batch is not written behind it as it was then", asy
   const { state } = router;
   fail((call, path) => call === "write" && isJournal(path));
   expect(await fate(state.appendChanges(router.take([putOf(1, 1)])))).toBe("STATE_UNWRITABLE");
-  stop((call, path) => call === "sync" && isSnapshot(path));
+  const reached = stop((call, path) => call === "sync" && isSnapshot(path));
   const batch = fate(state.appendChanges(router.take(puts(LARGE, 2))));
-  await Bun.sleep(10);
+  await reached;
   fail(() => false);
   await Bun.sleep(60); // The journal is tried again, behind the snapshot's cut.
   goOn();

@@ -265,11 +265,15 @@ describe("when a write hangs until more waits than may", () => {
   function stuckDisk() {
     const gate = Promise.withResolvers<never>();
     let isStuck = false;
+    let isReached = false;
     const disk = brokenDisk((call, path) => {
-      return isStuck && call === "sync" && isJournal(path) ? gate.promise : undefined;
+      if (!isStuck || call !== "sync" || !isJournal(path)) return undefined;
+      isReached = true;
+      return gate.promise;
     });
     return {
       disk,
+      reached: () => until(() => isReached),
       stick: () => {
         isStuck = true;
       },
@@ -294,7 +298,7 @@ describe("when a write hangs until more waits than may", () => {
   for (const error of [undefined, ioError()]) {
     test(`a snapshot meanwhile takes no file away that goes on (${error ?? "slow"})`, async () => {
       using folder = scratch();
-      const { disk, stick, release } = stuckDisk();
+      const { disk, stick, reached, release } = stuckDisk();
       await using opened = await open(folder.path, { disk, ...RARE });
       const { state } = opened;
       const all: Entry[] = [put(1, { epoch: 1 })];
@@ -309,6 +313,7 @@ describe("when a write hangs until more waits than may", () => {
       all[0] = put(1, { epoch: 2 });
       appends.push(fate(state.append(all.slice(0, 1))));
       const saved = fate(state.flush());
+      await reached();
       await Bun.sleep(50);
       release(error);
       expect(await saved).toBe("durable");
@@ -323,13 +328,13 @@ describe("when a write hangs until more waits than may", () => {
 
   test("and then fails, what was appended later is still the later", async () => {
     using folder = scratch();
-    const { disk, stick, release } = stuckDisk();
+    const { disk, stick, reached, release } = stuckDisk();
     await using opened = await open(folder.path, { disk, ...RARE });
     const { state } = opened;
     await state.append([put(9)]);
     stick();
     const first = fate(state.append([put(1, { epoch: 1 })]));
-    await Bun.sleep(5);
+    await reached();
     const others = Array.from({ length: 22 }, (_, index) =>
       fate(state.append([put(10 + index, { userData: MIB })])),
     );
