@@ -44,17 +44,18 @@ export function metadataHandler(ports: MetadataPorts): Handler {
       reply =
         hosts.mode === "enforce" ? FORBIDDEN : answerMetadata(asker(entry, ports), asked, request);
     } else reply = answerMetadata(asker(entry, ports), asked, request);
-    const record = (status: number): void =>
-      traffic.record({
-        plane: "metadata",
-        address,
-        network: entry?.network,
-        instance: entry?.kind === "bound" ? entry.instance : undefined,
-        what: asked.kind,
-        status,
-      });
-    if (isStored(reply.body)) return { ...reply, onStatus: record };
-    record(reply.status);
+    const access = {
+      plane: "metadata",
+      address,
+      network: entry?.network,
+      instance: entry?.kind === "bound" ? entry.instance : undefined,
+      what: asked.kind,
+      status: reply.status,
+    } as const;
+    if (isStored(reply.body)) {
+      return { ...reply, onStatus: (status) => traffic.record({ ...access, status }) };
+    }
+    traffic.record(access);
     return reply;
   };
 }

@@ -22,7 +22,7 @@ import type {
   RimReply,
   RimRequest,
 } from "./rim.ts";
-import { type IsOpen, isShared, SharedBodies } from "./shared-body.ts";
+import { isShared, SharedBodies } from "./shared-body.ts";
 
 /** Length of `http://`: a path starts at the first slash behind it. */
 const AUTHORITY_START = 7;
@@ -32,20 +32,28 @@ const bodies = new SharedBodies({ wrap: (bytes) => new Blob([plain(bytes)]) });
 
 class BunRequest implements RimRequest {
   readonly #request: Request;
+  readonly #server: Bun.Server<undefined> | undefined;
   readonly method: string;
   readonly target: string;
   readonly peer: string | undefined;
 
-  constructor(request: Request, peer: string | undefined) {
+  /** @param server `undefined` on a unix socket, where there is no peer */
+  constructor(request: Request, server?: Bun.Server<undefined>) {
     const { url } = request;
     this.#request = request;
+    this.#server = server;
     this.method = request.method;
     if (url.charCodeAt(0) === 47) this.target = url;
     else {
       const slash = url.indexOf("/", AUTHORITY_START);
       this.target = slash === -1 ? "/" : url.slice(slash);
     }
-    this.peer = peer;
+    this.peer = server?.requestIP(request)?.address;
+  }
+
+  /** Whether its reply has not gone out yet: Bun knows no peer any more of one that has. */
+  get isOpen(): boolean {
+    return this.#server === undefined || this.#server.requestIP(this.#request) !== null;
   }
 
   header(name: string): string | undefined {
@@ -73,7 +81,7 @@ async function listen(options: ListenOptions): Promise<Listener> {
       const server = Bun.serve({
         ...forUnix,
         unix: at.unix,
-        fetch: (request) => serve(handler, new BunRequest(request, undefined), () => true),
+        fetch: (request) => serve(handler, new BunRequest(request)),
       });
       return listenerOf(server, at);
     }
@@ -82,12 +90,7 @@ async function listen(options: ListenOptions): Promise<Listener> {
       hostname: at.host,
       port: at.port,
       reusePort: false,
-      fetch: (request, server) =>
-        serve(
-          handler,
-          new BunRequest(request, server.requestIP(request)?.address),
-          () => server.requestIP(request) !== null, // It is, once the reply has gone out.
-        ),
+      fetch: (request, server) => serve(handler, new BunRequest(request, server)),
     });
     raiseBacklogs();
     return listenerOf(server, { host: at.host, port: server.port ?? at.port });
@@ -96,47 +99,42 @@ async function listen(options: ListenOptions): Promise<Listener> {
   }
 }
 
-function serve(
-  handler: Handler,
-  request: BunRequest,
-  isOpen: IsOpen,
-): Response | Promise<Response> {
+function serve(handler: Handler, request: BunRequest): Response | Promise<Response> {
   // Bun joins two Host fields. RFC 9112 section 3.2: such a request is refused.
   if (request.header("host")?.includes(",")) return refuse(400);
   const reply = handler(request);
   return reply instanceof Promise
-    ? reply.then((reply) => toResponse(reply, request, isOpen))
-    : toResponse(reply, request, isOpen);
+    ? reply.then((reply) => toResponse(reply, request))
+    : toResponse(reply, request);
 }
 
 function refuse(status: number): Response {
   return new Response(null, { status, headers: { connection: "close" } });
 }
 
-function toResponse(
-  reply: RimReply,
-  request: BunRequest,
-  isOpen: IsOpen,
-): Response | Promise<Response> {
+function toResponse(reply: RimReply, request: BunRequest): Response | Promise<Response> {
   const close = request.header("connection")?.toLowerCase() === "close";
   const headers = fieldsOf(reply, close);
   const { body, status } = reply;
-  if (isShared(body)) return shared(body, { ...reply, headers, isOpen, method: request.method });
+  if (isShared(body)) return shared(body, { reply, headers, request });
   return new Response(typeof body === "object" ? plain(body) : (body ?? null), { status, headers });
 }
 
-async function shared(
-  body: Body,
-  how: RimReply & { headers: Record<string, string>; isOpen: IsOpen; method: string },
-): Promise<Response> {
-  const { status, headers, isOpen, onStatus } = how;
-  if (how.method === "HEAD") {
+interface SharedReply {
+  readonly reply: RimReply;
+  readonly headers: Record<string, string>;
+  readonly request: BunRequest;
+}
+
+async function shared(body: Body, { reply, headers, request }: SharedReply): Promise<Response> {
+  const { status, onStatus } = reply;
+  if (request.method === "HEAD") {
     onStatus?.(status);
     headers["content-length"] = String(body.length);
     return new Response(null, { status, headers });
   }
   try {
-    const blob = await bodies.get(body, isOpen);
+    const blob = await bodies.get(body, () => request.isOpen);
     onStatus?.(status);
     return new Response(blob, { status, headers });
   } catch (error) {
