@@ -75,6 +75,15 @@ function changeGoals({ changes }: Results): Goal[] {
   return lines.map(goal);
 }
 
+function guestGoals({ guest }: Results): Goal[] {
+  if (guest === undefined) return [];
+  const lines = [
+    ["the guest's small file", guest.bytes / 1000, 150, "KB"],
+    ["a guest's get, above node -e 0", guest.getMs, 25, "ms"],
+  ] satisfies Line[];
+  return lines.map(goal);
+}
+
 type Line = readonly [string, number | undefined, number, string, (number | undefined)?];
 
 function goal([promise, measured, most, unit, limit]: Line): Goal {
@@ -82,7 +91,10 @@ function goal([promise, measured, most, unit, limit]: Line): Goal {
 }
 
 export function goalTable(results: Results): string {
-  const goals = [...requestGoals(results), ...sizeGoals(results), ...changeGoals(results)];
+  const goals = [
+    ...[...requestGoals(results), ...sizeGoals(results), ...changeGoals(results)],
+    ...guestGoals(results),
+  ];
   if (goals.every(({ measured }) => measured === undefined)) return "Frontdesk was not measured.\n";
   const rows = goals.map(({ promise, measured, most, unit, limit }) => [
     promise,

@@ -4,6 +4,7 @@
 
 import type { ApplyFigures } from "./numbers/apply.ts";
 import type { ChangeFigures, Waits } from "./numbers/change.ts";
+import type { GuestFigures } from "./numbers/guest.ts";
 import type { RequestFigures } from "./numbers/requests.ts";
 import type { StormFigures } from "./numbers/storm.ts";
 import type { Memory } from "./process.ts";
@@ -38,6 +39,7 @@ export interface ChangeResult {
 export interface Results {
   readonly servers: readonly ServerResult[];
   readonly changes: readonly ChangeResult[];
+  readonly guest: GuestFigures | undefined;
   /** Sizes of the tables of changes. */
   readonly sizes: readonly number[];
 }
@@ -55,6 +57,20 @@ export function middle(
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
+}
+
+/** Empty when they were not measured. */
+export function guestTable({ guest }: Results): string {
+  if (guest === undefined) return "";
+  const rows = [
+    ["`node -e 0`", digits(guest.nothingMs), ""],
+    ["`get`, from a service", digits(guest.nothingMs + guest.getMs), digits(guest.getMs)],
+    ["`get --cached`", digits(guest.nothingMs + guest.cachedMs), digits(guest.cachedMs)],
+  ];
+  return `dist/frontdesk-guest.mjs: ${count(guest.bytes)} bytes\n\n${table(
+    ["CPU of one run, ms", "all", "above nothing"],
+    rows,
+  )}`;
 }
 
 export function requestTable({ servers }: Results): string {

@@ -23,22 +23,30 @@ import { goalTable } from "./goals.ts";
 import { compile } from "./load/load.ts";
 import { loadAverage, processor, versions, which } from "./machine.ts";
 import { CHANGE_SIZES, measureChanges } from "./numbers/changes.ts";
+import { measureGuest } from "./numbers/guest.ts";
 import { measureServers } from "./numbers/servers.ts";
 import { copyBuilt } from "./peers/frontdesk.ts";
 import { peers } from "./peers/index.ts";
 import { endAll, pinSelf } from "./process.ts";
-import { changeTables, type Results, requestTable, sizeTable, stormTable } from "./report.ts";
+import {
+  changeTables,
+  guestTable,
+  type Results,
+  requestTable,
+  sizeTable,
+  stormTable,
+} from "./report.ts";
 
 const USAGE = `usage: npm run bench -- [--quick] [--rounds N] [--only NAME,…] [--numbers KIND,…] [--write]
 
   --quick          two small rounds, a few minutes; otherwise five rounds
   --rounds N       so many rounds
   --only NAME,…    these servers only: ${peers.map(({ name }) => name).join(", ")}
-  --numbers KIND,… these figures only: servers, changes
+  --numbers KIND,… these figures only: servers, changes, guest
   --write          write the tables to bench/results.md as well
   --no-build       measure dist/ as it is
 `;
-const KINDS = ["servers", "changes"];
+const KINDS = ["servers", "changes", "guest"];
 
 interface Options {
   readonly scale: Scale;
@@ -98,6 +106,7 @@ function render(results: Results): string {
     ["Storm", results.servers.length > 0 ? stormTable(results) : ""],
     ["Size and start", results.servers.length > 0 ? sizeTable(results) : ""],
     ["Changes", results.changes.length > 0 ? changeTables(results) : ""],
+    ["Guest's tools", guestTable(results)],
     ["Promises", goalTable(results)],
   ];
   return sections
@@ -143,7 +152,8 @@ async function main(options: Options, directory: string): Promise<void> {
   };
   const servers = options.numbers.includes("servers") ? await measureServers(bench, ready) : [];
   const changes = options.numbers.includes("changes") ? await measureChanges(bench, ready) : [];
-  const results: Results = { servers, changes, sizes: CHANGE_SIZES };
+  const guest = options.numbers.includes("guest") ? await measureGuest(bench) : undefined;
+  const results: Results = { servers, changes, guest, sizes: CHANGE_SIZES };
   const text = `${preface(options, skipped, loadBefore)}${render(results)}`;
   process.stdout.write(text);
   if (options.write) {

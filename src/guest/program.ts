@@ -4,7 +4,7 @@
  * Exit codes and messages are those of the whole program's `frontdesk guest`.
  */
 
-import { MetadataError, UsageError } from "../model/errors.ts";
+import { type MetadataError, UsageError } from "../model/errors.ts";
 import type { ExitCode, GuestEntry } from "./command.ts";
 import { openConsole, type Sink } from "./console.ts";
 import { examples, helpOf, parse, section } from "./parse.ts";
@@ -83,13 +83,14 @@ function failure(
   { at, note, debug }: { at: string; note: (line: string) => void; debug: boolean },
 ): ExitCode {
   const text = oneLine(error instanceof Error ? error.message : String(error));
-  if (error instanceof UsageError) {
+  const code = codeOf(error);
+  if (code === "USAGE") {
     note(`frontdesk: ${text}; try: ${at} --help`);
     return 2;
   }
-  if (error instanceof MetadataError) {
+  if (code !== undefined) {
     note(`frontdesk: ${text}`);
-    return error.code === "CONFIG" ? 2 : 1;
+    return code === "CONFIG" ? 2 : 1;
   }
   const hint = debug ? "" : " (set FRONTDESK_DEBUG=1 for the trace)";
   note(`frontdesk: this is a bug, please report it: ${text}${hint}`);
@@ -97,6 +98,15 @@ function failure(
     note(line);
   }
   return 1;
+}
+
+/**
+ * The code of an error that is raised on purpose. Asked by its shape: the heavy commands of the
+ * small file have classes of their own.
+ */
+function codeOf(error: unknown): string | undefined {
+  const { code, remedy } = error as Partial<MetadataError>;
+  return typeof code === "string" && typeof remedy === "string" ? code : undefined;
 }
 
 function oneLine(text: string): string {

@@ -8,5 +8,5 @@ export const GUEST_COMMANDS: readonly GuestEntry[] = [
   { name: "env", summary: "attributes as shell variables", load: () => import("./env.ts") },
   { name: "cache", summary: "keep a local copy of the metadata", load: () => import("./cache.ts") },
   { name: "watch", summary: "print what changes", load: () => import("./watch.ts") },
-  { name: "harden", summary: "let only chosen users ask", load: () => import("./harden.ts") },
+  { name: "harden", summary: "let only chosen users ask", load: () => import("./heavy.ts") },
 ];
