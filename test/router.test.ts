@@ -151,7 +151,7 @@ test("no header, method, path or query makes one guest another", async () => {
     fc.asyncProperty(method, path, headers, async (method, path, headers) => {
       const [status, body] = await lab.ask(method, path, headers);
       expect(`${status} ${body}`).not.toMatch(/second|i-2/);
-      expect([200, 404, 405]).toContain(status);
+      expect([200, 400, 404, 405]).toContain(status); // A Host that is a list is malformed.
     }),
     { numRuns: 300 },
   );

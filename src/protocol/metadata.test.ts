@@ -132,6 +132,12 @@ test("a validator that still holds is answered with 304", () => {
   }
 });
 
+test("the validator of a key is of its value only", () => {
+  const etag = (...keys: KeyValue[]) => ask(make(keys), "/latest/meta-data/a").etag;
+  expect(etag(["a", "1"], ["b", "2"])).toBe(etag(["a", "1"], ["b", "3"]));
+  expect(etag(["a", "1"])).not.toBe(etag(["a", "2"]));
+});
+
 test("the listing's validator covers the whole instance", () => {
   const etag = (keys: KeyValue[], userData?: Uint8Array) =>
     ask(make(keys, userData), "/latest/meta-data/").etag;

@@ -154,3 +154,51 @@ test("what a source notes beside a withheld address is there after a restart", a
   await using router = await desk(folder.path);
   expect(router.opened.state.recovered.changes).toEqual([change]);
 });
+
+test("what a look shows before its end is seen at once, and a command meanwhile is the last word", async () => {
+  using folder = scratch();
+  const data = (text: string): Uint8Array => new TextEncoder().encode(text);
+  const seen: unknown[] = [];
+  {
+    await using router = await desk(folder.path);
+    const userData = (index: number): unknown => {
+      const known = router.directory.at("204", addressOf(index));
+      return known?.kind === "bound" ? known.document.userData : undefined;
+    };
+    const source = sourceOf([], {
+      poll: async (_, show) => {
+        show?.([putOf(1, data("old")), putOf(2, data("shown"))]);
+        seen.push(userData(1));
+        await router.feed.applyCommand(source, "{}", "vm_metadata");
+        return [putOf(3, data("last"))];
+      },
+      apply: () => [putOf(1, data("new"))],
+    });
+    // The command waits for the source to have been read; by then it has, in this test.
+    await look(router, sourceOf([]));
+    await router.feed.look(source, async () => {}, new AbortController().signal);
+    seen.push(userData(1), userData(2), userData(3));
+    await router.feed.look(sourceOf([]), async () => {}, new AbortController().signal);
+  }
+  await using again = await desk(folder.path);
+  for (const index of [1, 2, 3]) {
+    const known = again.directory.at("204", addressOf(index));
+    seen.push(known?.kind === "bound" ? known.document.userData : undefined);
+  }
+  expect(seen).toEqual(["old", "new", "shown", "last", "new", "shown", "last"].map(data));
+});
+
+test("what a look has shown is durable though the look fails", async () => {
+  using folder = scratch();
+  {
+    await using router = await desk(folder.path);
+    const poll: Source["poll"] = async (_, show) => {
+      show?.([putOf(1)]);
+      throw new Error("a bug");
+    };
+    const looked = router.feed.look(sourceOf([], { poll }), async () => {}, AbortSignal.abort());
+    await expect(looked).rejects.toThrow("a bug");
+  }
+  await using again = await desk(folder.path);
+  expect(again.directory.size).toBe(1);
+});

@@ -57,6 +57,8 @@ export class Feed {
   #offloading: Promise<void> = Promise.resolve();
   #changes = 0;
   #lastChange = 0;
+  /** While a look is under way: the places of which commands have said something since. */
+  #commanded: Set<string> | undefined;
 
   constructor(ports: FeedPorts) {
     this.#ports = ports;
@@ -112,14 +114,17 @@ export class Feed {
   /** Looks at the source once and makes visible what has changed. One look at a time. */
   look(source: Source, onLook: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const turn = this.#looking.then(async () => {
-      const changes = await source.poll(signal);
+      const shown: Change[] = [];
       const isFirst = this.#loadingSince !== undefined;
-      const durable = this.#commit(changes);
-      if (isFirst && this.#ports.state.setAside) this.#forgetStated(changes);
+      this.#commanded = new Set();
+      try {
+        this.#show(await source.poll(signal, (some) => this.#show(some, shown)), shown);
+      } finally {
+        this.#keepShown(shown);
+      }
+      if (isFirst && this.#ports.state.setAside) this.#forgetStated(shown);
       this.#loadingSince = undefined;
       if (this.#trouble !== undefined) this.#ports.conditions.clear(this.#trouble.code, SOURCE);
-      // Failures are conditions, raised where the disk is; guests have the change already.
-      durable.catch(() => {});
       await onLook();
     });
     this.#looking = turn.catch(() => {});
@@ -161,11 +166,33 @@ export class Feed {
 
   /** Visible when it returns, durable when what it returns resolves. */
   #commit(changes: readonly Change[]): Promise<void> {
-    if (changes.length === 0) return this.#isDurable();
-    const { directory, passwords, state, now } = this.#ports;
-    directory.apply(changes);
+    this.#show(changes, []);
+    if (this.#commanded !== undefined)
+      for (const change of changes) this.#commanded.add(placeOf(change));
+    return this.#keep(changes);
+  }
+
+  /** What a look has shown becomes durable, but for what commands have said better meanwhile. */
+  #keepShown(shown: readonly Change[]): void {
+    const commanded = this.#commanded;
+    this.#commanded = undefined;
+    const isBest = (change: Change) => isPassword(change) || !commanded?.has(placeOf(change));
+    // Failures are conditions, raised where the disk is; guests have the change already.
+    this.#keep(shown.filter(isBest)).catch(() => {});
+  }
+
+  #show(changes: readonly Change[], shown: Change[]): void {
+    if (changes.length === 0) return;
+    this.#ports.directory.apply(changes);
     this.#changes += changes.length;
-    this.#lastChange = now();
+    this.#lastChange = this.#ports.now();
+    for (const change of changes) shown.push(change);
+  }
+
+  /** Makes durable what is visible. */
+  #keep(changes: readonly Change[]): Promise<void> {
+    if (changes.length === 0) return this.#isDurable();
+    const { passwords, state } = this.#ports;
     // The journal passes passwords by; the ledger writes what it makes of them, behind the epochs.
     const durable = [state.appendChanges(changes)];
     for (const offer of changes.filter(isPassword)) durable.push(passwords.offer(offer));
@@ -310,4 +337,11 @@ async function inTime(durable: Promise<void>): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Tells addresses apart; that of a password's change is another, because it changes no binding. */
+function placeOf(change: Change): string {
+  const { network, address } =
+    change.kind === "put" ? change.binding : change.kind === "withhold" ? change.withheld : change;
+  return `${change.kind === "password" ? "password " : ""}${network} ${address}`;
 }

@@ -18,9 +18,13 @@ export interface Source extends AsyncDisposable {
    * read or understood keeps its last good state and raises a condition; then the answer is what
    * can be said without it.
    *
+   * @param show is given changes while others are still looked for, and they are not answered again
    * @throws {SourceError} only while nothing has been read yet: there is nothing to serve.
    */
-  poll(signal: AbortSignal): Promise<readonly Change[]>;
+  poll(
+    signal: AbortSignal,
+    show?: (changes: readonly Change[]) => void,
+  ): Promise<readonly Change[]>;
 
   /**
    * A first look, before the first `poll`, for a source whose first reading takes a while: so short

@@ -7,7 +7,7 @@
  */
 
 import { type Document, lookUp, userDataEtag, wholeEtag } from "../document.ts";
-import { contentHash, noneMatch } from "../etag.ts";
+import { noneMatch, textEtag } from "../etag.ts";
 import { type GuestRequest, NOT_FOUND, type Reply } from "../http.ts";
 import type { Route } from "../path.ts";
 import { keyNames, parseKeys } from "../public-keys.ts";
@@ -50,9 +50,7 @@ export function answer(document: Document, route: Route, request: GuestRequest):
 
 function key(document: Document, name: string, request: GuestRequest): Reply {
   const value = lookUp(document, name);
-  if (value === undefined) return NOT_FOUND;
-  // One validator for all keys of an instance: a hash of each would cost more than the look-up.
-  return body(value ?? "", wholeEtag(document), request);
+  return value === undefined ? NOT_FOUND : text(value ?? "", request);
 }
 
 function userData(document: Document, request: GuestRequest): Reply {
@@ -66,7 +64,7 @@ function publicKeys(document: Document): readonly string[] {
 }
 
 function text(content: string, request: GuestRequest): Reply {
-  return body(content, `"${contentHash(content)}"`, request);
+  return body(content, textEtag(content), request);
 }
 
 function body(content: string, etag: string, request: GuestRequest): Reply {

@@ -123,12 +123,19 @@ export class Answers {
     for (const address of this.#known.keys()) this.mark(address);
   }
 
-  /** Looks at all addresses to which something happened. May be broken off and taken up again. */
-  async lookAtAll(slices: Slices): Promise<void> {
+  /**
+   * Looks at all addresses to which something happened. May be broken off and taken up again.
+   *
+   * @param show is given what is to be told so far, whenever others may run
+   */
+  async lookAtAll(slices: Slices, show?: (changes: readonly Change[]) => void): Promise<void> {
     for (const [address, pending] of this.#unreadable) this.mark(address, pending);
     this.#unreadable.clear();
     for (const address of this.#pending.keys()) {
-      if (slices.due()) await slices.rest();
+      if (slices.due()) {
+        if (this.#outbox.size > 0) show?.(this.drain());
+        await slices.rest();
+      }
       this.look(address);
     }
     const { now } = this.#ports;
@@ -153,6 +160,13 @@ export class Answers {
     this.#tell(address, { bond, network, facts, differs: pending?.differs === true });
     metadata.release(address);
     if (known !== undefined) this.#carry(address, known.bond, bond);
+  }
+
+  /** What is in force at an address is to be told as if it were new. */
+  again(address: Ip): void {
+    if (!this.#known.has(address)) return;
+    this.mark(address, DIFFERS);
+    this.look(address);
   }
 
   /** A password for whoever has the address now, or will have it once the metadata is here. */

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Ip } from "../../model/address.ts";
 import type { Binding } from "../../model/binding.ts";
+import type { Change } from "../../model/change.ts";
 import { CommandError } from "../../model/errors.ts";
 import {
   BagDir,
@@ -8,10 +9,12 @@ import {
   edit,
   entry,
   guest,
+  type Json,
   Lab,
   lease,
   leases,
   served,
+  shorten,
   X,
   Y,
 } from "./testing.ts";
@@ -228,4 +231,28 @@ test("what cannot be served of an entry is reported for as long as it is so", as
   edit(lab, { [X]: entry("I"), [Y]: entry("M") });
   await lab.poll();
   expect(lab.raised).toEqual([]);
+});
+
+test("what is in force is told again when the router has lost it", async () => {
+  await using lab = await served();
+  const before = lab.known.get(X as Ip);
+  expect(lab.take(lab.source.again?.(X as Ip) ?? []).map(shorten)).toEqual([`${X} serve 1 I`]);
+  expect(lab.known.get(X as Ip)).toEqual(before as Binding);
+  expect(lab.source.again?.("10.1.1.99" as Ip)).toEqual([]);
+  expect(await lab.told()).toEqual([]);
+});
+
+test("a long reading shows what it has found before its end", async () => {
+  const dir = new BagDir();
+  const count = 5000;
+  const bag: Json = {};
+  for (let i = 0; i < count; i++) bag[`10.1.${i >> 8}.${i & 255}`] = entry(`i${i}`);
+  dir.write("vmdata.json", bag);
+  await using lab = await new Lab(dir).open();
+  const shown: Change[][] = [];
+  const rest = await lab.source.poll(new AbortController().signal, (some) => shown.push([...some]));
+  expect(shown.length).toBeGreaterThan(0);
+  const told = [...shown.flat(), ...rest].map(shorten);
+  expect(new Set(told).size).toBe(count);
+  expect(told).toHaveLength(count);
 });

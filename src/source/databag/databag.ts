@@ -34,6 +34,8 @@ export async function openDatabag(dir: string, context: SourceContext): Promise<
   return new Databag(resolve(dir), context);
 }
 
+type Show = (changes: readonly Change[]) => void;
+
 class Databag implements Source {
   readonly #dir: string;
   readonly #context: SourceContext;
@@ -109,10 +111,15 @@ class Databag implements Source {
     return [change];
   }
 
-  poll(signal: AbortSignal): Promise<readonly Change[]> {
+  again(address: Ip): readonly Change[] {
+    this.#answers.again(address);
+    return this.#answers.drain([address]);
+  }
+
+  poll(signal: AbortSignal, show?: Show): Promise<readonly Change[]> {
     // One after the other: what was found is a difference from what is in force.
     this.#polls++;
-    const turn = this.#turn.then(() => this.#poll(signal));
+    const turn = this.#turn.then(() => this.#poll(signal, show));
     // Not `catch`: it would keep all that was found until the next turn.
     this.#turn = turn.then(
       () => {},
@@ -121,7 +128,7 @@ class Databag implements Source {
     return turn;
   }
 
-  async #poll(signal: AbortSignal): Promise<readonly Change[]> {
+  async #poll(signal: AbortSignal, show?: Show): Promise<readonly Change[]> {
     const slices = new Slices(signal);
     try {
       await this.#recall(slices);
@@ -131,7 +138,7 @@ class Databag implements Source {
       if (!this.#loaded && this.#answers.size === 0) throw await this.#nothing(slices);
       await this.#readCache();
       // Leases are written before all else: without them nothing else can be judged.
-      if (!this.#files.leases.isInGrace) await this.#decide(slices);
+      if (!this.#files.leases.isInGrace) await this.#decide(slices, show);
       this.#report();
       return this.#answers.drain();
     } finally {
@@ -237,7 +244,7 @@ class Databag implements Source {
     this.#passwords.push({ address, password, via, standing: true, fresh });
   }
 
-  /** Why there is nothing to serve. Files may come later; a folder that is not there is a mistake. */
+  /** Why there is nothing to serve. Files may come later; a missing folder is a mistake. */
   async #nothing(slices: Slices): Promise<SourceError> {
     const fault = await folderFault(this.#dir);
     if (fault === undefined) return this.#files.metadata.error(slices);
@@ -266,10 +273,10 @@ class Databag implements Source {
     for (const [address, value] of kept) this.#keep(address, value, via);
   }
 
-  async #decide(slices: Slices): Promise<void> {
+  async #decide(slices: Slices, show?: Show): Promise<void> {
     this.#isDeciding = true;
     try {
-      await this.#answers.lookAtAll(slices);
+      await this.#answers.lookAtAll(slices, show);
     } finally {
       this.#isDeciding = false;
     }
