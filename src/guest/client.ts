@@ -42,11 +42,11 @@ export function openClient(endpoint: Endpoint): Client {
     if (options.ifNoneMatch !== undefined) headers["if-none-match"] = options.ifNoneMatch;
     const { bytesMax, timeoutMs = REQUEST_MS } = options;
     const agent = await opening;
-    return await ask(
-      endpoint,
-      { method: "GET", target, headers, bytesMax, timeoutMs, agent },
-      signal,
-    );
+    const what = { method: "GET", target, headers, bytesMax, timeoutMs, agent } as const;
+    const asked = await ask(endpoint, what, signal);
+    // The server may close an idle connection just as it is used again: that is no failure.
+    const wasIdle = asked.kind === "malformed" && asked.reused === true;
+    return wasIdle ? await ask(endpoint, what, signal) : asked;
   };
 
   const renew = async (signal: AbortSignal): Promise<boolean> => {

@@ -163,7 +163,6 @@ function system({ server, names }: { server: string; names: readonly string[] })
     read: (path) => (files[path] === undefined ? undefined : Buffer.from(files[path])),
     list: (path) => (path === "/run/systemd/netif/leases" ? ["2"] : []),
     modifiedMs: () => 0,
-    link: () => undefined,
     resolve: async () => names,
   };
 }

@@ -35,6 +35,8 @@ export interface NoReply {
   /** The system's or the parser's: `ECONNREFUSED`, `HPE_INVALID_CONSTANT`. */
   readonly code: string;
   readonly ms: number;
+  /** Whether it was sent over a connection that had been used before. */
+  readonly reused?: boolean;
 }
 
 export type Asked = Reply | NoReply;
@@ -84,7 +86,7 @@ export async function ask(endpoint: Endpoint, what: Ask, signal: AbortSignal): P
       request.destroy();
     };
     const fail = (kind: NoReply["kind"], code: string): void =>
-      end(() => resolve({ kind, code, ms: since() }));
+      end(() => resolve({ kind, code, ms: since(), reused: request.reusedSocket }));
     const abort = (): void => end(() => reject(signal.reason));
     const timer = setTimeout(() => fail("timeout", "ETIMEDOUT"), what.timeoutMs);
     signal.addEventListener("abort", abort);

@@ -4,7 +4,7 @@
  * Everything goes through one object, so that a test shows fixture files instead of this machine.
  */
 
-import { closeSync, openSync, readdirSync, readlinkSync, readSync, statSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 /** A larger file is none. A lease file has some KiB, a long-lived dhclient's up to 1 MiB. Bytes. */
@@ -28,7 +28,6 @@ export interface System {
   list(path: string): readonly string[];
   /** When a file was last written, ms; `undefined` when it is not there. */
   modifiedMs(path: string): number | undefined;
-  link(path: string): string | undefined;
   /** Addresses of a name, IPv4 first; empty when it has none. */
   resolve(name: string): Promise<readonly string[]>;
 }
@@ -46,7 +45,6 @@ export function openSystem(root = "/"): System {
     read: (path) => quietly(() => readBounded(join(root, path))),
     list: (path) => quietly(() => readdirSync(join(root, path)).sort().slice(0, NAMES_MAX)) ?? [],
     modifiedMs: (path) => quietly(() => statSync(join(root, path)).mtimeMs),
-    link: (path) => quietly(() => readlinkSync(join(root, path))),
     async resolve(name) {
       // Loaded when it is needed: the start of a program that asks one address is paid often.
       const { lookup } = await import("node:dns/promises");
