@@ -52,6 +52,24 @@ export function cachePath({ uid, env }: Identity): string {
   return `${folder}/${NAME}`;
 }
 
+export interface FoundCache {
+  readonly path: string;
+  readonly cache: CacheFile;
+}
+
+/**
+ * The caches that may answer, best first: the one that is named, else one's own and the machine's.
+ * The machine's may not be meant for this user; then there is none.
+ *
+ * @throws {GuestError} as `readCache`.
+ */
+export function* findCaches(identity: Identity, file: string | undefined): Generator<FoundCache> {
+  for (const path of file === undefined ? cachePaths(identity) : [file]) {
+    const cache = readCache(path, identity.uid, { mayBeDenied: file === undefined });
+    if (cache !== undefined) yield { path, cache };
+  }
+}
+
 /** Where a cache may lie, best first: one's own, then the machine's. */
 export function cachePaths({ uid, env }: Identity): readonly string[] {
   const own = env.XDG_RUNTIME_DIR ?? "";
@@ -81,13 +99,18 @@ export function renderCache(
  *
  * @throws {GuestError} when somebody else owns or can write it, or when it is no cache of ours.
  */
-export function readCache(path: string, uid: number): CacheFile | undefined {
+export function readCache(
+  path: string,
+  uid: number,
+  { mayBeDenied = false }: { readonly mayBeDenied?: boolean } = {},
+): CacheFile | undefined {
   let file: number;
   try {
     file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    if (code === "EACCES" && mayBeDenied) return undefined;
     const why = code === "ELOOP" ? "it is a symbolic link" : String(code);
     throw new GuestError("CACHE_UNREADABLE", `${path} cannot be read: ${why}`);
   }

@@ -3,7 +3,7 @@
  */
 
 import { GuestError } from "../model/errors.ts";
-import { type CacheFile, cachePaths, type Identity, readCache } from "./cache-file.ts";
+import { type CacheFile, findCaches, type Identity } from "./cache-file.ts";
 import type { Endpoint, Via } from "./endpoint.ts";
 import { USER_DATA_BYTES_MAX, VALUE_BYTES_MAX } from "./limits.ts";
 import type { Where } from "./options.ts";
@@ -70,11 +70,9 @@ export function readCached(
   target: string,
   { identity, file }: { readonly identity: Identity; readonly file: string | undefined },
 ): Answered | undefined {
-  const paths = file === undefined ? cachePaths(identity) : [file];
-  for (const path of paths) {
-    const cache = readCache(path, identity.uid);
-    const found = cache === undefined ? undefined : lookUpIn(cache, target);
-    if (cache === undefined || found === undefined) continue;
+  for (const { path, cache } of findCaches(identity, file)) {
+    const found = lookUpIn(cache, target);
+    if (found === undefined) continue;
     const { endpoint, via, fetchedAt } = cache;
     return { target, body: found.body, endpoint, via, source: path, fetchedAt };
   }

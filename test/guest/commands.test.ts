@@ -6,15 +6,26 @@
  */
 
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { start, until } from "../e2e/program.ts";
+import { run, start, until } from "../e2e/program.ts";
 import { GUEST, guest, openDesk } from "./frontdesk.ts";
 import { ec2, serve, virtualRouter } from "./servers.ts";
 
 const SCRIPT = "#!/bin/sh\necho h\u00e9llo\n";
 const KEYS = { "local-hostname": "web-01", "hypervisor-host-name": "" };
+const isRoot = process.getuid?.() === 0;
+/** `nobody` of every Linux. */
+const NOBODY = 65_534;
 const scratch = mkdtempSync(join(tmpdir(), "fd-guest-"));
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -215,6 +226,37 @@ test("what a hostile service sends reaches no terminal as it is", async () => {
     expect(output).not.toMatch(CONTROL);
   }
 });
+
+test.skipIf(!isRoot)(
+  "without root the cache is in one's own folder, and root's is nobody else's",
+  async () => {
+    const own = mkdtempSync(join(tmpdir(), "fd-own-"));
+    chownSync(own, NOBODY, NOBODY);
+    await using service = await virtualRouter({ keys: { "instance-id": "i-1", a: "1" } });
+    const asNobody = (url: string, ...args: string[]) => {
+      const user = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
+      const env = { FRONTDESK_ENDPOINT: url, XDG_RUNTIME_DIR: own, HOME: own };
+      return run([...user, ...GUEST, ...args], { env });
+    };
+    const done = await asNobody(service.url, "cache");
+    expect([done.code, done.stderr]).toEqual([0, expect.stringContaining(`${own}/metadata.json`)]);
+    expect(statSync(join(own, "metadata.json"))).toMatchObject({ uid: NOBODY, mode: 0o100600 });
+    const cached = await asNobody("http://127.0.0.1:9", "get", "a", "--cached");
+    expect([cached.code, cached.stdout.toString()]).toEqual([0, "1"]);
+    const roots = join(scratch, "roots.json");
+    chmodSync(scratch, 0o755);
+    await check(service.url, ["cache", "--output", roots], { code: 0, out: "" });
+    const denied = await asNobody(service.url, "get", "a", "--cache-file", roots);
+    expect([denied.code, denied.stderr]).toEqual([1, expect.stringContaining("EACCES")]);
+    await check(service.url, ["cache", "--output", roots, "--group", `${NOBODY}`], {
+      code: 0,
+      out: "",
+    });
+    const allowed = await asNobody("http://127.0.0.1:9", "get", "a", "--cache-file", roots);
+    expect([allowed.code, allowed.stdout.toString()]).toEqual([0, "1"]);
+    rmSync(own, { recursive: true });
+  },
+);
 
 test("watch prints what changes, one JSON object a line", async () => {
   await using service = await virtualRouter({ keys: { "instance-id": "i-1", a: "1", b: "1" } });

@@ -3,7 +3,7 @@
  */
 
 import { GuestError, quote, UsageError } from "../../model/errors.ts";
-import { cachePaths, readCache } from "../cache-file.ts";
+import { findCaches } from "../cache-file.ts";
 import {
   type Call,
   consoleOf,
@@ -65,10 +65,7 @@ async function treeOf({ options }: Call, outside: World): Promise<Tree> {
   const where = whereOf(options);
   const file = options.string("cache-file");
   if (options.flag("cached") || file !== undefined) {
-    for (const path of file === undefined ? cachePaths(outside.identity) : [file]) {
-      const cache = readCache(path, outside.identity.uid);
-      if (cache !== undefined) return cache.metaData;
-    }
+    for (const { cache } of findCaches(outside.identity, file)) return cache.metaData;
   }
   const { discovery, client } = await find(where, outside.signal);
   if (client === undefined) throw new GuestError("ENDPOINT_NONE", explain(discovery));
