@@ -12,7 +12,7 @@ const LAYERS = [
   ["model"],
   ["protocol", "observe", "platform", "config"],
   ["store", "source"],
-  ["router", "controller", "guest"],
+  ["router", "bridge", "controller", "guest"],
   ["cli"],
 ];
 const LINES_MAX = 400;

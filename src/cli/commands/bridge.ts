@@ -1,0 +1,139 @@
+/**
+ * `frontdesk bridge`: IPv6 guests before a metadata service that speaks IPv4 only.
+ */
+
+import { isIP } from "node:net";
+import { type BridgeSettings, type Listen, openBridge } from "../../bridge/daemon.ts";
+import { Sources, type Target } from "../../bridge/kernel.ts";
+import { LeaseBook } from "../../bridge/leases.ts";
+import { tryParseHostPort, tryParseIp } from "../../model/address.ts";
+import { quote, UsageError } from "../../model/errors.ts";
+import { FileSink } from "../../observe/sink.ts";
+import { chooseRim } from "../../router/http/index.ts";
+import { type Command, EXIT, type Invocation, JSON_OPTION, type Options } from "../command.ts";
+
+/** How long requests under way may take after SIGTERM. ms. */
+const DRAIN_MS = 5000;
+/** Names that the kernel gives to devices. */
+const DEVICE = /^[A-Za-z0-9_.:@+-]{1,15}$/;
+
+// biome-ignore format: a table reads best with one line for each option
+export const bridge: Command = {
+  description:
+    "Answers over IPv6 with what a service answers over IPv4, CloudStack's own virtual router for instance. " +
+    "A guest is known by the MAC address behind its IPv6 address; the service sees the IPv4 address " +
+    "that this MAC address has a lease for.\n\n" +
+    "Runs on Linux, needs CAP_NET_ADMIN and nft, and leaves nothing behind. With --proxy-protocol it needs neither.",
+  options: [
+    { flags: "--device <name>", summary: "the device of the guests' network", env: "FRONTDESK_BRIDGE_DEVICE" },
+    { flags: "--listen <address...>", summary: "[IPV6]:PORT for metadata; [fe80::1%eth0]:PORT too", repeatable: true, env: "FRONTDESK_BRIDGE_LISTEN" },
+    { flags: "--password-listen <address...>", summary: "[IPV6]:PORT for passwords", repeatable: true, env: "FRONTDESK_BRIDGE_PASSWORD_LISTEN" },
+    { flags: "--upstream <address>", summary: "IPV4:PORT of the metadata service", env: "FRONTDESK_BRIDGE_UPSTREAM" },
+    { flags: "--password-upstream <address>", summary: "IPV4:PORT of the password server", env: "FRONTDESK_BRIDGE_PASSWORD_UPSTREAM" },
+    { flags: "--leases <file...>", summary: "dhcpentry.json, or a lease file of dnsmasq", repeatable: true, env: "FRONTDESK_BRIDGE_LEASES" },
+    { flags: "--proxy-protocol", summary: "name the guest in a PROXY header (version 2)" },
+    { flags: "--print", summary: "print what would be put into the kernel, and who is known; do nothing" },
+    { flags: "--log-level <level>", summary: "how much to log", choices: ["debug", "info", "warn", "error"], default: "info", env: "FRONTDESK_LOG_LEVEL" },
+    JSON_OPTION,
+  ],
+  examples: [
+    ["frontdesk bridge --device eth0 --listen [fd00:ec2::254]:80 --upstream 10.1.1.1:80 --leases /etc/cloudstack/dhcpentry.json", "metadata over IPv6 on a virtual router that is as CloudStack made it"],
+    ["frontdesk bridge --device eth0 --listen [fd00::1]:80 --password-listen [fd00::1]:8080 --upstream 10.1.1.1:80 --password-upstream 10.1.1.1:8080 --leases /var/lib/misc/dnsmasq.leases", "passwords too"],
+  ],
+  async run({ options, out }) {
+    const settings = settingsOf(options);
+    if (options.flag("print")) return print(settings, { options, out });
+    if (options.flag("json")) throw new UsageError("--json goes with --print");
+    const sink = new FileSink(1);
+    const guestSide = await chooseRim(process.env);
+    const logLevel = options.string("log-level") ?? "info";
+    const started = await openBridge(settings, { guestSide, sink, logLevel });
+    await new Promise<void>((resolve) => {
+      process.once("SIGTERM", () => resolve());
+      process.once("SIGINT", () => resolve());
+    });
+    await started.close(DRAIN_MS);
+    sink.flushSync();
+    return EXIT.done;
+  },
+};
+
+/** @throws {UsageError} if one is wrong or missing. */
+function settingsOf(options: Options): BridgeSettings {
+  const device = needed(options.string("device"), "--device", "the guests' device");
+  if (!DEVICE.test(device)) throw new UsageError(`--device ${quote(device)}: is no device's name`);
+  const listen = options.strings("listen").map((text) => listenOf(text, "--listen", device));
+  if (listen.length === 0) throw new UsageError("--listen is missing: write [IPV6]:PORT");
+  const passwordListen = options
+    .strings("password-listen")
+    .map((text) => listenOf(text, "--password-listen", device));
+  const upstream = targetOf(
+    needed(options.string("upstream"), "--upstream", "IPV4:PORT"),
+    "--upstream",
+  );
+  const passwords = options.string("password-upstream");
+  if ((passwords === undefined) !== (passwordListen.length === 0)) {
+    throw new UsageError("--password-listen and --password-upstream go together");
+  }
+  const leaseFiles = options.strings("leases");
+  if (leaseFiles.length === 0) throw new UsageError("--leases is missing: write its file");
+  return {
+    ...{ device, listen, passwordListen, upstream, leaseFiles },
+    passwordUpstream:
+      passwords === undefined ? undefined : targetOf(passwords, "--password-upstream"),
+    proxyProtocol: options.flag("proxy-protocol"),
+  };
+}
+
+function needed(value: string | undefined, flag: string, what: string): string {
+  if (value === undefined || value === "")
+    throw new UsageError(`${flag} is missing: write ${what}`);
+  return value;
+}
+
+/** An address of ours, by name: on "every address" the IPv4 service's own port would be taken. */
+function listenOf(text: string, flag: string, device: string): Listen {
+  const [, host = "", zone, digits = ""] =
+    /^\[([0-9A-Fa-f:.]+)(?:%([^\]]+))?\]:(\d{1,5})$/.exec(text) ?? [];
+  const address = isIP(host) === 6 ? tryParseIp(host) : undefined;
+  const port = Number(digits);
+  if (address?.includes(":") !== true || address === "::" || port < 1 || port > 65_535) {
+    throw new UsageError(`${flag} ${quote(text)}: write [IPV6]:PORT, one address`);
+  }
+  const isLinkLocal = /^fe[89ab]/.test(address);
+  if (zone !== undefined && (!isLinkLocal || zone !== device)) {
+    throw new UsageError(
+      `${flag} ${quote(text)}: only a link-local address of --device has a zone`,
+    );
+  }
+  return { host: isLinkLocal ? `${address}%${device}` : address, port };
+}
+
+function targetOf(text: string, flag: string): Target {
+  const target = tryParseHostPort(text);
+  const isOne = target !== undefined && !target.host.includes(":") && target.port > 0;
+  if (!isOne || target.host === "0.0.0.0") {
+    throw new UsageError(`${flag} ${quote(text)}: write IPV4:PORT`);
+  }
+  return target;
+}
+
+/** What is known before anything is done. */
+function print(settings: BridgeSettings, { options, out }: Pick<Invocation, "options" | "out">) {
+  const { upstream, passwordUpstream, proxyProtocol, leaseFiles } = settings;
+  const upstreams = passwordUpstream === undefined ? [upstream] : [upstream, passwordUpstream];
+  const nft = proxyProtocol ? "" : new Sources({ upstreams }).text;
+  const guests = [...new LeaseBook(leaseFiles).list()].map(([mac, found]) => ({
+    mac,
+    address: typeof found === "string" ? found : found.address,
+  }));
+  if (options.flag("json")) out.json({ ...settings, nft, guests });
+  else {
+    for (const line of nft.split("\n").filter((line) => line !== "")) out.print(line);
+    out.table(
+      ["mac", "address"],
+      guests.map(({ mac, address }) => [mac, address]),
+    );
+  }
+  return EXIT.done;
+}
