@@ -110,6 +110,13 @@ test("a validator that covers everything is not believed when the values do not 
   expect(snapshot.metaData).toEqual({ "instance-id": "early", a: "early" });
 });
 
+// A server that replaces its files in place has them empty for a moment.
+test("an empty listing is no instance without keys", async () => {
+  for (const text of ["", "\n\n", "<html>instance-id</html>"]) {
+    await rejects((_, response) => void response.end(text), "ENDPOINT_FAILED");
+  }
+});
+
 test("what never rests is given up, and told", async () => {
   let n = 0;
   await using service = await serve((request, response) => {
@@ -121,9 +128,9 @@ test("what never rests is given up, and told", async () => {
 test("a hostile service fills no memory and makes no key that means something else", async () => {
   const listing = (names: string) => (request: IncomingMessage, response: ServerResponse) =>
     response.end(request.url?.endsWith("/") ? names : "value");
-  const many = Array.from({ length: 2_000 }, (_, i) => `k${i}`).join("\n");
+  const many = `instance-id\n${Array.from({ length: 2_000 }, (_, i) => `k${i}`).join("\n")}`;
   await rejects(listing(many), "METADATA_LIMIT");
-  await rejects(listing("deeper/\n"), "METADATA_LIMIT");
+  await rejects(listing("instance-id\ndeeper/\n"), "METADATA_LIMIT");
   await rejects(listing("x".repeat(100_000)), "METADATA_LIMIT");
   const endless = (request: IncomingMessage, response: ServerResponse) => {
     if (request.url?.endsWith("/")) return void response.end("instance-id\n");

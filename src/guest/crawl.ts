@@ -21,7 +21,7 @@ import {
   USER_DATA_BYTES_MAX,
   VALUE_BYTES_MAX,
 } from "./limits.ts";
-import { parseListing } from "./listing.ts";
+import { isMetadataListing, parseListing } from "./listing.ts";
 import { encode, LISTING_TARGET, USER_DATA_TARGET } from "./path.ts";
 import { leavesOf, type Snapshot, type Tree, type UserData, userDataOf } from "./tree.ts";
 import { limitedTo } from "./waiting.ts";
@@ -33,6 +33,9 @@ export interface CrawlOptions {
 
 /** Folders and keys that hold passwords and credentials: they are not read. */
 const SECRET = /^(?:security-credentials|(?:vm-)?password|password-data|saved_password)\/?$/;
+
+/** Requests at a time; the agent has as many connections. */
+const TOGETHER = 4;
 
 /** Frontdesk's form: 22 characters of base64url. */
 const WHOLE_ETAG = /^"[A-Za-z0-9_-]{22}"$/;
@@ -91,6 +94,9 @@ async function onePass(
   if (listing === undefined) {
     throw new GuestError("ENDPOINT_FAILED", "the service does not know this instance (404)");
   }
+  if (!isMetadataListing(listing.body)) {
+    throw new GuestError("ENDPOINT_FAILED", "the service lists nothing that an instance has");
+  }
   const etag = headerOf(listing, "etag", ETAG_CHARS_MAX);
   const budget: Budget = { keys: KEYS_MAX, bytes: TREE_BYTES_MAX };
   const { names } = parseListing(listing.body);
@@ -115,19 +121,41 @@ interface Folder {
 
 async function folder(client: Client, at: Folder, signal: AbortSignal): Promise<Tree> {
   if (at.depth > DEPTH_MAX) throw tooMuch(`more than ${DEPTH_MAX} folders below each other`);
+  const lines = at.names.filter((line) => !SECRET.test(line));
+  at.budget.keys -= lines.length;
+  if (at.budget.keys < 0) throw tooMuch(`more than ${KEYS_MAX} keys`);
   // A name like `constructor` is a key like any other.
   const tree = Object.create(null) as Record<string, string | Tree>;
-  for (const line of at.names) {
-    if (SECRET.test(line)) continue;
-    if (--at.budget.keys < 0) throw tooMuch(`more than ${KEYS_MAX} keys`);
-    // EC2 lists public keys as `0=name`, and each is a folder `0/`.
-    const [, index] = /^(\d{1,4})=/.exec(line) ?? [];
-    const name = index ?? line.replace(/\/$/, "");
-    const isFolder = index !== undefined || line.endsWith("/");
-    const value = await (isFolder ? subfolder : leaf)(client, { ...at, name }, signal);
-    if (value !== undefined) tree[name] = value;
+  // A few at a time: the shorter a pass is, the less can change in it.
+  for (let first = 0; first < lines.length; first += TOGETHER) {
+    const some = lines.slice(first, first + TOGETHER).map((line) => entryOf(at, line));
+    const read = ({ isFolder, entry }: Line): Promise<string | Tree | undefined> =>
+      (isFolder ? subfolder : leaf)(client, entry, signal);
+    const values = await allOf(some.map(read));
+    some.forEach(({ entry: { name } }, index) => {
+      const value = values[index];
+      if (value !== undefined) tree[name] = value;
+    });
   }
   return tree;
+}
+
+/** All of them, and none still under way when one has failed. */
+async function allOf<T>(running: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(running);
+  return await Promise.all(running);
+}
+
+interface Line {
+  readonly isFolder: boolean;
+  readonly entry: Entry;
+}
+
+/** EC2 lists public keys as `0=name`, and each is a folder `0/`. */
+function entryOf(at: Folder, line: string): Line {
+  const [, index] = /^(\d{1,4})=/.exec(line) ?? [];
+  const name = index ?? line.replace(/\/$/, "");
+  return { isFolder: index !== undefined || line.endsWith("/"), entry: { ...at, name } };
 }
 
 type Entry = Folder & { readonly name: string };

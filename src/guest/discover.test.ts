@@ -71,7 +71,7 @@ test("what is no metadata is told apart, and never chosen", async () => {
     [reply(200, "<html>\n<title>Log in</title>"), "other"],
     [reply(200, ""), "other"],
     [reply(200, "readme\nindex\n"), "other"],
-    [reply(200, "instance-id\n../../etc/passwd\n"), "other"],
+    [reply(200, "<pre>\ninstance-id\n"), "other"],
     [refused, "connection-refused"],
     [{ kind: "unreachable", code: "ENETUNREACH", ms: 1 }, "unreachable"],
     [{ kind: "malformed", code: "HPE_INVALID_CONSTANT", ms: 1 }, "malformed"],
@@ -87,6 +87,13 @@ test("somebody who is silent costs the limit, no more, and is told as a timeout"
   const found = await check({ "10.1.1.9": { afterMs: 60_000 } }, undefined);
   expect(answers(found)["10.1.1.9"]).toBe("timeout");
   expect(found.ms).toBeLessThan(LIMIT_MS + 500);
+});
+
+test("a key with an odd name, as users give them, hides no service", async () => {
+  await check(
+    { "10.1.1.9": { asked: reply(200, "instance-id\nmy key\n../x\n") } },
+    "dhcp http://10.1.1.9",
+  );
 });
 
 test("an endpoint that is named is the only one that is asked", async () => {

@@ -55,7 +55,8 @@ export async function* follow(
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof MetadataError)) throw error;
-        follower.failed();
+        // One that changes faster than it can be read is there, and is no reason to slow down.
+        if (error.code !== "METADATA_UNSETTLED") follower.failed();
         seen = { kind: "failed", error };
       }
       if (seen !== undefined) yield seen;
@@ -109,15 +110,12 @@ class Follower {
     this.#holds = false;
   }
 
-  /** Until the next look; never two guests in step. */
+  /** Until the next look. */
   pauseMs(): number {
     const { intervalMs, random = Math.random } = this.#options;
     const usual = this.#last?.whole === false ? CRAWL_INTERVAL_S : INTERVAL_S;
-    const base = intervalMs ?? usual * 1000;
-    if (this.#holds) return HELD_PAUSE_MS;
-    const slower = this.#failures === 0 ? 1 : 2 ** Math.min(this.#failures - 1, 10);
-    const limit = Math.max(base, RETRY_S_MAX * 1000);
-    return Math.min(base * slower, limit) * (0.75 + random() / 2);
+    const baseMs = intervalMs ?? usual * 1000;
+    return pauseMs({ baseMs, failures: this.#failures, holds: this.#holds, random: random() });
   }
 
   async #find(): Promise<{ client: Client; endpoint: Endpoint }> {
@@ -155,6 +153,27 @@ class Follower {
     this.#holds = asked.ms >= (holdS * 1000) / 2 || (this.#holds && asked.status === 200);
     return asked.status === 304;
   }
+}
+
+export interface Pause {
+  readonly baseMs: number;
+  /** In a row. */
+  readonly failures: number;
+  /** Whether the service holds polls: then the wait is there. */
+  readonly holds: boolean;
+  /** 0 to 1, evenly. */
+  readonly random: number;
+}
+
+/**
+ * A quarter more or less than what is meant, so that a thousand guests that were started together
+ * do not ask together; twice as long after each failure, up to a limit.
+ */
+export function pauseMs({ baseMs, failures, holds, random }: Pause): number {
+  if (holds) return HELD_PAUSE_MS;
+  const slower = failures === 0 ? 1 : 2 ** Math.min(failures - 1, 10);
+  const longestMs = Math.max(baseMs, RETRY_S_MAX * 1000);
+  return Math.min(baseMs * slower, longestMs) * (0.75 + random / 2);
 }
 
 /** Another validator of the same content, as after a file was written anew, is no change. */

@@ -29,8 +29,11 @@ export function parseListing(body: Buffer): Listing {
   return { names: [...new Set(names)], refused: lines.length - names.length };
 }
 
-/** Whether this is the listing of an instance's metadata, and not somebody's page. */
+/**
+ * Whether this is the listing of an instance's metadata, and not somebody's page, nor a file that
+ * is just being written. A key with an odd name among others does not matter: users choose some.
+ */
 export function isMetadataListing(body: Buffer): boolean {
-  const { names, refused } = parseListing(body);
-  return refused === 0 && KNOWN.some((name) => names.includes(name));
+  const { names } = parseListing(body);
+  return !/^\s*</.test(body.toString("utf8", 0, 64)) && KNOWN.some((name) => names.includes(name));
 }
