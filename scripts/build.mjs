@@ -41,7 +41,8 @@ const GUEST_ENTRY = join("src", "guest", "main.ts");
 /** What is seldom called lies in it as text, compiled when it is called: 5 ms of each `get`. */
 const HEAVY = ["--target=node", "--format=cjs", "--minify"];
 const HEAVY_ENTRY = join("src", "guest", "commands", "heavy.ts");
-const HEAVY_NAME = "frontdesk-guest-heavy.mjs";
+/** Parts of a file; they are gone when it is made. */
+const PARTS = { light: ".guest-light.cjs", heavy: ".guest-heavy.cjs" };
 /** It is loaded for every `get`: what it weighs is paid each time. Bytes. */
 const GUEST_BYTES_MAX = 150_000;
 
@@ -51,8 +52,8 @@ export function build() {
   return (
     buildOne("frontdesk", BINARY) ??
     buildOne("frontdesk.mjs", MODULE) ??
-    buildOne("frontdesk-guest.mjs", GUEST, GUEST_ENTRY) ??
-    buildOne(HEAVY_NAME, HEAVY, HEAVY_ENTRY) ??
+    buildOne(PARTS.light, GUEST, GUEST_ENTRY) ??
+    buildOne(PARTS.heavy, HEAVY, HEAVY_ENTRY) ??
     wrapGuest() ??
     checkModule("frontdesk.mjs") ??
     checkModule("frontdesk-guest.mjs") ??
@@ -79,11 +80,16 @@ function buildOne(name, flags, entry = ENTRY) {
     return `bun build of dist/${name} failed:\n${out}`;
   }
   renameSync(join(ROOT, temporary), join(ROOT, "dist", name));
-  const { size } = statSync(join(ROOT, "dist", name));
-  const weight =
-    size < 2 ** 20 ? `${Math.ceil(size / 1024)} KiB` : `${(size / 2 ** 20).toFixed(1)} MiB`;
-  console.log(`build: dist/${name} ${weight}`);
+  if (!Object.values(PARTS).includes(name)) reportSize(name);
   return undefined;
+}
+
+function reportSize(name) {
+  const { size } = statSync(join(ROOT, "dist", name));
+  const mib = size / 2 ** 20;
+  console.log(
+    `build: dist/${name} ${mib < 1 ? `${Math.ceil(size / 1024)} KiB` : `${mib.toFixed(1)} MiB`}`,
+  );
 }
 
 /** Node.js knows no `bun:` module, and resolves imports when it loads a file, used or not. */
@@ -95,17 +101,16 @@ function checkModule(name) {
 
 /** Both parts in one file, in the shell of a module, so that it runs under its name. */
 function wrapGuest() {
-  const path = join(ROOT, "dist", "frontdesk-guest.mjs");
-  const heavyPath = join(ROOT, "dist", HEAVY_NAME);
-  const lazily = (text) =>
-    text
+  const read = (name) => {
+    const text = readFileSync(join(ROOT, "dist", name), "utf8");
+    rmSync(join(ROOT, "dist", name));
+    return text
       .replace(/^#!.*\n/, "")
       .replaceAll('import("node:', 'load("node:')
       .trim();
-  const heavy = lazily(readFileSync(heavyPath, "utf8"));
-  const body = lazily(readFileSync(path, "utf8"));
-  rmSync(heavyPath);
-  if (!body.includes('import("./heavy.ts")')) return "the guest's table names no heavy commands";
+  };
+  const [light, heavy] = [read(PARTS.light), read(PARTS.heavy)];
+  if (!light.includes('import("./heavy.ts")')) return "the guest's table names no heavy commands";
   const parts = [
     "#!/usr/bin/env node",
     // The first is there from Node.js 20.16 on, and spares loading a module.
@@ -115,9 +120,12 @@ function wrapGuest() {
       'new Function("require","load","module","exports",HEAVY)' +
       "(require,load,module,module.exports);return module.exports};",
     `const HEAVY=${JSON.stringify(heavy)};`,
-    body.replaceAll('import("./heavy.ts")', "heavy()"),
+    light.replaceAll('import("./heavy.ts")', "heavy()"),
   ];
-  writeFileSync(path, `${parts.join("\n")}\n`);
+  const temporary = join(ROOT, "dist", `.${process.pid}.frontdesk-guest.mjs`);
+  writeFileSync(temporary, `${parts.join("\n")}\n`, { mode: 0o755 });
+  renameSync(temporary, join(ROOT, "dist", "frontdesk-guest.mjs"));
+  reportSize("frontdesk-guest.mjs");
   return undefined;
 }
 
