@@ -1,0 +1,46 @@
+/**
+ * `frontdesk guest doctor`, for the command line; what it does is in `src/guest/doctor/`.
+ */
+
+import { UsageError } from "../../model/errors.ts";
+import {
+  type Call,
+  consoleOf,
+  type ExitCode,
+  type GuestCommand,
+  type World,
+  world,
+} from "../command.ts";
+import { examine } from "../doctor/doctor.ts";
+import { systemPorts } from "../doctor/ports.ts";
+import { renderDiagnosis } from "../doctor/render.ts";
+import { parseEndpoint } from "../endpoint.ts";
+import { JSON_OPTION } from "../options.ts";
+
+export const doctor: GuestCommand = {
+  description: "Says why metadata does not come, and what mends it; changes nothing.",
+  options: [
+    {
+      flags: "--endpoint <url>",
+      summary: "look at this one only, http://HOST[:PORT]",
+      env: "FRONTDESK_ENDPOINT",
+    },
+    JSON_OPTION,
+  ],
+  examples: [
+    ["sudo frontdesk guest doctor", "find causes, and commands that mend them"],
+    ["frontdesk guest doctor --json", "the same for programs; exit code 3 if there is something"],
+  ],
+  run: (call, outside = world()) => runDoctor(call, outside),
+};
+
+async function runDoctor({ options }: Call, outside: World): Promise<ExitCode> {
+  const url = options.string("endpoint");
+  const endpoint = url === undefined ? undefined : parseEndpoint(url);
+  if (process.platform !== "linux") throw new UsageError("doctor knows Linux only");
+  const console = consoleOf(outside);
+  const report = await examine(systemPorts(), endpoint, outside.signal);
+  if (options.flag("json")) console.json(report);
+  else for (const line of renderDiagnosis(report, report)) console.print(line);
+  return report.ok ? 0 : 3;
+}

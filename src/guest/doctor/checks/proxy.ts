@@ -1,0 +1,67 @@
+/** Whether programs here would send metadata requests to a proxy, as curl and wget do. */
+
+import { type Check, fine } from "../check.ts";
+import type { Facts } from "../facts.ts";
+import { and, reliedOn, word } from "../words.ts";
+
+const PROXIES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+const EXCEPTIONS = ["no_proxy", "NO_PROXY"];
+const FILE = "/etc/environment";
+
+type Variables = Facts["env"];
+
+export const proxy: Check<"PROXY_SET"> = {
+  name: "proxy",
+  title: "no proxy stands before the service",
+  kinds: {
+    PROXY_SET: {
+      title: "a proxy is set, and the service is not excepted from it",
+      severity: "warning",
+      advice: "name the service's addresses in no_proxy",
+      where: "guest",
+    },
+  },
+  judge(facts) {
+    const hosts = reliedOn(facts).map(({ endpoint }) => endpoint.host);
+    const here = exposed(facts.env, hosts);
+    const there = exposed(facts.environmentFile, hosts);
+    if (here === undefined && there === undefined) return fine("none is set, or all are excepted");
+    const names = [here, there].flatMap((one) => one?.names ?? []);
+    const missing = [...new Set([here, there].flatMap((one) => one?.missing ?? []))];
+    const where = here === undefined ? ` in ${FILE}` : " in the environment";
+    const value = [facts.env.no_proxy ?? facts.env.NO_PROXY, ...missing].filter(Boolean).join(",");
+    const lines = EXCEPTIONS.map((name) => `${name}=${word(value)}`);
+    const remedy = [
+      ...(here === undefined ? [] : [`export ${lines.join(" ")}`]),
+      ...(there === undefined ? [] : lines.map((line) => `echo ${word(line)} >> ${FILE}`)),
+    ];
+    const seen = `${[...new Set(names)].join(", ")}${where}, without ${and(missing)} in no_proxy`;
+    return {
+      seen,
+      found: [
+        {
+          code: "PROXY_SET",
+          seen,
+          cause:
+            "programs such as curl ask the proxy, which is not this instance, or reaches nobody",
+          certainty: "certain",
+          remedy,
+        },
+      ],
+    };
+  },
+};
+
+/** Names of proxies that are set, never their values: these may hold a password. */
+function exposed(variables: Variables, hosts: readonly string[]) {
+  const names = PROXIES.filter((name) => (variables[name] ?? "") !== "");
+  if (names.length === 0) return undefined;
+  const excepted = EXCEPTIONS.flatMap((name) => (variables[name] ?? "").split(/[\s,]+/));
+  const missing = hosts.filter((host) => !excepted.includes("*") && !isExcepted(host, excepted));
+  return missing.length === 0 ? undefined : { names, missing };
+}
+
+function isExcepted(host: string, excepted: readonly string[]): boolean {
+  // Prefixes are understood by some programs only; what counts for all is the address itself.
+  return excepted.some((one) => one === host);
+}

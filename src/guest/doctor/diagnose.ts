@@ -1,0 +1,95 @@
+/**
+ * Runs every check over the facts, and tells causes from what follows from them.
+ *
+ * A finding whose kind is explained by another one that was found, about the same address or about
+ * the whole instance, is a consequence. A cause that is only possible explains nothing away.
+ */
+
+import type { Check, Verdict } from "./check.ts";
+import type { Facts } from "./facts.ts";
+import type { Consequence, Finding, FindingKind, Found } from "./finding.ts";
+
+export interface CheckReport {
+  readonly name: string;
+  readonly title: string;
+  readonly state: "ok" | "note" | "attention" | "skipped";
+  readonly seen: string;
+}
+
+export interface Diagnosis {
+  readonly checks: readonly CheckReport[];
+  /** Most severe first. */
+  readonly findings: readonly Finding[];
+  readonly consequences: readonly Consequence[];
+}
+
+export function diagnose(facts: Facts, checks: readonly Check[]): Diagnosis {
+  const judged = checks.map((check) => ({ check, verdict: check.judge(facts) }));
+  const all = judged.flatMap(({ check, verdict }) =>
+    verdict.found.map((found) => ({
+      finding: findingOf(check, found),
+      kind: check.kinds[found.code],
+    })),
+  );
+  const consequences: Consequence[] = [];
+  const findings: Finding[] = [];
+  for (const { finding, kind } of all) {
+    const cause = all.find((other) => explains(other.finding, finding, kind));
+    if (cause === undefined) findings.push(finding);
+    else consequences.push({ ...finding, becauseOf: cause.finding.code });
+  }
+  const rank = { error: 0, warning: 1, info: 2 };
+  findings.sort((a, b) => rank[a.severity] - rank[b.severity]);
+  return {
+    checks: judged.map(({ check: { name, title }, verdict }) => ({
+      name,
+      title,
+      state: stateOf(
+        verdict,
+        findings.concat(consequences).filter(({ check }) => check === name),
+      ),
+      seen: verdict.seen,
+    })),
+    findings,
+    consequences,
+  };
+}
+
+/** Whether somebody has to do something. */
+export function needsAttention({ findings }: Diagnosis): boolean {
+  return findings.some(({ severity }) => severity !== "info");
+}
+
+function findingOf({ name, kinds }: Check, found: Found): Finding {
+  const kind = kinds[found.code];
+  if (kind === undefined) throw new Error(`the check ${name} has no kind ${found.code}`);
+  const { title, advice, where } = kind;
+  const { code, subjects = [], seen, cause, certainty, remedy = [] } = found;
+  const severity = found.severity ?? kind.severity;
+  return {
+    code,
+    check: name,
+    title,
+    severity,
+    advice,
+    where,
+    subjects,
+    seen,
+    cause,
+    certainty,
+    remedy,
+  };
+}
+
+function explains(cause: Finding, finding: Finding, kind: FindingKind | undefined): boolean {
+  if (cause === finding || kind?.because?.includes(cause.code) !== true) return false;
+  if (cause.certainty === "possible" && finding.certainty !== "possible") return false;
+  if (cause.subjects.length === 0 || finding.subjects.length === 0) return true;
+  return finding.subjects.every((subject) => cause.subjects.includes(subject));
+}
+
+function stateOf(verdict: Verdict, findings: readonly Finding[]): CheckReport["state"] {
+  if (verdict.skipped === true) return "skipped";
+  if (findings.length === 0) return "ok";
+  return findings.some(({ severity }) => severity !== "info") ? "attention" : "note";
+}

@@ -1,0 +1,112 @@
+/**
+ * What `doctor` needs of the world: programs, files, a socket, the resolver, the service.
+ *
+ * Everything goes through one object, so that a test may show it another machine.
+ */
+
+import { type Exec, exec } from "../../platform/exec.ts";
+import { type Client, openClient } from "../client.ts";
+import type { Endpoint } from "../endpoint.ts";
+import { openSystem, type System } from "../system.ts";
+import type { Spoken } from "./facts.ts";
+import { RESOLVE_MS } from "./limits.ts";
+
+export interface Resolved {
+  readonly addresses: readonly string[];
+  readonly silent: boolean;
+}
+
+export interface DoctorPorts {
+  readonly exec: Exec;
+  readonly system: System;
+  readonly isRoot: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  now(): number;
+  open(endpoint: Endpoint): Client;
+  /** Connects, sends these bytes in one write, and waits for a first byte; without bytes, for none. */
+  speak(endpoint: Endpoint, bytes: string, timeoutMs: number): Promise<Spoken>;
+  resolve(name: string): Promise<Resolved>;
+}
+
+export function systemPorts(): DoctorPorts {
+  return {
+    exec,
+    system: openSystem(),
+    isRoot: process.getuid?.() === 0,
+    env: process.env,
+    now: Date.now,
+    open: openClient,
+    speak,
+    resolve: (name) => resolveBy(exec, name),
+  };
+}
+
+const KINDS: Readonly<Record<string, Spoken["kind"]>> = {
+  ECONNREFUSED: "refused",
+  ECONNRESET: "refused",
+  ETIMEDOUT: "timeout",
+  ENETUNREACH: "unreachable",
+  EHOSTUNREACH: "unreachable",
+  ENETDOWN: "unreachable",
+  EHOSTDOWN: "unreachable",
+  EADDRNOTAVAIL: "unreachable",
+  EINVAL: "unreachable",
+  EACCES: "unreachable",
+  EPERM: "unreachable",
+};
+
+async function speak(endpoint: Endpoint, bytes: string, timeoutMs: number): Promise<Spoken> {
+  const { connect } = await import("node:net");
+  const started = Date.now();
+  return await new Promise((resolve) => {
+    let connected = false;
+    const socket = connect({ host: endpoint.host, port: endpoint.port });
+    const end = (kind: Spoken["kind"], code: string, answered = false): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve({ kind, code, answered, ms: Date.now() - started });
+    };
+    const timer = setTimeout(() => {
+      if (connected) end("open", "ETIMEDOUT");
+      else end("timeout", "ETIMEDOUT");
+    }, timeoutMs);
+    socket.on("connect", () => {
+      connected = true;
+      if (bytes === "") end("open", "");
+      else socket.write(bytes);
+    });
+    socket.on("data", () => end("open", "", true));
+    socket.on("close", () => end(connected ? "open" : "failed", "ECLOSED", connected));
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      const code = error.code ?? "UNKNOWN";
+      // A reset of a connection that stood is an answer too: something came back.
+      if (connected) end("open", code, true);
+      else end(KINDS[code] ?? "failed", code);
+    });
+  });
+}
+
+/** `getent` found nothing. */
+const NOT_FOUND = 2;
+
+/**
+ * Asks as clients do, through getaddrinfo, in a process that can be ended; addresses that this
+ * instance has no use for are shown too, because some clients take the first one unseen.
+ */
+async function resolveBy(run: Exec, name: string): Promise<Resolved> {
+  for (const flags of [["--no-addrconfig"], []]) {
+    try {
+      const argv = ["getent", ...flags, "ahosts", name];
+      const { code, stdout } = await run(argv, { timeoutMs: RESOLVE_MS });
+      if (code === 0) {
+        const addresses = stdout.split("\n").map((line) => line.split(/\s/)[0] ?? "");
+        return { addresses: [...new Set(addresses.filter((one) => one !== ""))], silent: false };
+      }
+      if (code === NOT_FOUND) return { addresses: [], silent: false };
+    } catch (error) {
+      const silent = (error as { code?: unknown }).code === "PROGRAM_TIMEOUT";
+      return { addresses: silent ? [] : await openSystem().resolve(name), silent };
+    }
+  }
+  return { addresses: [], silent: false };
+}
