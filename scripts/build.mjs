@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { capture, ROOT } from "./run.mjs";
 import { installPinned } from "./setup.mjs";
 
@@ -113,13 +114,16 @@ function wrapGuest() {
   if (!light.includes('import("./heavy.ts")')) return "the guest's table names no heavy commands";
   const parts = [
     "#!/usr/bin/env node",
+    "// Frontdesk's tools for guests, made by `npm run build` from src/guest/. HEAVY is the code of",
+    "// src/guest/commands/heavy.ts, deflated: it is compiled when one of its commands is called.",
     // The first is there from Node.js 20.16 on, and spares loading a module.
     "const require=process.getBuiltinModule??" +
       '(await import("node:module")).createRequire(import.meta.url),' +
       "load=async(name)=>require(name),heavy=async()=>{const module={exports:{}};" +
-      'new Function("require","load","module","exports",HEAVY)' +
+      'new Function("require","load","module","exports",' +
+      'require("node:zlib").inflateRawSync(Buffer.from(HEAVY,"base64")).toString())' +
       "(require,load,module,module.exports);return module.exports};",
-    `const HEAVY=${JSON.stringify(heavy)};`,
+    `const HEAVY="${deflateRawSync(heavy, { level: 9 }).toString("base64")}";`,
     light.replaceAll('import("./heavy.ts")', "heavy()"),
   ];
   const temporary = join(ROOT, "dist", `.${process.pid}.frontdesk-guest.mjs`);
@@ -135,8 +139,9 @@ function checkGuest() {
   const { size } = statSync(path);
   if (size > GUEST_BYTES_MAX)
     return `dist/frontdesk-guest.mjs has ${size} bytes, over ${GUEST_BYTES_MAX}`;
-  // What lies in it as text has its quotes escaped.
-  const text = readFileSync(path, "utf8").replaceAll('\\"', '"');
+  const text = readFileSync(path, "utf8").replace(/(?<=const HEAVY=")[^"]*/, (packed) =>
+    inflateRawSync(Buffer.from(packed, "base64")).toString(),
+  );
   const imports = text.matchAll(/(?:from|import\(|require\(|load\()\s*"([^"]+)"/g);
   const foreign = [...imports].map(([, name]) => name).find((name) => !name.startsWith("node:"));
   return foreign === undefined ? undefined : `dist/frontdesk-guest.mjs imports ${foreign}`;

@@ -9,5 +9,5 @@ export const GUEST_COMMANDS: readonly GuestEntry[] = [
   { name: "cache", summary: "keep a local copy of the metadata", load: () => import("./cache.ts") },
   { name: "watch", summary: "print what changes", load: () => import("./watch.ts") },
   { name: "harden", summary: "let only chosen users ask", load: () => import("./heavy.ts") },
-  { name: "doctor", summary: "say why metadata does not come", load: () => import("./doctor.ts") },
+  { name: "doctor", summary: "say why metadata does not come", load: () => import("./heavy.ts") },
 ];
