@@ -142,7 +142,7 @@ function checkGuest() {
   const text = readFileSync(path, "utf8").replace(/(?<=const HEAVY=")[^"]*/, (packed) =>
     inflateRawSync(Buffer.from(packed, "base64")).toString(),
   );
-  const imports = text.matchAll(/(?:from|import\(|require\(|load\()\s*"([^"]+)"/g);
+  const imports = text.matchAll(/(?:from|import\(|require\(|load\()\s*"([\w@:./-]+)"/g);
   const foreign = [...imports].map(([, name]) => name).find((name) => !name.startsWith("node:"));
   return foreign === undefined ? undefined : `dist/frontdesk-guest.mjs imports ${foreign}`;
 }
