@@ -57,7 +57,7 @@ export interface Service {
   readonly keys: readonly KeyAnswer[];
   readonly userData: Asked | undefined;
   readonly sizes: PathSizes | undefined;
-  readonly password: Spoken | undefined;
+  readonly password: { readonly host: string; readonly spoken: Spoken } | undefined;
   readonly tokens: "none" | "offered" | "required";
   /** The `Date` of its answer, and our own clock at that moment; ms since 1970. */
   readonly clock: { readonly theirs: number; readonly ours: number } | undefined;

@@ -36,7 +36,10 @@ export async function gather(
   const targets = await Promise.all(asked.map((one) => askTarget(ports, one, signal)));
   const neighbours = await readNeighbours(exec);
   const best = bestOf(targets);
-  const service = best === undefined ? undefined : await askService(ports, best, signal);
+  const service =
+    best === undefined
+      ? undefined
+      : await askService(ports, { target: best, own: ownOf(targets) ?? best }, signal);
   const text = (path: string): string | undefined => system.read(path)?.toString("utf8");
   return {
     isRoot: ports.isRoot,
@@ -87,6 +90,11 @@ function everybody(
       ...new Set(all.filter((one) => one.url === endpoint.url).map((one) => VIA_TITLES[one.via])),
     ],
   }));
+}
+
+/** Who serves at an address of the router's own. */
+function ownOf(targets: readonly Target[]): Target | undefined {
+  return targets.find(({ serves, endpoint: { host } }) => serves && !host.startsWith("169.254."));
 }
 
 /** Who serves; else who at least answers, or connects. */

@@ -52,10 +52,13 @@ export async function askTarget(
   }
 }
 
-/** The rest, of one target that at least connects. */
+/**
+ * The rest, of one target that at least connects. The password is asked for at the router's own
+ * address, because CloudStack's clients do.
+ */
 export async function askService(
   ports: DoctorPorts,
-  target: Target,
+  { target, own }: { target: Target; own: Target },
   signal: AbortSignal,
 ): Promise<Service> {
   const { endpoint, listing } = target;
@@ -73,7 +76,7 @@ export async function askService(
       target.serves ? askKeys(client, { wanted, names }, signal) : [],
       target.serves ? get(client, USER_DATA_TARGET, USER_DATA_BYTES_MAX, signal) : undefined,
       askSizes(ports, endpoint),
-      askPassword(ports, endpoint),
+      askPassword(ports, own.endpoint),
     ]);
     const date = first.kind === "reply" ? headerOf(first, "date", DATE_CHARS_MAX) : undefined;
     const theirs = date === undefined ? Number.NaN : Date.parse(date);
@@ -83,7 +86,7 @@ export async function askService(
       keys,
       userData,
       sizes,
-      password,
+      password: password === undefined ? undefined : { host: own.endpoint.host, spoken: password },
       tokens: required ? "required" : offered ? "offered" : "none",
       clock: Number.isNaN(theirs) ? undefined : { theirs, ours },
     };

@@ -84,7 +84,7 @@ function failure(
       return {
         code: "CONNECT_REFUSED",
         subjects,
-        seen: `${where} refuses the connection at once (${code})`,
+        seen: `${where}: the connection is refused at once (${code})`,
         cause: `the metadata service on the router does not run, or a firewall refuses for it${unread}`,
         certainty: unread === "" ? "likely" : "possible",
         remedy: [RESTART_SERVICE],
@@ -94,7 +94,7 @@ function failure(
       return {
         code: "CONNECT_UNREACHABLE",
         subjects,
-        seen: `${where} cannot be reached (${code})`,
+        seen: `${where}: not to be reached (${code})`,
         cause: `a route here or a router on the way says no${unread}`,
         certainty: "possible",
         remedy: [look],
@@ -104,7 +104,7 @@ function failure(
       return {
         code: "CONNECT_TIMEOUT",
         subjects,
-        seen: `${where} has not answered within ${seconds(first?.connect)} s: packets are lost`,
+        seen: `${where}: no answer within ${seconds(first?.connect)} s, packets are lost`,
         cause: `a firewall on the way, the virtual switch, or the router drops them${unread}`,
         certainty: "possible",
         remedy: [look, "nft list ruleset", "iptables-save"],

@@ -16,9 +16,8 @@ export const password: Check<"PASSWORD_CLOSED"> = {
     },
   },
   judge({ service }) {
-    const spoken = service?.password;
-    if (service === undefined || spoken === undefined) return skipped("nobody serves metadata");
-    const { host } = service.target.endpoint;
+    if (service?.password === undefined) return skipped("nobody serves metadata");
+    const { host, spoken } = service.password;
     const seen = `${host}:8080 ${spoken.kind}`;
     if (spoken.kind === "open" || !service.target.serves) return fine(seen);
     if (!isCloudStacks(service)) return fine(`${seen}; not a service that has one`);
