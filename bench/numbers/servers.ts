@@ -3,6 +3,7 @@
  * turns, hit by the storms one after the other, weighed, stopped, and started again.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Bench, type Served, serve, settle } from "../bench.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { Memory } from "../process.ts";
@@ -21,6 +22,9 @@ export async function measureServers(
   }
   return results.map(({ peer, rounds }) => ({ name: peer.name, title: peer.title, rounds }));
 }
+
+/** After the last storm a server gets so long to clear up before it is weighed. ms. */
+const REST_MS = 5000;
 
 interface Started {
   readonly served: Served;
@@ -77,6 +81,7 @@ async function measureRest(
 ): Promise<Pick<Round, "waves" | "atOnce" | "after" | "restartMs">> {
   const waves = await measureStorm(bench, served, "waves");
   const atOnce = await measureStorm(bench, served, "at once");
+  await sleep(REST_MS);
   const after = served.running.memory();
   await served.running.stop();
   if (served.peer.stateful !== true) return { waves, atOnce, after };

@@ -48,6 +48,9 @@ export function copyBuilt(directory: string): Record<string, string> {
   );
 }
 
+/** As packaging/systemd and bin/frontdesk set it. */
+const ENVIRONMENT = ["BUN_JSC_useFTLJIT=0"];
+
 /** The command line of the program that belongs to a rim, without arguments. */
 export function program(rim: "bun" | "node", { programs }: Site): string[] {
   if (rim === "bun") return [programs[basename(BINARY)] ?? BINARY];
@@ -59,7 +62,7 @@ export const frontdeskBun: Peer = {
   title: "Frontdesk on Bun (the binary)",
   stateful: true,
   missing: () => unbuilt(BINARY),
-  command: (place) => [...program("bun", place.site), ...flags(place)],
+  command: (place) => ["env", ...ENVIRONMENT, ...program("bun", place.site), ...flags(place)],
 };
 
 export const frontdeskNode: Peer = {
