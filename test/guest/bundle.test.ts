@@ -38,6 +38,7 @@ test("it is small and needs nothing beside the runtime's own modules", () => {
   );
   const calls = /(?:\bfrom|\bimport\(|\brequire\(|\bload\()\s*"([\w@:./-]+)"/g;
   const names = [...text.matchAll(calls)].map(([, name = ""]) => name);
+  expect(text).toMatch(/^[\x00-\x7f]*$/);
   expect(names).toContain("node:child_process");
   expect(names.filter((name) => !name.startsWith("node:"))).toEqual([]);
 });
