@@ -70,6 +70,7 @@ const start = () => {
 };
 process.on("SIGUSR1", () => { for (const one of open.splice(0)) one.closeAllConnections(), one.close(); console.log("stopped"); });
 process.on("SIGUSR2", start);
+setInterval(() => {}, 60000);
 start();
 `;
 

@@ -3,7 +3,7 @@
  * there is a command that mends it, running that command where it says mends it.
  */
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { labMissing } from "../e2e/lab.ts";
 import { type DoctorLab, KEYS, openDoctorLab } from "./doctor-lab.ts";
 
@@ -35,8 +35,7 @@ const withoutKey = (name: string): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(KEYS).filter(([key]) => key !== name));
 const CLOUD_CONFIG = "#cloud-config\npackages: [nginx]\n";
 const SMALL_LINK = (bytes: number): string =>
-  `nft 'table bridge small { chain all { type filter hook forward priority 0; }; }
-     table inet small { chain in { type filter hook input priority 0; meta length > ${bytes} drop; }
+  `nft 'table inet small { chain in { type filter hook input priority 0; meta length > ${bytes} drop; }
      chain out { type filter hook output priority 0; meta length > ${bytes} drop; }; }'`;
 
 const FAULTS: readonly Fault[] = [
@@ -271,6 +270,8 @@ const FAULTS: readonly Fault[] = [
     code: "DATA_SERVER_AAAA",
     certainty: "certain",
     where: "guest",
+    // This guest has no IPv6, so its resolver puts the IPv4 address first.
+    severity: "warning",
     seen: /fd00:1::1/,
     mends: true,
   },
@@ -381,44 +382,58 @@ async function check(fault: Fault): Promise<void> {
   expect(after.code).toBe(0);
 }
 
-describe.skipIf(skip)("on one healthy network", () => {
-  let lab: DoctorLab;
-  beforeAll(async () => {
-    lab = await openDoctorLab();
-  });
-  afterAll(() => lab[Symbol.asyncDispose]());
+describe.skipIf(skip)("on a healthy network", () => {
+  test(
+    "nothing needs attention, and the exit code says so",
+    async () => {
+      await using lab = await openDoctorLab();
+      const { code, report } = await lab.doctor();
+      expect([code, report.ok, report.findings, report.consequences]).toEqual([0, true, [], []]);
+      expect(report.checks.filter(({ state }) => state === "attention")).toEqual([]);
+      expect(report.endpoint).toBe("http://169.254.169.254");
+    },
+    TEST_MS,
+  );
 
-  test("nothing needs attention, and the exit code says so", async () => {
-    const { code, report } = await lab.doctor();
-    expect([code, report.ok, report.findings, report.consequences]).toEqual([0, true, [], []]);
-    expect(report.checks.filter(({ state }) => state === "attention")).toEqual([]);
-    expect(report.endpoint).toBe("http://169.254.169.254");
-  });
+  test(
+    "a service that wants session tokens is served, and noted",
+    async () => {
+      await using lab = await openDoctorLab();
+      lab.behave({ tokensRequired: true, userData: CLOUD_CONFIG });
+      const { code, report } = await lab.doctor();
+      expect(report.findings.map((one) => [one.code, one.severity])).toEqual([
+        ["TOKENS_REQUIRED", "info"],
+      ]);
+      expect(code).toBe(0);
+    },
+    TEST_MS,
+  );
 
-  test("a service that wants session tokens is served, and noted", async () => {
-    lab.behave({ tokensRequired: true, userData: CLOUD_CONFIG });
-    const { code, report } = await lab.doctor();
-    expect(report.findings.map((one) => [one.code, one.severity])).toEqual([
-      ["TOKENS_REQUIRED", "info"],
-    ]);
-    expect(code).toBe(0);
-  });
+  test(
+    "no user data is a note, not a fault",
+    async () => {
+      await using lab = await openDoctorLab();
+      lab.behave({});
+      const { code, report } = await lab.doctor();
+      expect(report.findings.map((one) => [one.code, one.severity])).toEqual([
+        ["USER_DATA_EMPTY", "info"],
+      ]);
+      expect(code).toBe(0);
+    },
+    TEST_MS,
+  );
 
-  test("no user data is a note, not a fault", async () => {
-    lab.behave({});
-    const { code, report } = await lab.doctor();
-    expect(report.findings.map((one) => [one.code, one.severity])).toEqual([
-      ["USER_DATA_EMPTY", "info"],
-    ]);
-    expect(code).toBe(0);
-  });
-
-  test("a proxy whose exceptions name the service is no fault", async () => {
-    lab.behave({ userData: CLOUD_CONFIG });
-    const { code } = await lab.doctor({
-      http_proxy: "http://10.1.1.96:3128",
-      no_proxy: "localhost,169.254.169.254,10.1.1.1",
-    });
-    expect(code).toBe(0);
-  });
+  test(
+    "a proxy whose exceptions name the service is no fault",
+    async () => {
+      await using lab = await openDoctorLab();
+      lab.behave({ userData: CLOUD_CONFIG });
+      const { code } = await lab.doctor({
+        http_proxy: "http://10.1.1.96:3128",
+        no_proxy: "localhost,169.254.169.254,10.1.1.1",
+      });
+      expect(code).toBe(0);
+    },
+    TEST_MS,
+  );
 });

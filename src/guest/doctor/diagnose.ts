@@ -38,20 +38,41 @@ export function diagnose(facts: Facts, checks: readonly Check[]): Diagnosis {
     if (cause === undefined) findings.push(finding);
     else consequences.push({ ...finding, becauseOf: cause.finding.code });
   }
+  const causes = merged(findings);
   const rank = { error: 0, warning: 1, info: 2 };
-  findings.sort((a, b) => rank[a.severity] - rank[b.severity]);
+  causes.sort((a, b) => rank[a.severity] - rank[b.severity]);
   return {
     checks: judged.map(({ check: { name, title }, verdict }) => ({
       name,
       title,
       state: stateOf(
         verdict,
-        findings.concat(consequences).filter(({ check }) => check === name),
+        causes.concat(consequences).filter(({ check }) => check === name),
       ),
       seen: verdict.seen,
     })),
-    findings,
+    findings: causes,
     consequences,
+  };
+}
+
+/** One cause at several addresses is one finding. */
+function merged(findings: readonly Finding[]): Finding[] {
+  const groups = new Map<string, Finding>();
+  for (const finding of findings) {
+    const id = [finding.code, finding.severity, finding.cause].join(" ");
+    const first = groups.get(id);
+    groups.set(id, first === undefined ? finding : both(first, finding));
+  }
+  return [...groups.values()];
+}
+
+function both(a: Finding, b: Finding): Finding {
+  return {
+    ...a,
+    subjects: [...new Set([...a.subjects, ...b.subjects])],
+    seen: `${a.seen}; ${b.seen}`,
+    remedy: [...new Set([...a.remedy, ...b.remedy])],
   };
 }
 

@@ -36,7 +36,7 @@ export function systemPorts(): DoctorPorts {
     env: process.env,
     now: Date.now,
     open: openClient,
-    speak,
+    speak: (endpoint, bytes, timeoutMs) => speak(exec, endpoint, { bytes, timeoutMs }),
     resolve: (name) => resolveBy(exec, name),
   };
 }
@@ -55,7 +55,45 @@ const KINDS: Readonly<Record<string, Spoken["kind"]>> = {
   EPERM: "unreachable",
 };
 
-async function speak(endpoint: Endpoint, bytes: string, timeoutMs: number): Promise<Spoken> {
+interface Saying {
+  readonly bytes: string;
+  readonly timeoutMs: number;
+}
+
+async function speak(run: Exec, endpoint: Endpoint, saying: Saying): Promise<Spoken> {
+  const spoken = await speakOnce(endpoint, saying);
+  // Bun calls every failure a refusal; who is refused and who has no route need different advice.
+  if (spoken.kind !== "refused" || process.versions.bun === undefined) return spoken;
+  const code = await errorByBash(run, endpoint, saying.timeoutMs);
+  return code === undefined ? spoken : { ...spoken, code, kind: KINDS[code] ?? spoken.kind };
+}
+
+/** `connect: Network is unreachable`, as bash says it. */
+const BASH_WORDS: Readonly<Record<string, string>> = {
+  "Connection refused": "ECONNREFUSED",
+  "Network is unreachable": "ENETUNREACH",
+  "No route to host": "EHOSTUNREACH",
+  "Invalid argument": "EINVAL",
+  "Permission denied": "EACCES",
+  "Connection timed out": "ETIMEDOUT",
+};
+
+/** The system's own code, from a program that passes it on; `undefined` where there is no bash. */
+async function errorByBash(
+  run: Exec,
+  { host, port }: Endpoint,
+  timeoutMs: number,
+): Promise<string | undefined> {
+  try {
+    const argv = ["bash", "-c", 'exec 3<>"/dev/tcp/$0/$1"', host, String(port)];
+    const { stderr } = await run(argv, { timeoutMs });
+    return Object.entries(BASH_WORDS).find(([words]) => stderr.includes(`connect: ${words}`))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+async function speakOnce(endpoint: Endpoint, { bytes, timeoutMs }: Saying): Promise<Spoken> {
   const { connect } = await import("node:net");
   const started = Date.now();
   return await new Promise((resolve) => {

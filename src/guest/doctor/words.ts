@@ -6,9 +6,12 @@
 import { isIPv4 } from "node:net";
 import type { Facts, Target } from "./facts.ts";
 
-/** Well-known IPv6 addresses are tried everywhere; that they are silent means nothing. */
+/**
+ * Targets that a client counts on: CloudStack's are asked over IPv4. IPv6 ones are tried because
+ * they may serve; that they are silent means nothing.
+ */
 export function reliedOn({ targets }: Facts): readonly Target[] {
-  return targets.filter(({ endpoint }) => endpoint.via !== "ipv6");
+  return targets.filter(({ endpoint: { host, via } }) => via === "option" || isIPv4(host));
 }
 
 export function serving({ targets }: Facts): readonly Target[] {
