@@ -110,8 +110,8 @@ function wrapGuest() {
       .replaceAll('import("node:', 'load("node:')
       .trim();
     // One character beyond ASCII doubles the text in memory, and what reading it costs.
-    const escape = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
-    return lazy.replace(/[^\x00-\x7f]/g, escape);
+    const asAscii = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+    return lazy.replace(/[^\x00-\x7f]/g, asAscii);
   };
   const [light, heavy] = [read(PARTS.light), read(PARTS.heavy)];
   if (!light.includes('import("./heavy.ts")')) return "the guest's table names no heavy commands";
