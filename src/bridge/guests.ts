@@ -22,6 +22,18 @@ export interface GuestsOptions {
   readonly leases: Pick<LeaseBook, "find">;
 }
 
+export interface Known {
+  readonly guest: Guest;
+  /** Whether by now the kernel has said so too, and the lease still is the same. */
+  isStill(): Promise<boolean>;
+}
+
+/** `unsettled`: the kernel could not be asked in time, so it may be somebody. */
+export type Who = Known | "nobody" | "unsettled";
+
+/** A look-up that took so long had no answer: they end after 50. ms. */
+const LATE_MS = 45;
+
 export class Guests {
   readonly #options: GuestsOptions;
 
@@ -29,24 +41,18 @@ export class Guests {
     this.#options = options;
   }
 
-  /**
-   * Who a peer is, by a hint or by the kernel's word.
-   *
-   * @returns the guest, and a way to ask whether it still is the same; `undefined` for nobody.
-   */
-  async find(
-    peer: string | undefined,
-    how: "hint" | "certain",
-  ): Promise<{ guest: Guest; isStill(): Promise<boolean> } | undefined> {
+  /** Who a peer is, by a hint or by the kernel's word. Takes 100 ms at most. */
+  async find(peer: string | undefined, how: "hint" | "certain"): Promise<Who> {
     const { neighbours, device } = this.#options;
     // Some runtimes print the zone of a link-local address, which is always our device.
     const address = tryParseIp(peer?.split("%", 1)[0]);
-    if (address === undefined || !address.includes(":")) return undefined;
-    const asked = neighbours.lookUp(address, device);
+    if (address === undefined || !address.includes(":")) return "nobody";
+    const asked = this.#lookUp(address);
     const hint = how === "hint" ? neighbours.find(address, device) : undefined;
     const mac = hint ?? (await asked);
-    const guest = mac === undefined ? undefined : this.#guestOf(mac);
-    if (guest === undefined) return undefined;
+    if (mac === undefined || mac === "late") return mac === "late" ? "unsettled" : "nobody";
+    const guest = this.#guestOf(mac);
+    if (guest === undefined) return "nobody";
     return {
       guest,
       isStill: async () => {
@@ -57,6 +63,19 @@ export class Guests {
         return this.#guestOf(guest.mac)?.address === guest.address;
       },
     };
+  }
+
+  /** The kernel's word; asked twice where it has none. */
+  async #lookUp(address: Ip): Promise<Mac | "late" | undefined> {
+    const { neighbours, device } = this.#options;
+    let isLate = false;
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const beganMs = performance.now();
+      const mac = await neighbours.lookUp(address, device);
+      if (mac !== undefined) return mac;
+      isLate = performance.now() - beganMs >= LATE_MS;
+    }
+    return isLate ? "late" : undefined;
   }
 
   #guestOf(mac: Mac): Guest | undefined {

@@ -32,27 +32,24 @@ export function metadataBridge(ports: PlanePorts): BridgeHandler {
   const underWay = new UnderWay();
   return async (request) => {
     const peer = request.peer ?? "";
-    const found = await ports.guests.find(request.peer, "hint");
+    const who = await ports.guests.find(request.peer, "hint");
     const asked = route(request.target);
-    const answered = {
-      plane: "metadata",
-      peer,
-      guest: found?.guest.address,
-      what: asked.kind,
-    } as const;
+    const guest = typeof who === "string" ? undefined : who.guest;
+    const answered = { plane: "metadata", peer, guest: guest?.address, what: asked.kind } as const;
     const done = (reply: BridgeReply): BridgeReply => {
       ports.onAnswer({ ...answered, status: reply.status });
       return reply;
     };
-    if (found === undefined || asked.kind === "nothing") return done(NOT_FOUND);
+    if (typeof who === "string") return done(who === "nobody" ? NOT_FOUND : NOT_YET);
+    if (asked.kind === "nothing") return done(NOT_FOUND);
     if (request.method !== "GET" && request.method !== "HEAD") return done(METHOD_NOT_ALLOWED);
-    const end = underWay.begin(found.guest.mac);
+    const end = underWay.begin(who.guest.mac);
     if (end === undefined) return done(NOT_YET);
-    const reply = await forward(request, { ports, asked, address: found.guest.address, end });
+    const reply = await forward(request, { ports, asked, address: who.guest.address, end });
     // Whose it is must hold until it is sent: an address may pass to another meanwhile.
-    if (!(await found.isStill())) {
+    if (!(await who.isStill())) {
       reply.close();
-      return done(NOT_FOUND);
+      return done(NOT_YET);
     }
     if (!reply.isDeferred) return done(reply.reply);
     const onStatus = (status: number) => ports.onAnswer({ ...answered, status });

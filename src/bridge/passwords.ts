@@ -50,9 +50,10 @@ async function answer(
   // Only the router itself hands passwords in, and it does not come this way.
   if (ask === "save") return { reply: POSTED, what: "refused" };
   // An acknowledgement takes the password away: a hint of who asks is not enough for that.
-  const found = await ports.guests.find(request.peer, "certain");
-  if (found === undefined) return { reply: NOTHING_PENDING, what: "nothing-pending" };
-  const { mac, address: guest } = found.guest;
+  const who = await ports.guests.find(request.peer, "certain");
+  if (who === "nobody") return { reply: NOTHING_PENDING, what: "nothing-pending" };
+  if (who === "unsettled") return { reply: failed(502), what: "refused" };
+  const { mac, address: guest } = who.guest;
   const end = underWay.begin(mac);
   if (end === undefined) return { reply: failed(502), what: "refused", guest };
   const body = await ports
@@ -66,7 +67,8 @@ async function answer(
     .then(readBody)
     .catch((): Failure => 502)
     .finally(end);
-  if (!(await found.isStill())) return { reply: NOTHING_PENDING, what: "nothing-pending" };
+  // "There is none" would be believed; after an empty failure clients ask again.
+  if (!(await who.isStill())) return { reply: failed(502), what: "refused" };
   if (typeof body === "number") return { reply: failed(body), what: "upstream", guest };
   return { ...outcomeOf(body, ask), guest };
 }

@@ -23,7 +23,7 @@ import {
   WEB,
 } from "./bridge-lab.ts";
 import { labMissing } from "./lab.ts";
-import { ok, until } from "./program.ts";
+import { ok } from "./program.ts";
 import { RIMS } from "./router.ts";
 
 const lacking = labMissing(["nft", "curl", "sysctl", "python3"]);
@@ -170,7 +170,7 @@ scene("who claims another's IPv6 address gets only what is its own", async (scen
 scene("ten thousand addresses of one guest are one guest", async (scene) => {
   const { router, web, db } = scene;
   await using upstream = await startUpstream(scene, "vr that forgets web-01");
-  await using bridge = await startBridge(scene, "bun");
+  await using _bridge = await startBridge(scene, "bun");
   const address = (i: number): string => `fd00:5a::1:${i.toString(16)}`;
   const lines = (count: number, line: (i: number) => string): string =>
     Array.from({ length: count }, (_, i) => `${line(i)}\n`).join("");
@@ -183,13 +183,16 @@ scene("ten thousand addresses of one guest are one guest", async (scene) => {
   // What is let through is never answered, so it stays under way.
   await using flood = web.start(["python3", FLOOD, "fd00:5a::1", "200", "50"]);
   await flood.says(/sent/);
-  await until("the limit to be felt", 8_000, () => bridge.output().includes('"status":503'));
   const path = "/latest/meta-data/local-hostname";
   expect(await metadata(db, path)).toEqual({ status: 200, body: "db-01" });
-  await until("all to be answered", 12_000, () => count(bridge.output(), /"request"/g) > 200);
-  // Eight at a time; those of the first eight that ended made room for none after the flood.
-  expect(count(upstream.output(), /"from":"10.1.1.57"/g)).toBe(8);
-  expect(count(bridge.output(), /"status":504/g)).toBe(8);
+  await flood.says(/answered/);
+  const statuses = JSON.parse(/answered (.*)/.exec(flood.output())?.[1] ?? "{}");
+  // Eight wait for the upstream in vain; others are told to come again, or that they are nobody,
+  // where the kernel's row was pushed out by another address of theirs.
+  expect(Object.keys(statuses).every((status) => /^(404|503|504)$/.test(status))).toBe(true);
+  expect([statuses[503] > 0, statuses[504] <= 8]).toEqual([true, true]);
+  const letThrough = count(upstream.output(), /"from":"10.1.1.57"/g);
+  expect([letThrough > 0, letThrough <= 8]).toEqual([true, true]);
   const map = ["list", "map", "ip", "frontdesk_bridge", "guests"];
   expect(count(await ok(router.command(["nft", ...map])), /10\.1\.1\.57/g)).toBe(1);
   // An address that was pushed out of the memory is looked up again.
