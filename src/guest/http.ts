@@ -41,6 +41,8 @@ export interface NoReply {
 
 export type Asked = Reply | NoReply;
 
+const AGENT = { "user-agent": "frontdesk-guest" };
+
 const UNREACHABLE: ReadonlySet<string> = new Set([
   "ENETUNREACH",
   "EHOSTUNREACH",
@@ -77,7 +79,7 @@ export async function ask(endpoint: Endpoint, what: Ask, signal: AbortSignal): P
       // The agent is never the global one, which may have been told of a proxy.
       agent: what.agent ?? false,
       maxHeaderSize: HEADER_BYTES_MAX,
-      headers: { accept: "*/*", "user-agent": "frontdesk-guest", ...what.headers },
+      headers: { host: hostOf(endpoint), accept: "*/*", ...AGENT, ...what.headers },
     });
     const end = (settle: () => void): void => {
       clearTimeout(timer);
@@ -102,6 +104,11 @@ export async function ask(endpoint: Endpoint, what: Ask, signal: AbortSignal): P
     });
     request.end();
   });
+}
+
+/** A zone means something on this machine only: RFC 9110 and RFC 6874 keep it out of the header. */
+function hostOf({ url }: Endpoint): string {
+  return url.slice("http://".length).replace(/%25[^\]]*/, "");
 }
 
 /** The whole body, or why there is none. */

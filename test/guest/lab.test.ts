@@ -127,6 +127,7 @@ async function ask(lab: Lab, { env = {}, mounts = [], timeout = "5" }: Around) {
 /** A small metadata service on port 80 of an address in the router's namespace. */
 async function serveAt(place: Place, address: string): Promise<Program> {
   const code = `require("node:http").createServer((request, response) => {
+    if (/[%]|^$/.test(request.headers.host)) return response.writeHead(400).end();
     const body = { "/latest/meta-data/": "instance-id\\nlocal-hostname\\n" }[request.url] ?? "web-01";
     response.writeHead(request.method === "GET" ? 200 : 405).end(body);
   }).listen(80, ${JSON.stringify(address)}, () => console.log("ready"));`;
