@@ -34,9 +34,13 @@ export function diagnose(facts: Facts, checks: readonly Check[]): Diagnosis {
   const consequences: Consequence[] = [];
   const findings: Finding[] = [];
   for (const { finding, kind } of all) {
-    const cause = all.find((other) => explains(other.finding, finding, kind));
+    const cause = causeOf(
+      finding,
+      kind,
+      all.map((one) => one.finding),
+    );
     if (cause === undefined) findings.push(finding);
-    else consequences.push({ ...finding, becauseOf: cause.finding.code });
+    else consequences.push({ ...finding, becauseOf: cause.code });
   }
   const causes = merged(findings);
   const rank = { error: 0, warning: 1, info: 2 };
@@ -102,11 +106,23 @@ function findingOf({ name, kinds }: Check, found: Found): Finding {
   };
 }
 
+/** What explains it; where it is about several addresses, all of them must be explained. */
+function causeOf(
+  finding: Finding,
+  kind: FindingKind | undefined,
+  all: readonly Finding[],
+): Finding | undefined {
+  const causes = all.filter((other) => explains(other, finding, kind));
+  if (finding.subjects.length === 0 || causes.some(({ subjects }) => subjects.length === 0)) {
+    return causes[0];
+  }
+  const explained = causes.flatMap(({ subjects }) => subjects);
+  return finding.subjects.every((one) => explained.includes(one)) ? causes[0] : undefined;
+}
+
 function explains(cause: Finding, finding: Finding, kind: FindingKind | undefined): boolean {
   if (cause === finding || kind?.because?.includes(cause.code) !== true) return false;
-  if (cause.certainty === "possible" && finding.certainty !== "possible") return false;
-  if (cause.subjects.length === 0 || finding.subjects.length === 0) return true;
-  return finding.subjects.every((subject) => cause.subjects.includes(subject));
+  return cause.certainty !== "possible" || finding.certainty === "possible";
 }
 
 function stateOf(verdict: Verdict, findings: readonly Finding[]): CheckReport["state"] {

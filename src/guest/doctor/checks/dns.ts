@@ -4,7 +4,7 @@ import { isIPv4 } from "node:net";
 import { type Check, fine } from "../check.ts";
 import type { Facts } from "../facts.ts";
 import type { Found } from "../finding.ts";
-import { and, routerOf } from "../words.ts";
+import { and, hosts, reliedOn, routerOf } from "../words.ts";
 
 type Code = "DATA_SERVER_AAAA" | "DATA_SERVER_WRONG" | "DATA_SERVER_ABSENT" | "RESOLVER_SILENT";
 
@@ -114,7 +114,7 @@ function absent(facts: Facts): Found<Code> {
 function silence(facts: Facts): Found<Code> {
   return {
     code: "RESOLVER_SILENT",
-    subjects: facts.targets.map(({ endpoint }) => endpoint.host),
+    subjects: hosts(reliedOn(facts)),
     seen: "asked for data-server, the resolver gave no answer within 3 s",
     cause: "the servers of /etc/resolv.conf are not reached",
     certainty: "likely",

@@ -61,7 +61,7 @@ function refusalOf({ routes = [] }: Facts, { endpoint }: Target): Found<Code>[] 
       code: "ROUTE_REFUSES",
       subjects: [endpoint.host],
       seen: `the routing table has: ${line}`,
-      cause: `this route of type ${one.type} covers ${endpoint.host}`,
+      cause: `a route of type ${one.type} covers the service's address`,
       certainty: "certain",
       remedy: [`ip route del ${line}`],
     },
