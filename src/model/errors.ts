@@ -149,6 +149,7 @@ export class GuestError extends MetadataError {
   readonly code:
     | "ENDPOINT_NONE"
     | "ENDPOINT_FAILED"
+    | "PLATFORM_UNKNOWN"
     | "METADATA_UNSETTLED"
     | "METADATA_LIMIT"
     | "CACHE_UNSAFE"

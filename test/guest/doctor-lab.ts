@@ -100,7 +100,7 @@ export interface DoctorLab extends AsyncDisposable {
   stopService(): Promise<void>;
   /** DNS on the router, with these lines of dnsmasq's. */
   serveNames(...lines: readonly string[]): Promise<Program>;
-  doctor(env?: Readonly<Record<string, string>>): Promise<Examined>;
+  doctor(env?: Readonly<Record<string, string>>, user?: string): Promise<Examined>;
   /** Runs the remedy where it says. */
   mend(finding: Finding): Promise<void>;
 }
@@ -175,7 +175,7 @@ function labOf(
       await program.says(/started/);
       return program;
     },
-    async doctor(env = {}) {
+    async doctor(env = {}, user) {
       // What this machine has in its own environment is nobody's business there.
       const clean = [
         "env",
@@ -189,7 +189,8 @@ function labOf(
         "ALL_PROXY",
       ];
       const set = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-      const argv = [...clean, ...set, process.execPath, PROGRAM, "doctor", "--json"];
+      const as = user === undefined ? [] : ["setpriv", `--reuid=${user}`, "--clear-groups"];
+      const argv = [...as, ...clean, ...set, process.execPath, PROGRAM, "doctor", "--json"];
       const done = await guest.run(inside(argv), { timeoutMs: DOCTOR_MS_MAX });
       const text = `${done.stdout}${done.stderr}`;
       if (done.code !== 0 && done.code !== 3) throw new Error(`doctor: ${done.code}\n${text}`);

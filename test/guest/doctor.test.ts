@@ -382,6 +382,24 @@ async function check(fault: Fault): Promise<void> {
   expect(after.code).toBe(0);
 }
 
+test.skipIf(skip)(
+  "who is not root is told what could not be read, and nothing for sure",
+  async () => {
+    await using lab = await openDoctorLab();
+    await lab.inGuest(DROP_ALL);
+    const { code, report } = await lab.doctor({}, "54321");
+    expect(report.findings.map((one) => [one.code, one.certainty])).toEqual([
+      ["CONNECT_TIMEOUT", "possible"],
+    ]);
+    expect(report.checks.find(({ name }) => name === "egress")).toMatchObject({
+      state: "skipped",
+      seen: "only root can read the firewall",
+    });
+    expect(code).toBe(3);
+  },
+  TEST_MS,
+);
+
 describe.skipIf(skip)("on a healthy network", () => {
   test(
     "nothing needs attention, and the exit code says so",

@@ -2,7 +2,7 @@
  * `frontdesk guest doctor`, for the command line; what it does is in `src/guest/doctor/`.
  */
 
-import { UsageError } from "../../model/errors.ts";
+import { GuestError } from "../../model/errors.ts";
 import {
   type Call,
   consoleOf,
@@ -37,7 +37,8 @@ export const doctor: GuestCommand = {
 async function runDoctor({ options }: Call, outside: World): Promise<ExitCode> {
   const url = options.string("endpoint");
   const endpoint = url === undefined ? undefined : parseEndpoint(url);
-  if (process.platform !== "linux") throw new UsageError("doctor knows Linux only");
+  if (process.platform !== "linux")
+    throw new GuestError("PLATFORM_UNKNOWN", "doctor knows Linux only");
   const console = consoleOf(outside);
   const report = await examine(systemPorts(), endpoint, outside.signal);
   if (options.flag("json")) console.json(report);

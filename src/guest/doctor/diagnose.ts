@@ -2,7 +2,8 @@
  * Runs every check over the facts, and tells causes from what follows from them.
  *
  * A finding whose kind is explained by another one that was found, about the same address or about
- * the whole instance, is a consequence. A cause that is only possible explains nothing away.
+ * the whole instance, is a consequence. A cause that is only possible, or only a note, explains
+ * nothing away that is surer or graver.
  */
 
 import type { Check, Verdict } from "./check.ts";
@@ -122,6 +123,8 @@ function causeOf(
 
 function explains(cause: Finding, finding: Finding, kind: FindingKind | undefined): boolean {
   if (cause === finding || kind?.because?.includes(cause.code) !== true) return false;
+  // What needs no attention hides nothing that does.
+  if (cause.severity === "info" && finding.severity !== "info") return false;
   return cause.certainty !== "possible" || finding.certainty === "possible";
 }
 
