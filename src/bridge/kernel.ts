@@ -79,6 +79,11 @@ export class Sources implements AsyncDisposable {
     return tableText(this.#options.upstreams, this.#pool);
   }
 
+  /** The command that makes the pool this machine's, where that is needed. */
+  get route(): string | undefined {
+    return this.#pool.isRouted ? ["ip", ...ROUTE_ADD].join(" ") : undefined;
+  }
+
   /** @throws {ConfigError} where it is not permitted, or another bridge runs. */
   async open(): Promise<void> {
     refuseWithoutCapability();
@@ -177,15 +182,16 @@ export class Sources implements AsyncDisposable {
     if (must("ip", shown).stdout.trim() !== "") {
       throw new ConfigError(`${cidr} is in use on this machine, and the bridge needs it`);
     }
-    must("ip", await this.#exec(["ip", "route", "add", ...ROUTE, "table", "local"]));
+    must("ip", await this.#exec(["ip", ...ROUTE_ADD]));
   }
 
   async #removeRoute(): Promise<void> {
-    await this.#exec(["ip", "route", "del", ...ROUTE, "table", "local"]);
+    await this.#exec(["ip", "route", "del", ...ROUTE]);
   }
 }
 
-const ROUTE = ["local", ROUTED.cidr, "dev", "lo", "proto", ROUTE_PROTOCOL];
+const ROUTE = ["local", ROUTED.cidr, "dev", "lo", "proto", ROUTE_PROTOCOL, "table", "local"];
+const ROUTE_ADD = ["route", "add", ...ROUTE];
 
 function poolFor(upstreams: readonly Target[]): Pool {
   const own = Object.values(networkInterfaces()).flatMap((addresses) =>
@@ -236,5 +242,5 @@ function refuseWithoutCapability(): void {
   }
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
   if ((effective & (1n << CAP_NET_ADMIN)) !== 0n) return;
-  throw new ConfigError("the bridge needs CAP_NET_ADMIN: start it as root, or from its unit");
+  throw new ConfigError("the bridge needs CAP_NET_ADMIN: start it as root, or give it that");
 }

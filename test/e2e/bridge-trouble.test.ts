@@ -4,7 +4,8 @@
  */
 
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import {
   BRIDGE_ARGS,
   type BridgeLab,
@@ -63,6 +64,7 @@ for (const rim of RIMS) {
       ["too long", 502],
       ["stops in the middle", 504],
       ["page", 500],
+      ["large and cut", 500],
     ] as const) {
       await using _upstream = await startUpstream(scene, kind);
       await check(kind, status);
@@ -127,12 +129,23 @@ scene("an upstream on another machine sees the guest, and answers by way of us",
   const server = db.start([process.execPath, script, "vr", "203.0.113.9", "18680", "18681"]);
   await server.says(/ready/);
   const far = ["--upstream", "203.0.113.9:18680", "--password-upstream", "203.0.113.9:18681"];
-  const bridge = await startBridge(scene, "bun", far);
+  const killed = await startBridge(scene, "bun", far);
   expect(await metadata(scene.web, PATH)).toEqual({ status: 200, body: "web-01" });
   expect((await password(scene.web, "send_my_password")).body).toBe("fN7xvQ2p");
+  killed.signal("SIGKILL");
+  await killed.ended;
+  expect(await kernelState(router)).toContain("198.18.0.0/15");
+  const bridge = await startBridge(scene, "bun", far);
+  expect(await metadata(scene.web, PATH)).toEqual({ status: 200, body: "web-01" });
   bridge.signal("SIGTERM");
   await bridge.ended;
   expect(await kernelState(router)).toBe(before);
+  // What is somebody else's stays.
+  await ip(router, "route add 198.18.5.0/24 dev eth0");
+  const refused = await launchBridge(scene, "bun", far).ended;
+  expect([refused.code, refused.stderr]).toEqual([
+    ...[2, "frontdesk: 198.18.0.0/15 is in use on this machine, and the bridge needs it\n"],
+  ]);
 });
 
 scene("without CAP_NET_ADMIN it says so in one line", async (scene) => {
@@ -141,9 +154,25 @@ scene("without CAP_NET_ADMIN it says so in one line", async (scene) => {
   const drop = ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"];
   const done = await scene.router.run([...drop, ...argv], { env });
   expect([done.code, done.stderr]).toEqual([
-    ...[2, "frontdesk: the bridge needs CAP_NET_ADMIN: start it as root, or from its unit\n"],
+    ...[2, "frontdesk: the bridge needs CAP_NET_ADMIN: start it as root, or give it that\n"],
   ]);
   expect(await kernelState(scene.router)).toBe("");
+});
+
+scene("two capabilities are all that it needs", async (scene) => {
+  const { router, web, leases } = scene;
+  chmodSync(dirname(leases), 0o755);
+  const args = ["bridge", ...BRIDGE_ARGS, "--leases", leases];
+  const { argv, env } = frontdesk("bun", args);
+  const two = "+net_admin,+net_bind_service";
+  const nobody = ["--reuid", "65534", "--clear-groups", "--inh-caps", two, "--ambient-caps", two];
+  await using _upstream = await startUpstream(scene, "vr");
+  await using bridge = router.start(["setpriv", ...nobody, ...argv], { env });
+  await bridge.says(/bridge started/);
+  expect(await metadata(web, PATH)).toEqual({ status: 200, body: "web-01" });
+  bridge.signal("SIGTERM");
+  expect((await bridge.ended).code).toBe(0);
+  expect(await kernelState(router)).toBe("");
 });
 
 scene(

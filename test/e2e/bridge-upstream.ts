@@ -82,6 +82,8 @@ const BROKEN: Readonly<Record<string, (socket: Socket) => void>> = {
   closes: (socket) => socket.end(),
   garbage: (socket) => socket.end("SSH-2.0-OpenSSH_9.2p1 Debian\r\n"),
   cut: (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf"),
+  "large and cut": (socket) =>
+    socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n${"x".repeat(90_000)}`),
   chunk: (socket) =>
     socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf of a chunk"),
   page: (socket) =>

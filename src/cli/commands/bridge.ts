@@ -122,13 +122,17 @@ function targetOf(text: string, flag: string): Target {
 function print(settings: BridgeSettings, { options, out }: Pick<Invocation, "options" | "out">) {
   const { upstream, passwordUpstream, proxyProtocol, leaseFiles } = settings;
   const upstreams = passwordUpstream === undefined ? [upstream] : [upstream, passwordUpstream];
-  const nft = proxyProtocol ? "" : new Sources({ upstreams }).text;
+  const sources = proxyProtocol ? undefined : new Sources({ upstreams });
+  const nft = sources?.text ?? "";
+  const route = sources?.route;
   const guests = [...new LeaseBook(leaseFiles).list()].map(([mac, found]) => ({
     mac,
     address: typeof found === "string" ? found : found.address,
   }));
-  if (options.flag("json")) out.json({ ...settings, nft, guests });
+  if (options.flag("json"))
+    out.json({ ...settings, ...(route !== undefined && { route }), nft, guests });
   else {
+    if (route !== undefined) out.print(`# ${route}`);
     for (const line of nft.split("\n").filter((line) => line !== "")) out.print(line);
     out.table(
       ["mac", "address"],
