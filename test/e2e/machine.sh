@@ -3,11 +3,15 @@
 # overlay in memory, fresh /run, /tmp and /dev, a DMI that says CloudStack, and nothing known about
 # an earlier boot. Whatever is written there ends with the machine; the files below stay untouched.
 #
-#     ip netns exec GUEST unshare -m -u -i -p --fork --kill-child --mount-proc machine.sh FOLDER PRODUCT
+#     ip netns exec GUEST unshare -m -u -i -p --fork --kill-child --mount-proc \
+#         machine.sh FOLDER PRODUCT PROJECT
+#
+# PROJECT is there under its own name, to be read only, wherever it lies.
 
 set -eu
 folder=$1
 product=$2
+project=$3
 
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$folder"
@@ -19,6 +23,10 @@ cd "$folder/root"
 mount -t proc proc proc
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
+if [ ! -e ".$project/package.json" ]; then
+    mkdir -p ".$project"
+    mount --bind -o ro "$project" ".$project"
+fi
 
 # Only devices that cannot reach this machine's disks or its console.
 mount -t tmpfs tmpfs dev

@@ -13,6 +13,7 @@ import { type Done, type RunOptions, run, start } from "./program.ts";
 
 /** What CloudStack's KVM hosts write into a guest's DMI. */
 const PRODUCT = "CloudStack KVM Hypervisor";
+const PROJECT = join(import.meta.dirname, "..", "..");
 const START_MS_MAX = 5_000;
 /** A guest has Debian's programs, not what the caller's PATH puts before them. */
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -30,7 +31,9 @@ export async function startMachine(lab: Lab, guest: Place): Promise<Machine> {
   const folder = await mkdtemp(join(lab.folder, "machine-"));
   const script = join(import.meta.dirname, "machine.sh");
   const apart = ["--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"];
-  const program = start(guest.command(["unshare", ...apart, "sh", script, folder, PRODUCT]));
+  const program = start(
+    guest.command(["unshare", ...apart, "sh", script, folder, PRODUCT, PROJECT]),
+  );
   await program.says(/^ready$/m, START_MS_MAX);
   const init = childOf(program.pid);
   const enter = ["nsenter", `--target=${init}`, "--mount", "--uts", "--ipc", "--net", "--pid"];

@@ -9,6 +9,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -230,7 +231,10 @@ test("what a hostile service sends reaches no terminal as it is", async () => {
 test.skipIf(!isRoot)(
   "without root the cache is in one's own folder, and root's is nobody else's",
   async () => {
-    const own = mkdtempSync(join(tmpdir(), "fd-own-"));
+    // The usual folder for temporary files may be root's alone.
+    using open = openFolder();
+    const own = join(open.path, "own");
+    mkdirSync(own, { mode: 0o700 });
     chownSync(own, NOBODY, NOBODY);
     await using service = await virtualRouter({ keys: { "instance-id": "i-1", a: "1" } });
     const asNobody = (url: string, ...args: string[]) => {
@@ -243,8 +247,7 @@ test.skipIf(!isRoot)(
     expect(statSync(join(own, "metadata.json"))).toMatchObject({ uid: NOBODY, mode: 0o100600 });
     const cached = await asNobody("http://127.0.0.1:9", "get", "a", "--cached");
     expect([cached.code, cached.stdout.toString()]).toEqual([0, "1"]);
-    const roots = join(scratch, "roots.json");
-    chmodSync(scratch, 0o755);
+    const roots = join(open.path, "roots.json");
     await check(service.url, ["cache", "--output", roots], { code: 0, out: "" });
     const denied = await asNobody(service.url, "get", "a", "--cache-file", roots);
     expect([denied.code, denied.stderr]).toEqual([1, expect.stringContaining("EACCES")]);
@@ -254,7 +257,6 @@ test.skipIf(!isRoot)(
     });
     const allowed = await asNobody("http://127.0.0.1:9", "get", "a", "--cache-file", roots);
     expect([allowed.code, allowed.stdout.toString()]).toEqual([0, "1"]);
-    rmSync(own, { recursive: true });
   },
 );
 
@@ -304,6 +306,13 @@ interface Expected {
   readonly code: number;
   readonly out: string;
   readonly note?: string;
+}
+
+/** A folder that everybody may look into. */
+function openFolder(): Disposable & { readonly path: string } {
+  const path = mkdtempSync("/tmp/fd-guest-");
+  chmodSync(path, 0o755);
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 async function check(url: string, args: readonly string[], { code, out, note = "" }: Expected) {

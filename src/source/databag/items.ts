@@ -5,7 +5,7 @@
  * stay, and those lie scattered over the memory of all: a third more of it, for good. Here only
  * what stays is made; and what an instance has in common with the one before it is there already.
  *
- * Reads what CloudStack writes, in any formatting. Of the rest it says so, and `JSON.parse` decides.
+ * Reads what CloudStack writes, in any formatting. Of the rest it says so: `JSON.parse` decides.
  */
 
 import { SHARED_LENGTH_MAX } from "./limits.ts";
