@@ -141,6 +141,63 @@ const FAULTS: readonly Fault[] = [
     mends: true,
   },
   {
+    name: "a rule of policy routing",
+    make: (lab) => lab.inGuest("ip rule add to 169.254.169.254 prohibit"),
+    code: "ROUTE_REFUSES",
+    certainty: "likely",
+    where: "guest",
+    seen: /refuses a route to 169\.254\.169\.254: Permission denied/,
+    follows: ["CONNECT_UNREACHABLE"],
+    mends: false,
+  },
+  {
+    name: "a default route to nobody",
+    make: (lab) => lab.inGuest("ip route replace default via 10.1.1.200"),
+    code: "GATEWAY_WRONG",
+    certainty: "likely",
+    where: "guest",
+    severity: "warning",
+    seen: /goes via 10\.1\.1\.200, which does not answer ARP; 10\.1\.1\.1 serves/,
+    follows: ["CONNECT_UNREACHABLE"],
+    mends: true,
+  },
+  {
+    name: "a redirection to a port that is closed",
+    make: (lab) =>
+      lab.inGuest(
+        "nft 'table ip n { chain o { type nat hook output priority -100; ip daddr 169.254.169.254 tcp dport 80 redirect to :9; }; }'",
+      ),
+    code: "EGRESS_BLOCKED",
+    certainty: "certain",
+    where: "guest",
+    severity: "warning",
+    seen: /table ip n, chain o: ip daddr 169\.254\.169\.254 tcp dport 80 redirect to :9/,
+    follows: ["CONNECT_REFUSED"],
+    mends: true,
+  },
+  {
+    name: "large answers that are lost",
+    make: async (lab) => {
+      lab.behave({ userData: `#!/bin/sh\n${"x".repeat(5_000)}` });
+      await lab.onRouter(
+        "nft 'table inet s { chain o { type filter hook output priority 0; meta length > 1300 drop; }; }'",
+      );
+    },
+    code: "MTU_BLACK_HOLE",
+    certainty: "possible",
+    where: "guest",
+    follows: ["USER_DATA_FAILS"],
+    mends: true,
+  },
+  {
+    name: "a service that hangs",
+    make: (lab) => lab.behave({ delayMs: 30_000 }),
+    code: "HTTP_SILENT",
+    certainty: "possible",
+    where: "router",
+    mends: false,
+  },
+  {
     name: "an interface that is down",
     make: (lab) => lab.inGuest("ip link set dev eth0 down"),
     code: "NO_ADDRESS",

@@ -23,7 +23,7 @@ export interface DoctorPorts {
   readonly env: Readonly<Record<string, string | undefined>>;
   now(): number;
   open(endpoint: Endpoint): Client;
-  /** Connects, sends these bytes in one write, and waits for a first byte; without bytes, for none. */
+  /** Connects, sends these bytes in one write, if any, and then waits for a first byte. */
   speak(endpoint: Endpoint, bytes: string, timeoutMs: number): Promise<Spoken>;
   resolve(name: string): Promise<Resolved>;
 }

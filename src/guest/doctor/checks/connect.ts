@@ -20,6 +20,7 @@ const BECAUSE = [
   "INGRESS_BLOCKED",
   "NEIGHBOUR_SILENT",
   "NEIGHBOUR_FIXED",
+  "GATEWAY_WRONG",
   "SOURCE_LINK_LOCAL",
 ];
 
@@ -85,7 +86,7 @@ function failure(
         code: "CONNECT_REFUSED",
         subjects,
         seen: `${where}: the connection is refused at once (${code})`,
-        cause: `the metadata service on the router does not run, or a firewall refuses for it${unread}`,
+        cause: `the service on the router does not run, or a firewall refuses for it${unread}`,
         certainty: unread === "" ? "likely" : "possible",
         remedy: [RESTART_SERVICE],
         ...severity,

@@ -92,10 +92,11 @@ function findingOf(facts: Facts, leases: readonly Lease[]): Found<Code> | undefi
   const gone = named.filter(({ server = "" }) => !served.includes(server));
   if (gone.length < named.length || !served.some(isIPv4)) return undefined;
   const device = gone[0]?.interface ?? "eth0";
+  const names = gone.map(({ file, server }) => `${file} names ${server}`);
   return {
     code: "LEASE_OLD_SERVER",
     subjects: gone.map(({ server = "" }) => server),
-    seen: `${gone.map(({ file, server }) => `${file} names ${server}`).join("; ")}; ${and(served)} serves`,
+    seen: `${names.join("; ")}; ${and(served)} serves`,
     cause: "the router has got another address since, or the DHCP server is not the router",
     certainty: "possible",
     remedy: [`dhclient -r ${device}; dhclient -v ${device}`],

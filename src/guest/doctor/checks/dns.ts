@@ -29,6 +29,7 @@ export const dns: Check<Code> = {
       severity: "info",
       advice: "use the router as the resolver, or name it in /etc/hosts",
       where: "guest",
+      because: ["EGRESS_BLOCKED", "INGRESS_BLOCKED", "ROUTE_MISSING", "NO_ADDRESS"],
     },
     RESOLVER_SILENT: {
       title: "the resolver does not answer, which clients wait for",
@@ -73,6 +74,11 @@ function hostsLine({ dataServer }: Facts, address: string | undefined): readonly
   return [...drop, `echo '${address} data-server' >> /etc/hosts`];
 }
 
+/** Who says so. */
+function sourceOf({ dataServer }: Facts): string {
+  return dataServer.inHosts ? "/etc/hosts" : "DNS";
+}
+
 function poison(facts: Facts, addresses: readonly string[]): Found<Code> {
   const six = addresses.filter((address) => !isIPv4(address));
   const four = addresses.filter((address) => isIPv4(address));
@@ -81,7 +87,7 @@ function poison(facts: Facts, addresses: readonly string[]): Found<Code> {
     code: "DATA_SERVER_AAAA",
     subjects: addresses,
     seen: `data-server is ${and(addresses)}${isFirst ? ", the IPv6 address first" : ""}`,
-    cause: `${facts.dataServer.inHosts ? "/etc/hosts" : "DNS"} has an AAAA record of this name: ${and(six)}`,
+    cause: `${sourceOf(facts)} has an AAAA record of this name: ${and(six)}`,
     certainty: "certain",
     remedy: hostsLine(facts, four.find((one) => serves(facts, one)) ?? routerOf(facts)),
     // The order is the resolver's, and may be another one tomorrow.
@@ -95,7 +101,7 @@ function wrong(facts: Facts, first: string): Found<Code> {
     code: "DATA_SERVER_WRONG",
     subjects: [first],
     seen: `data-server is ${first}, which does not serve this instance; ${at} does`,
-    cause: `${facts.dataServer.inHosts ? "/etc/hosts" : "DNS"} names another machine, or one that is gone`,
+    cause: `${sourceOf(facts)} names another machine, or one that is gone`,
     certainty: "likely",
     remedy: hostsLine(facts, routerOf(facts)),
   };

@@ -37,9 +37,13 @@ export const egress: Check<Code> = {
     const { ruleset } = facts;
     if (!facts.isRoot) return skipped("only root can read the firewall");
     if (ruleset === undefined) return skipped("neither nft nor iptables can tell");
-    // A connection that stands has passed: whatever we read of the rules, they let it through.
-    const lost = reliedOn(facts).filter(({ connect }) => connect.kind !== "open");
-    const stopped = lost.flatMap((target) => stopsOf(facts, ruleset, target));
+    // A connection that stands has passed: what is sure to stop it does not; a rate still may.
+    const lost = reliedOn(facts).filter(
+      ({ connect, listing }) => connect.kind !== "open" || listing?.kind === "timeout",
+    );
+    const stopped = lost
+      .flatMap((target) => stopsOf(facts, ruleset, target))
+      .filter(({ target, block }) => target.connect.kind !== "open" || !block.certain);
     const rules = ruleset.flatMap(({ chains }) => chains.flatMap((chain) => chain.rules)).length;
     if (stopped.length === 0)
       return fine(rules === 0 ? "no rules" : `${rules} rules, none in the way`);
@@ -104,16 +108,19 @@ function findingOf(facts: Facts, group: readonly Stop[]): Found<Code> {
   const all = group.map(({ target }) => target.endpoint.host.replace(/%.*/, ""));
   const subjects = group.map(({ target }) => target.endpoint.host);
   const { table, chain, rule, base, certain } = block;
-  const place = `${table.tool === "nft" ? "nftables" : table.tool} table ${table.name}, chain ${chain}`;
+  const tool = table.tool === "nft" ? "nftables" : table.tool;
+  const place = `${tool} table ${table.name}, chain ${chain}`;
   const what =
     rule === undefined ? `the policy of ${place}, is drop` : `a rule in ${place}: ${rule.text}`;
   const words = hook === "output" ? "requests to" : "answers from";
+  const does = rule?.verdict?.kind === "divert" ? "redirect" : "stop";
   const serves = facts.service?.target.serves === true;
+  const sure = certain ? `it ${does}s` : `it may ${does}, which its text does not tell for sure:`;
   return {
     code: hook === "output" ? "EGRESS_BLOCKED" : "INGRESS_BLOCKED",
     subjects,
     seen: `${what}; ${and(subjects)} ${subjects.length === 1 ? "does" : "do"} not answer`,
-    cause: `${certain ? "it stops" : "it may stop, not all rules before it could be judged:"} ${words} ${and(all)}`,
+    cause: `${sure} ${words} ${and(all)}`,
     certainty: certain ? "certain" : "possible",
     remedy: remedyOf(hook, { table, base }, all),
     ...(serves ? { severity: certain ? "warning" : "info" } : {}),
@@ -128,11 +135,10 @@ function remedyOf(
   const address = hook === "output" ? "daddr" : "saddr";
   const port = hook === "output" ? "dport" : "sport";
   if (table.tool !== "nft") {
+    const ports = PORTS.join(",");
     const flag = hook === "output" ? "-d" : "-s";
     const chain = `${table.tool} -t ${table.name} -I ${base.name}`;
-    return [
-      `${chain} ${flag} ${all.join(",")} -p tcp -m multiport --${port}s ${PORTS.join(",")} -j ACCEPT`,
-    ];
+    return [`${chain} ${flag} ${all.join(",")} -p tcp -m multiport --${port}s ${ports} -j ACCEPT`];
   }
   return ([4, 6] as const).flatMap((family) => {
     const these = all.filter((one) => isIP(one) === family);

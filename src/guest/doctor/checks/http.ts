@@ -106,7 +106,7 @@ function judgeOne(facts: Facts, target: Target): Found<Code>[] {
   if (listing?.kind !== "reply") {
     return found({
       code: "HTTP_SILENT",
-      seen: `${it}: ${listing?.kind} (${listing?.code}) after ${listing?.ms} ms, on an open connection`,
+      seen: `${it}: ${listing?.kind} (${listing?.code}) after ${listing?.ms} ms, though connected`,
       cause: "the service hangs, or answers are lost on the way back",
       certainty: "possible",
       remedy: [RESTART_SERVICE],

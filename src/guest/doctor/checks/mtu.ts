@@ -1,4 +1,4 @@
-/** Whether large packets pass: a path that loses them silently lets a connection stand, and hang. */
+/** Whether large packets pass: where they are lost silently, a connection stands, and hangs. */
 
 import { type Check, fine, skipped } from "../check.ts";
 import type { Facts } from "../facts.ts";

@@ -4,9 +4,9 @@ import { type Check, fine, skipped } from "../check.ts";
 import type { Facts, Target } from "../facts.ts";
 import type { Found } from "../finding.ts";
 import type { Neighbour } from "../network.ts";
-import { and, hosts, reliedOn, uplinkOf, word } from "../words.ts";
+import { and, hosts, reliedOn, routerOf, serving, uplinkOf, word } from "../words.ts";
 
-type Code = "NEIGHBOUR_SILENT" | "NEIGHBOUR_FIXED";
+type Code = "NEIGHBOUR_SILENT" | "NEIGHBOUR_FIXED" | "GATEWAY_WRONG";
 
 export const neighbour: Check<Code> = {
   name: "neighbour",
@@ -17,7 +17,14 @@ export const neighbour: Check<Code> = {
       severity: "error",
       advice: "see that the router runs, and that it and this instance are on one network",
       where: "router",
-      because: ["NO_ADDRESS", "ROUTE_CONFLICT"],
+      because: ["NO_ADDRESS", "ROUTE_CONFLICT", "DATA_SERVER_WRONG", "LEASE_OLD_SERVER"],
+    },
+    GATEWAY_WRONG: {
+      title: "the default route leads to nobody, and the router is another one",
+      severity: "warning",
+      advice: "set the default route to the router",
+      where: "guest",
+      because: ["NO_ADDRESS"],
     },
     NEIGHBOUR_FIXED: {
       title: "the next hop towards the service has a fixed MAC address, and does not answer",
@@ -84,8 +91,28 @@ function silent(
   lost: readonly Target[],
 ): Found<Code> {
   const isLinkLocal = address.startsWith("169.254.");
+  const router = routerOf(facts);
+  const isGateway = facts.gateways.some((one) => one.address === address);
+  const named = facts.leases.some(({ routers }) => routers.includes(address));
+  if (
+    isGateway &&
+    !named &&
+    router !== undefined &&
+    router !== address &&
+    servesAt(facts, router)
+  ) {
+    return {
+      code: "GATEWAY_WRONG",
+      subjects: hosts(lost),
+      seen: `the default route goes via ${address}, which does not answer ARP; ${router} serves`,
+      cause: "the route was set by hand, or is of another network",
+      certainty: "likely",
+      remedy: [`ip route replace default via ${router} dev ${word(device)}`],
+    };
+  }
   const serves = facts.service?.target.serves === true;
   const uplink = uplinkOf(facts);
+  const from = uplink === undefined ? "" : ` (asked from ${uplink.address})`;
   const cause = isLinkLocal
     ? `the router does not have the address ${address}, or is not on ${device}`
     : "the router is down, or not on this network";
@@ -99,10 +126,14 @@ function silent(
   return {
     code: "NEIGHBOUR_SILENT",
     subjects: hosts(lost),
-    seen: `nobody on ${device} answers ARP for ${address}${uplink === undefined ? "" : ` (asked from ${uplink.address})`}`,
+    seen: `nobody on ${device} answers ARP for ${address}${from}`,
     cause,
     certainty: "likely",
     remedy,
     ...(serves ? { severity: "info" } : {}),
   };
+}
+
+function servesAt(facts: Facts, host: string): boolean {
+  return serving(facts).some(({ endpoint }) => endpoint.host === host);
 }

@@ -47,13 +47,14 @@ function wayOf({ endpoint, route: way }: Target): string {
 }
 
 /** The route that says no: `blackhole 169.254.0.0/16`. */
-function refusalOf({ routes = [] }: Facts, { endpoint }: Target): Found<Code>[] {
+function refusalOf({ routes = [] }: Facts, { endpoint, route: way }: Target): Found<Code>[] {
   const types = ["blackhole", "unreachable", "prohibit"];
   const first = endpoint.host.split(".").slice(0, 2).join(".");
   const [one] = routes
     .filter(({ type, to }) => types.includes(type) && (to === "default" || to.startsWith(first)))
     .sort((a, b) => prefixOf(b.to) - prefixOf(a.to));
-  if (one === undefined) return [];
+  if (one === undefined)
+    return /unreachable/.test(words(way)) ? [] : [refusedByRule(endpoint.host, words(way))];
   const table = one.table === "main" ? "" : ` table ${one.table}`;
   const line = `${one.type} ${one.to}${table}`;
   return [
@@ -66,6 +67,22 @@ function refusalOf({ routes = [] }: Facts, { endpoint }: Target): Found<Code>[] 
       remedy: [`ip route del ${line}`],
     },
   ];
+}
+
+function words(way: Target["route"]): string {
+  return way?.kind === "none" ? way.words : "";
+}
+
+/** No route says no, and the kernel does: what is left are the rules that choose a table. */
+function refusedByRule(host: string, said: string): Found<Code> {
+  return {
+    code: "ROUTE_REFUSES",
+    subjects: [host],
+    seen: `the kernel refuses a route to ${host}: ${said}`,
+    cause: "no route forbids it, so a rule of policy routing does",
+    certainty: "likely",
+    remedy: ["ip rule show"],
+  };
 }
 
 function prefixOf(to: string): number {

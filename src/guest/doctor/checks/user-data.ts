@@ -1,4 +1,4 @@
-/** Whether there is user data, and in a form that clients understand. Its content is never shown. */
+/** Whether there is user data, in a form that clients understand. Its content is never shown. */
 
 import { type Check, fine, skipped } from "../check.ts";
 import type { Found } from "../finding.ts";
@@ -7,7 +7,7 @@ type Code = "USER_DATA_EMPTY" | "USER_DATA_ENCODED" | "USER_DATA_FAILS";
 
 /** How user data begins that some client can use: a script, cloud-config, MIME, gzip, JSON. */
 const FORMS =
-  /^(?:#!|#cloud-|#include|#part-handler|## template|Content-Type:|MIME-Version:|From |\x1f\x8b|\{|<powershell>|<script>)/;
+  /^(?:#!|#cloud-|#include|#part-|## template|Content-T|MIME-V|From |\x1f\x8b|\{|<powersh|<script)/;
 const BASE64 = /^[A-Za-z0-9+/\s]+={0,2}\s*$/;
 
 export const userData: Check<Code> = {

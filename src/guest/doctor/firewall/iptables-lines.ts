@@ -5,10 +5,11 @@
 import type { Chain, Match, Property, Rule, Table, Verdict } from "./model.ts";
 
 const HOOKS: Readonly<Record<string, "output" | "input">> = { OUTPUT: "output", INPUT: "input" };
-/** In which order the kernel asks the tables. nat stops nothing. */
+/** In which order the kernel asks the tables. */
 const PRIORITIES: Readonly<Record<string, number>> = {
   raw: -300,
   mangle: -150,
+  nat: -100,
   filter: 0,
   security: 50,
 };
@@ -32,10 +33,12 @@ const PROPERTIES: Readonly<Record<string, Property>> = {
   "--uid-owner": "uid",
 };
 
-const VERDICTS: Readonly<Record<string, "accept" | "drop" | "reject" | "return">> = {
+const VERDICTS: Readonly<Record<string, "accept" | "drop" | "reject" | "divert" | "return">> = {
   ACCEPT: "accept",
   DROP: "drop",
   REJECT: "reject",
+  DNAT: "divert",
+  REDIRECT: "divert",
   RETURN: "return",
 };
 /** Targets after which the next rule is asked. */

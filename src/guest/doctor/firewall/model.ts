@@ -25,8 +25,9 @@ export type Property =
   | "out"
   | "in";
 
+/** `divert`: the packet goes on, to another address or port. */
 export type Verdict =
-  | { readonly kind: "accept" | "drop" | "reject" | "return" | "unknown" }
+  | { readonly kind: "accept" | "drop" | "reject" | "divert" | "return" | "unknown" }
   | { readonly kind: "jump" | "goto"; readonly chain: string };
 
 export interface Rule {

@@ -30,8 +30,8 @@ const FIELDS: Readonly<Record<string, Property>> = {
 };
 
 const FAMILIES: Readonly<Record<string, 0 | 4 | 6>> = { inet: 0, ip: 4, ip6: 6 };
-/** Only these can stop what an instance itself sends and receives; bridges and ARP cannot. */
-const TYPES: ReadonlySet<unknown> = new Set(["filter", "route"]);
+/** What an instance itself sends and receives goes through these. */
+const TYPES: ReadonlySet<unknown> = new Set(["filter", "route", "nat"]);
 
 /** @param words the output of `nft -a list ruleset` */
 export function tablesOfNft(json: string, words: string): readonly Table[] {
@@ -154,6 +154,9 @@ function verdictOf(kind: string, value: unknown): Verdict | undefined {
     case "jump":
     case "goto":
       return { kind, chain: String((value as Json).target) };
+    case "dnat":
+    case "redirect":
+      return { kind: "divert" };
     case "queue":
     case "synproxy":
       return { kind: "unknown" };

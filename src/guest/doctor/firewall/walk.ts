@@ -9,6 +9,9 @@ import type { Block, Chain, Match, Packet, Rule, Ruleset, Table } from "./model.
 /** Chains that call each other; the kernel itself allows 16. */
 const DEPTH_MAX = 16;
 
+/** What keeps a packet from where it was sent to. */
+const STOPS: ReadonlySet<string> = new Set(["drop", "reject", "divert"]);
+
 type Tri = "yes" | "no" | "unknown";
 type End = "accept" | "drop" | "return";
 
@@ -81,12 +84,16 @@ class Walk {
         continue;
       }
       if (matched === "unknown") {
-        const drops = verdict.kind === "drop" || verdict.kind === "reject";
+        const drops = STOPS.has(verdict.kind);
         if (drops) this.#possible ??= this.#block(rule, chain.name, false);
         this.#unsure = true;
         continue;
       }
-      const kind = verdict.kind === "reject" ? "drop" : verdict.kind;
+      const kind = STOPS.has(verdict.kind)
+        ? "drop"
+        : verdict.kind === "accept"
+          ? "accept"
+          : "return";
       return { kind, rule, chain: chain.name };
     }
     return { kind: "return", chain: chain.name };
