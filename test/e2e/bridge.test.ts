@@ -160,11 +160,15 @@ scene("who claims another's IPv6 address gets only what is its own", async (scen
   const victim = "fd00:5a::10";
   expect((await metadata(web, path, "--interface", victim)).body).toBe("web-01");
   await ip(db, `-6 address add ${victim}/64 dev eth0 nodad`);
+  const heard = new Set<string>();
   for (let i = 0; i < 20; i++) {
     await ok(db.command(["python3", SPOOF, "na", victim, DB.mac]));
     const seen = await metadata(db, path, "--interface", victim, "-m", "1");
-    expect(["db-01", ""]).toContain(seen.body);
+    heard.add(seen.body);
   }
+  // Silence where the owner has claimed its address back meanwhile.
+  heard.delete("");
+  expect([...heard]).toEqual(["db-01"]);
 });
 
 scene("ten thousand addresses of one guest are one guest", async (scene) => {
