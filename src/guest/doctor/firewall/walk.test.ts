@@ -89,6 +89,7 @@ const EXPRESSIONS: readonly (readonly [name: string, policy: string, rules: read
   ["a rate", "drop", [[{ limit: { rate: 1, per: "second" } }, ACCEPT]], "policy?"],
   ["a jump", "accept", [[{ jump: { target: "web" } }]], "rule 9"],
   ["a counter alone", "accept", [[{ counter: { packets: 0, bytes: 0 } }]], "passes"],
+  ["a redirection", "accept", [[match(DADDR, "169.254.169.254"), { redirect: { port: 9 } }]], "rule 1"],
   ["root by name", "drop", [[match({ meta: { key: "skuid" } }, "root"), ACCEPT]], "passes"],
   ["IPv6 alone", "accept", [[match({ meta: { key: "nfproto" } }, "ipv6"), DROP]], "passes"],
 ];
