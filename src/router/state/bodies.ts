@@ -39,7 +39,7 @@ export interface BodyStore {
   open(ref: BodyRef): StoredBody;
   /** Whether there is a file of the right size for it. Blocks, for the start of the program. */
   has(ref: BodyRef): boolean;
-  /** Called once when a body turns out to be lost: its binding must be asked of the source again. */
+  /** Called once when a body turns out to be lost: the source must say its binding again. */
   onLost: ((ref: BodyRef) => void) | undefined;
 }
 
