@@ -83,6 +83,19 @@ const FAULTS: readonly Fault[] = [
     mends: true,
   },
   {
+    name: "a firewall that lets only SSH in",
+    make: (lab) =>
+      lab.inGuest(
+        "nft 'table inet z { chain i { type filter hook input priority 0; policy drop; iif lo accept; tcp dport 22 accept; ct state related accept; }; }'",
+      ),
+    code: "INGRESS_BLOCKED",
+    certainty: "certain",
+    where: "guest",
+    seen: /policy of nftables table inet z, chain i/,
+    follows: ["CONNECT_TIMEOUT"],
+    mends: true,
+  },
+  {
     name: "no route",
     make: (lab) => lab.inGuest("ip route del default"),
     code: "ROUTE_MISSING",

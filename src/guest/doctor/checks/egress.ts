@@ -13,6 +13,8 @@ type Hook = "output" | "input";
 
 /** 80 for metadata, 8080 for the password. */
 const PORTS = [80, 8080];
+/** One of those that every system gives to connections that it opens (RFC 6335: from 49152 on). */
+const EPHEMERAL_PORT = 50_000;
 
 export const egress: Check<Code> = {
   name: "egress",
@@ -69,7 +71,7 @@ function stopsOf(facts: Facts, ruleset: Ruleset, target: Target): Stop[] {
     daddr: there,
     saddr: way?.source,
     dport: port,
-    sport: undefined,
+    sport: EPHEMERAL_PORT,
     state: "new",
     out: way?.device,
     in: undefined,
@@ -78,7 +80,7 @@ function stopsOf(facts: Facts, ruleset: Ruleset, target: Target): Stop[] {
     ...base,
     daddr: way?.source ?? "",
     saddr: there,
-    dport: undefined,
+    dport: EPHEMERAL_PORT,
     sport: port,
     state: "established",
     out: undefined,
