@@ -60,7 +60,7 @@ export class Sources implements AsyncDisposable {
   readonly #options: SourcesOptions;
   readonly #exec: Exec;
   readonly #pool: Pool;
-  /** Where the pool is begun is left to chance: what the kernel remembers of a former run differs. */
+  /** The pool begins at a random place: what the kernel remembers of a former run differs. */
   readonly #offset: number;
   readonly #sources = new Map<Ip, { readonly source: Ip; loaded: Promise<void> }>();
   #waiting: { address: Ip; source: Ip; done: (error?: unknown) => void }[] = [];

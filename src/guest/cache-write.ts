@@ -69,7 +69,7 @@ export function openTarget(
   return target;
 }
 
-/** What lies there now must be a file of ours: never write over what somebody else has put there. */
+/** What lies there now must be a file of ours: others' files are never written over. */
 function checkPresent({ path, uid }: Target): void {
   const present = lstatSync(path, { throwIfNoEntry: false });
   if (present === undefined) return;

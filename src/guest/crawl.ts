@@ -233,7 +233,7 @@ function bytesOf(userData: UserData): Buffer {
   return "text" in userData ? Buffer.from(userData.text) : Buffer.from(userData.base64, "base64");
 }
 
-/** A validator that covers everything must agree too; one of a single file says nothing of others. */
+/** A validator that covers everything must agree too; one of a single file says nothing more. */
 function isEqual(a: Pass, b: Pass): boolean {
   const whole = ({ etag = "", metaData, userData }: Pass): string =>
     JSON.stringify([WHOLE_ETAG.test(etag) ? etag : undefined, leavesOf(metaData), userData]);

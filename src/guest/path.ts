@@ -34,7 +34,8 @@ export function targetOf(path: string): string {
   if (version === undefined && !FOLDERS.has(parts[0] ?? "")) parts.unshift("meta-data");
   const isFolder = path.endsWith("/") || (parts.length === 1 && parts[0] === "meta-data");
   const isUserData = parts.length === 1 && parts[0] === "user-data";
-  return `/${version ?? "latest"}/${parts.map(encode).join("/")}${isFolder && !isUserData ? "/" : ""}`;
+  const end = isFolder && !isUserData ? "/" : "";
+  return `/${version ?? "latest"}/${parts.map(encode).join("/")}${end}`;
 }
 
 /** The parts of a target below `/latest/meta-data/`; `undefined` when it lies elsewhere. */

@@ -31,7 +31,7 @@ function gateways4(system: System): Gateway[] {
     if (destination !== "00000000" || mask !== "00000000") continue;
     const isGateway = (Number.parseInt(flags, 16) & UP_GATEWAY) === UP_GATEWAY;
     if (!isGateway || !/^[0-9A-Fa-f]{8}$/.test(gateway)) continue;
-    // The kernel prints the word as this machine stores it; every platform we know is little-endian.
+    // The kernel prints the word as this machine stores it: little-endian, wherever we run.
     const octets = [3, 2, 1, 0].map((i) => Number.parseInt(gateway.slice(i * 2, i * 2 + 2), 16));
     found.push({ address: octets.join("."), device, metric: Number(metric) || 0 });
   }

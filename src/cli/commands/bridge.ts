@@ -20,10 +20,11 @@ const DEVICE = /^[A-Za-z0-9_.:@+-]{1,15}$/;
 // biome-ignore format: a table reads best with one line for each option
 export const bridge: Command = {
   description:
-    "Answers over IPv6 with what a service answers over IPv4, CloudStack's own virtual router for instance. " +
-    "A guest is known by the MAC address behind its IPv6 address; the service sees the IPv4 address " +
-    "that this MAC address has a lease for.\n\n" +
-    "Runs on Linux, needs CAP_NET_ADMIN and nft, and leaves nothing behind. With --proxy-protocol it needs neither.",
+    "Answers over IPv6 with what a service answers over IPv4, CloudStack's own virtual router " +
+    "for instance. A guest is known by the MAC address behind its IPv6 address; the service " +
+    "sees the IPv4 address that this MAC address has a lease for.\n\n" +
+    "Runs on Linux, needs CAP_NET_ADMIN and nft, and leaves nothing behind. " +
+    "With --proxy-protocol it needs neither.",
   options: [
     { flags: "--device <name>", summary: "the device of the guests' network", env: "FRONTDESK_BRIDGE_DEVICE" },
     { flags: "--listen <address...>", summary: "[IPV6]:PORT for metadata; [fe80::1%eth0]:PORT too", repeatable: true, env: "FRONTDESK_BRIDGE_LISTEN" },

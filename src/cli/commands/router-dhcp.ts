@@ -23,9 +23,10 @@ const DNSMASQ_FILE = "/etc/dnsmasq.d/cloud.conf";
 // biome-ignore format: a table reads best with one line for each option
 export const dhcp: Command = {
   description:
-    "On shared networks CloudStack's router is not the gateway, so 169.254.169.254 leads elsewhere. " +
-    "DHCP option 121 mends that for guests that ask for it.\n\nChanges nothing: put the lines into a " +
-    "file of their own in /etc/dnsmasq.d, because CloudStack writes cloud.conf anew.",
+    "On shared networks CloudStack's router is not the gateway, so 169.254.169.254 leads " +
+    "elsewhere. DHCP option 121 mends that for guests that ask for it.\n\nChanges nothing: put " +
+    "the lines into a file of their own in /etc/dnsmasq.d, because CloudStack writes cloud.conf " +
+    "anew.",
   options: [
     { flags: "--print", summary: "print the lines (the default, and all that there is)" },
     { flags: "--dnsmasq <file>", summary: "the configuration that names ranges and gateways", default: DNSMASQ_FILE },

@@ -11,8 +11,9 @@ const ACTIONS = ["print", "apply", "remove"] as const;
 // biome-ignore format: a table reads best with one line for each option
 export const firewall: Command = {
   description:
-    "Prints the table unless it is told otherwise, and changes nothing. With --source or --config " +
-    "it is made for the router that these would start; else for the router that runs.\n\n" +
+    "Prints the table unless it is told otherwise, and changes nothing. With --source or " +
+    "--config it is made for the router that these would start; else for the router that " +
+    "runs.\n\n" +
     "Only the table `inet frontdesk` is touched, in one transaction; applied again, nothing changes.",
   options: [
     { flags: "--print", summary: "print what --apply would give to nft (the default)" },

@@ -155,7 +155,7 @@ function parseLeases(json: string): ReadonlyMap<string, ReadonlySet<string>> {
   );
 }
 
-/** `"10.1.1.5"`, `{concat: ["10.1.1.5", "02:…"]}`, either of them perhaps within `{elem: {val}}`. */
+/** `"10.1.1.5"`, `{concat: ["10.1.1.5", "02:…"]}`, either perhaps within `{elem: {val}}`. */
 function elementText(element: unknown): string {
   if (typeof element !== "object" || element === null) return String(element);
   const { elem, concat } = element as { elem?: { val?: unknown }; concat?: readonly unknown[] };

@@ -27,7 +27,7 @@ import { isShared, SharedBodies } from "./shared-body.ts";
 /** Length of `http://`: a path starts at the first slash behind it. */
 const AUTHORITY_START = 7;
 
-/** One memory, one budget for all listeners. Many replies send one Blob; of bytes each has a copy. */
+/** One budget for all listeners. Many replies send one Blob; of bytes each has a copy. */
 const bodies = new SharedBodies({ wrap: (bytes) => new Blob([plain(bytes)]) });
 
 class BunRequest implements RimRequest {

@@ -18,7 +18,7 @@ export interface RimRequest extends GuestRequest {
 }
 
 export interface RimReply extends Reply {
-  /** Told the status that is sent, where a body has to be read first and may turn out unreadable. */
+  /** Told the status that is sent, where a body has to be read first and may be unreadable. */
   readonly onStatus?: (status: number) => void;
 }
 
