@@ -72,6 +72,15 @@ for (const rim of [bunRim, nodeRim]) {
 }
 
 // A bag that is cut short is given half a second to become whole: so long the first reading takes.
+test("what one source said is not served for another", async () => {
+  const lab = await open(bunRim, yaml("web-01"));
+  await lab.router.close(100);
+  const source = `file:${join(lab.folder, "mistyped.yaml")}`;
+  await expect(start(lab.folder, bunRim, { source })).rejects.toThrow("does not exist");
+  await cleanUp.pop()?.(); // Closes it.
+  expect(await (await reopen(lab, bunRim)).get("/latest/local-hostname")).toEqual([200, "web-01"]);
+});
+
 test("while databags are read, who asks for metadata gets it, and for a password waits", async () => {
   const folder = mkdtempSync(join(tmpdir(), "frontdesk-router-"));
   cleanUp.push(() => rmSync(folder, { recursive: true, force: true }));

@@ -6,12 +6,14 @@
  * source is readable, and one that has not looked yet tells nobody "unknown".
  */
 
+import { resolve } from "node:path";
 import type { HostsMode } from "../config/settings.ts";
 import { AccessLog } from "../observe/access-log.ts";
 import { type Condition, Conditions } from "../observe/conditions.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { Sink } from "../observe/sink.ts";
+import { contentHash } from "../protocol/etag.ts";
 import { openSource } from "../source/index.ts";
 import { passwordCommand, type Source } from "../source/source.ts";
 import { adminHandler } from "./admin.ts";
@@ -62,6 +64,8 @@ export interface RouterPorts {
   readonly logLevel: string;
   readonly version: string;
   readonly onAccess?: OnAccess;
+  /** Told when a condition begins to hold, or is over. */
+  readonly onCondition?: (condition: Condition, holds: boolean) => void;
 }
 
 export interface Router {
@@ -81,8 +85,14 @@ export interface Router {
 /** The virtual router's ports: what `auto` listens on. */
 const AUTO_PORTS: Readonly<Record<Plane, number>> = { metadata: 80, password: 8080 };
 
-/** One realm for one network namespace; its name is the folder of its state. */
-const REALM = "main";
+/**
+ * The folder of this router's state: one realm for one network namespace and one source, because
+ * what another source said of an address is another network's, or a mistake.
+ */
+function realmOf(source: string): string {
+  const colon = source.indexOf(":") + 1;
+  return `main-${contentHash(source.slice(0, colon) + resolve(source.slice(colon)))}`;
+}
 
 /**
  * Starts a router. What was opened is closed again when the start fails.
@@ -108,11 +118,20 @@ async function assemble(
   const now = () => Date.now();
   const { rim, sink } = ports;
   const log = createLog(sink, ports.logLevel);
-  const conditions = new Conditions(now, (condition, holds) => tell(log, condition, holds));
+  const conditions = new Conditions(now, (condition, holds) => {
+    tell(log, condition, holds);
+    ports.onCondition?.(condition, holds);
+  });
 
   const { stateDir: dir, sealKeyFile } = settings;
   const sealKey = sealKeyFile === undefined ? {} : { sealKeyFile };
-  const state = await openState({ dir, realm: REALM, conditions, now, ...sealKey });
+  const state = await openState({
+    dir,
+    realm: realmOf(settings.source),
+    conditions,
+    now,
+    ...sealKey,
+  });
   closers.push(() => state.close());
   const { digestKey } = state;
   const journal = state.append.bind(state);

@@ -9,6 +9,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Ip } from "../../model/address.ts";
 import type { Access } from "../../observe/access-log.ts";
+import type { Condition } from "../../observe/conditions.ts";
 import type { Sink } from "../../observe/sink.ts";
 import { openRouter } from "../../router/daemon.ts";
 import { chooseRim } from "../../router/http/index.ts";
@@ -71,6 +72,7 @@ export const demo: Command = {
           logLevel: "silent",
           version: version(),
           onAccess: (access) => out.print(line(access, material, out)),
+          onCondition: (condition, holds) => out.print(news(condition, holds, out)),
         },
       );
       try {
@@ -120,7 +122,11 @@ function tell(out: Output, { material, admin, port, passwordPort, topology }: To
     [`${as(first?.address)} ${at}/user-data`, "its user data"],
     [
       `${as(first?.address)} -H 'DomU_Request: send_my_password' http://${HOST}:${passwordPort}/`,
-      "its password, until it says saved_password",
+      "its password, or saved_password where none waits",
+    ],
+    [
+      `${as(first?.address)} -H 'DomU_Request: saved_password' http://${HOST}:${passwordPort}/`,
+      "the guest confirms that it has it: then it is gone",
     ],
     ...(second === undefined
       ? []
@@ -144,10 +150,18 @@ function tell(out: Output, { material, admin, port, passwordPort, topology }: To
   out.print("\nRequests show here. Ctrl-C ends the demo.\n");
 }
 
+/** A condition, as a line among the requests: an edit that is wrong says so. */
+function news({ title, detail }: Condition, holds: boolean, out: Output): string {
+  const text = holds ? `${title}: ${clean(detail)}` : `over: ${title}`;
+  return `${timeNow()}  ${out.style(holds ? "yellow" : "green", text)}`;
+}
+
+const timeNow = (): string => new Date().toTimeString().slice(0, 8);
+
 function line(access: Access, { guests }: Material, out: Output): string {
   const name = guests.find(({ address }) => address === access.address)?.name ?? "nobody we know";
   const colour = access.status < 300 ? "green" : access.status < 400 ? "cyan" : "yellow";
-  const time = new Date().toTimeString().slice(0, 8);
+  const time = timeNow();
   const who = `${clean(access.address).padEnd(15)} ${clean(name).padEnd(14)}`;
   const status = out.style(colour, String(access.status));
   return `${out.style("dim", time)} ${who} ${access.what.padEnd(16)} ${status}`;
