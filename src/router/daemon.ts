@@ -220,7 +220,7 @@ async function assemble(
     await listeners.follow([
       ...targets(settings.listen, "metadata", opened),
       // Before the passwords are read, "there is none" would be believed.
-      ...(feed.loadingSince === undefined
+      ...(feed.loadingSince === undefined || feed.servesRemembered
         ? targets(settings.passwordListen, "password", opened)
         : []),
     ]);

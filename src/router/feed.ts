@@ -57,12 +57,17 @@ export class Feed {
   #offloading: Promise<void> = Promise.resolve();
   #changes = 0;
   #lastChange = 0;
-  /** While a look is under way: the places of which commands have said something since. */
-  #commanded: Set<string> | undefined;
+  /** While a look is under way: what it has shown, and is not on its way to the disk. */
+  #shown: Change[] | undefined;
 
   constructor(ports: FeedPorts) {
     this.#ports = ports;
     this.#loadingSince = ports.now();
+  }
+
+  /** Whether guests get what an earlier run knew, because the source cannot be read. */
+  get servesRemembered(): boolean {
+    return this.#trouble !== undefined;
   }
 
   /** While the source has not been read once: since when. */
@@ -106,23 +111,27 @@ export class Feed {
     const address = this.#loadingSince === undefined ? undefined : canonicalPeer(peer);
     if (address === undefined || source.hasten === undefined) return undefined;
     const changes = source.hasten(address);
-    // Failures are conditions, raised where the disk is.
-    if (changes.length > 0) this.#commit(changes).catch(() => {});
+    this.#tell(changes);
     return directory.find(peer);
   }
 
   /** Looks at the source once and makes visible what has changed. One look at a time. */
   look(source: Source, onLook: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const turn = this.#looking.then(async () => {
-      const shown: Change[] = [];
+      const passwords: PasswordChange[] = [];
+      const show = (some: readonly Change[]): void => {
+        this.#show(some);
+        for (const change of some) if (isPassword(change)) passwords.push(change);
+      };
       const isFirst = this.#loadingSince !== undefined;
-      this.#commanded = new Set();
+      this.#shown = [];
       try {
-        this.#show(await source.poll(signal, (some) => this.#show(some, shown)), shown);
+        show(await source.poll(signal, show));
       } finally {
-        this.#keepShown(shown);
+        this.#keepShown();
+        this.#shown = undefined;
       }
-      if (isFirst && this.#ports.state.setAside) this.#forgetStated(shown);
+      if (isFirst && this.#ports.state.setAside) this.#forgetStated(passwords);
       this.#loadingSince = undefined;
       if (this.#trouble !== undefined) this.#ports.conditions.clear(this.#trouble.code, SOURCE);
       await onLook();
@@ -166,32 +175,40 @@ export class Feed {
 
   /** Visible when it returns, durable when what it returns resolves. */
   #commit(changes: readonly Change[]): Promise<void> {
-    this.#show(changes, []);
-    if (this.#commanded !== undefined)
-      for (const change of changes) this.#commanded.add(placeOf(change));
+    this.#keepShown(); // In the order in which guests have seen it.
+    if (changes.length === 0) return this.#isDurable();
+    this.#apply(changes);
     return this.#keep(changes);
   }
 
-  /** What a look has shown becomes durable, but for what commands have said better meanwhile. */
-  #keepShown(shown: readonly Change[]): void {
-    const commanded = this.#commanded;
-    this.#commanded = undefined;
-    const isBest = (change: Change) => isPassword(change) || !commanded?.has(placeOf(change));
-    // Failures are conditions, raised where the disk is; guests have the change already.
-    this.#keep(shown.filter(isBest)).catch(() => {});
+  /** What nobody waits for: a part of the look that is under way, if one is. */
+  #tell(changes: readonly Change[]): void {
+    if (this.#shown !== undefined) this.#show(changes);
+    // Failures are conditions, raised where the disk is.
+    else this.#commit(changes).catch(() => {});
   }
 
-  #show(changes: readonly Change[], shown: Change[]): void {
+  /** What a look has found: visible now, durable with the look's end, or before a command. */
+  #show(changes: readonly Change[]): void {
+    this.#apply(changes);
+    for (const change of changes) this.#shown?.push(change);
+  }
+
+  #keepShown(): void {
+    const shown = this.#shown?.splice(0) ?? [];
+    // Failures are conditions, raised where the disk is; guests have the change already.
+    if (shown.length > 0) this.#keep(shown).catch(() => {});
+  }
+
+  #apply(changes: readonly Change[]): void {
     if (changes.length === 0) return;
     this.#ports.directory.apply(changes);
     this.#changes += changes.length;
     this.#lastChange = this.#ports.now();
-    for (const change of changes) shown.push(change);
   }
 
   /** Makes durable what is visible. */
   #keep(changes: readonly Change[]): Promise<void> {
-    if (changes.length === 0) return this.#isDurable();
     const { passwords, state } = this.#ports;
     // The journal passes passwords by; the ledger writes what it makes of them, behind the epochs.
     const durable = [state.appendChanges(changes)];
@@ -222,8 +239,8 @@ export class Feed {
    * With the state gone, nobody knows whether a password that a file states was acknowledged. To
    * set an old password again would undo the user's own; to miss one costs another reset.
    */
-  #forgetStated(changes: readonly Change[]): void {
-    for (const change of changes.filter(isPassword)) {
+  #forgetStated(changes: readonly PasswordChange[]): void {
+    for (const change of changes) {
       if (!change.standing || change.password === undefined) continue;
       const cleared = { ...change, password: undefined, standing: false };
       this.#ports.passwords.offer(cleared).catch(() => {});
@@ -242,9 +259,8 @@ export class Feed {
       const { address } = known;
       const changes = source.again?.(address) ?? [];
       log.warn({ address, restored: changes.length > 0 }, "user data was lost on the disk");
-      if (changes.length === 0) return;
-      // Failures are conditions, raised where the disk is.
-      this.#commit(changes).catch(() => {});
+      if (changes.length === 0) continue;
+      this.#tell(changes);
       if (changes.some((change) => hasBody(change, length))) return;
     }
   }
@@ -337,11 +353,4 @@ async function inTime(durable: Promise<void>): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Tells addresses apart; that of a password's change is another, because it changes no binding. */
-function placeOf(change: Change): string {
-  const { network, address } =
-    change.kind === "put" ? change.binding : change.kind === "withhold" ? change.withheld : change;
-  return `${change.kind === "password" ? "password " : ""}${network} ${address}`;
 }

@@ -10,6 +10,9 @@
 /** Some hundreds of instances are read in this time. ms. */
 const WHILE_LOADING_MS = 50;
 
+/** A reading takes a second or a few; a source that is waited for may take hours. ms. */
+const LOADING_MS_MAX = 30_000;
+
 /** By then the snapshot of what was read is written. ms. */
 const AFTER_LOADING_MS = 3000;
 
@@ -20,9 +23,10 @@ const AFTER_LOADING_MS = 3000;
 export function settle(isLoading: () => boolean, collect: (() => void) | undefined): () => void {
   if (collect === undefined) return () => {};
   let last: NodeJS.Timeout | undefined;
+  const began = performance.now();
   const often = setInterval(() => {
     collect();
-    if (isLoading()) return;
+    if (isLoading() && performance.now() - began < LOADING_MS_MAX) return;
     clearInterval(often);
     last = setTimeout(collect, AFTER_LOADING_MS);
     last.unref();

@@ -15,6 +15,8 @@ const scratch = mkdtempSync(join(tmpdir(), "frontdesk-rim-"));
 const bundle = join(scratch, "server.mjs");
 
 const CROWD = 1000;
+/** What a flood may cost: replies in the kernel's and the runtime's buffers, and garbage. */
+const FLOOD_MIB_MAX = 100;
 /** What the kernel allows at most. */
 const QUEUE_MAX = Number(readFileSync("/proc/sys/net/core/somaxconn", "utf8"));
 
@@ -216,6 +218,34 @@ for (const runtime of RUNTIMES) {
       expect(Number(made.body.toString())).toBeLessThan(20);
     });
 
+    // Goal: small requests without end fill nothing either. Method: send them as fast as they are
+    // taken, read nothing, and weigh the server, which has answered another guest meanwhile.
+    test("takes no flood of requests whose replies are not read", async () => {
+      const own = await start(runtime.command, runtime.rim);
+      await own.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n");
+      const before = residentMiB(own.pid);
+      const socket = connect({ host: "127.0.0.1", port: own.port });
+      let open = true;
+      socket
+        .on("error", () => {})
+        .on("close", () => {
+          open = false;
+        });
+      socket.pause();
+      const flood = "GET /l HTTP/1.1\r\nHost:\r\n\r\n".repeat(4000);
+      const end = Date.now() + 2000;
+      while (open && Date.now() < end) {
+        if (socket.writableLength < 2 * flood.length) socket.write(flood);
+        await Bun.sleep(1);
+      }
+      const reply = await own.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n");
+      const after = residentMiB(own.pid);
+      socket.destroy();
+      await own.stop();
+      expect(reply.status).toBe(200);
+      expect(after - before).toBeLessThan(FLOOD_MIB_MAX);
+    });
+
     // Goal: a thousand guests in one instant all find a place in the kernel's queue. Method: the
     // server is stopped, so that it accepts none, and as many connections are opened.
     test.skipIf(QUEUE_MAX < CROWD)("has room for a thousand connections at once", async () => {
@@ -285,7 +315,13 @@ interface Answer {
   readonly segments: number;
 }
 
+function residentMiB(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024;
+}
+
 interface Server {
+  readonly pid: number;
   readonly port: number;
   ask(request: string): Promise<Answer>;
   askUnix(request: string): Promise<Answer>;
@@ -304,6 +340,7 @@ async function start(command: string[], rim: string): Promise<Server> {
   expect(port).toBeGreaterThan(0);
   const at = { host: "127.0.0.1", port };
   return {
+    pid: child.pid,
     port,
     ask: async (request) => parse(await exchange(at, request, true)),
     askUnix: async (request) => parse(await exchange({ path: unix }, request, true)),

@@ -17,5 +17,8 @@ export const HEADER_BYTES_MAX = 16 * 1024;
 /** Header fields of a request: what Bun allows. Real clients send ten. */
 export const HEADER_FIELDS_MAX = 200;
 
+/** Requests of one connection that wait for their turn. No client sends one before its reply. */
+export const PIPELINED_MAX = 100;
+
 /** Connections that wait to be accepted: a thousand guests may start in one instant. */
 export const BACKLOG = 4096;

@@ -13,6 +13,7 @@ import {
   HEADER_FIELDS_MAX,
   HEADERS_TIMEOUT_MS,
   IDLE_TIMEOUT_S,
+  PIPELINED_MAX,
   REQUEST_TIMEOUT_MS,
 } from "./limits.ts";
 import { toListenError } from "./listen-error.ts";
@@ -153,21 +154,32 @@ function isBadName(text: string, place: number): boolean {
 /** Of a connection: when its last reply has gone out. */
 const replied = new WeakMap<Socket, Promise<void>>();
 
+/** Requests of a connection that have no reply yet. */
+const underWay = new WeakMap<Socket, number>();
+
 /**
- * Runs one request of a connection at a time, the next when the reply before has gone out. Else a
- * guest that sends many requests and reads no reply fills our memory.
+ * Runs one request of a connection at a time, the next when the reply before has gone out, and
+ * hangs up on a connection with many that wait. Else a guest that sends requests and reads no
+ * reply fills our memory: so little is written that Node never stops reading.
  */
 async function inTurn(
   socket: Socket,
   response: ServerResponse,
   run: () => Promise<void>,
 ): Promise<void> {
+  const ahead = underWay.get(socket) ?? 0;
+  if (ahead > PIPELINED_MAX) {
+    socket.destroy();
+    return;
+  }
+  underWay.set(socket, ahead + 1);
   const before = replied.get(socket);
   const gone = new Promise<void>((resolve) => {
     response.once("finish", resolve);
     response.once("close", resolve);
   });
   replied.set(socket, gone);
+  void gone.then(() => underWay.set(socket, (underWay.get(socket) ?? 1) - 1));
   if (before !== undefined) await before;
   if (!socket.destroyed) await run();
 }

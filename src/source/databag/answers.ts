@@ -101,6 +101,11 @@ export class Answers {
     return this.#known.size;
   }
 
+  /** Whether an address is to be looked at. */
+  isPending(address: Ip): boolean {
+    return this.#pending.has(address);
+  }
+
   knows(address: Ip): boolean {
     return this.#known.has(address);
   }
@@ -164,7 +169,8 @@ export class Answers {
 
   /** What is in force at an address is to be told as if it were new. */
   again(address: Ip): void {
-    if (!this.#known.has(address)) return;
+    // What the databag has lost only the router had.
+    if (!this.#known.has(address) || this.#ports.metadata.facts(address)?.lost !== false) return;
     this.mark(address, DIFFERS);
     this.look(address);
   }

@@ -210,9 +210,13 @@ class Databag implements Source {
     for (const delta of Object.values(found)) delta?.commit();
     if (found.metadata !== undefined) this.#loaded = true;
     const wereKnown = this.#leases.known;
+    const touched = new Set<Ip>();
     const isOther = this.#networks.update(found);
     if (found.leases !== undefined) {
-      const touch = (address: Ip): void => this.#answers.mark(address);
+      const touch = (address: Ip): void => {
+        touched.add(address);
+        this.#answers.mark(address);
+      };
       const steps = this.#leases.update(found.leases, this.#isOvertaken("leases"), touch);
       for (const _ of steps) if (slices.due()) await slices.rest();
     }
@@ -222,7 +226,9 @@ class Databag implements Source {
         if (slices.due()) await slices.rest();
         const { address, differs } = news;
         // What was read may be older than a lease that came by a command meanwhile.
-        const arrived = news.arrived && !this.#overtaken.leases.isDuring(address);
+        // And a command may have looked at the lease already: what comes with it is no news then.
+        const isApart = touched.has(address) && !this.#answers.isPending(address);
+        const arrived = news.arrived && !isApart && !this.#overtaken.leases.isDuring(address);
         this.#answers.mark(address, { arrived, differs });
       }
     }

@@ -37,7 +37,7 @@ export class Early {
   binding(address: Ip, network: NetworkId): Binding | undefined {
     if (!this.#metadata.has(address)) return undefined;
     const lease = readLease(this.#leases.get(address)?.value);
-    if (this.#hasLeases && lease?.removed !== false) return undefined;
+    if (lease?.removed === true || (this.#hasLeases && lease === undefined)) return undefined;
     const entry = this.#metadata.get(address);
     const content = entry && readContent(entry.value, address);
     if (entry === undefined || content === undefined) return undefined;

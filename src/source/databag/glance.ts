@@ -12,7 +12,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Slices } from "../slices.ts";
 import { FLAGS, isFileError, readable } from "./disk.ts";
-import { FILE_BYTES_MAX } from "./limits.ts";
+import { ADDRESSES_MAX, FILE_BYTES_MAX } from "./limits.ts";
 import { digestOf, VALUE_BYTES_MAX } from "./members.ts";
 import { CLOSE_BRACE, COMMA, isSpace } from "./scan.ts";
 import { TornError } from "./stream.ts";
@@ -122,6 +122,7 @@ async function find(
       const name = nameEnd === -1 ? "" : bytes.toString("latin1", nameAt, nameEnd);
       const start = origin + nameAt - 1;
       bounds.push(start);
+      if (bounds.length > 2 * ADDRESSES_MAX) return { starts, bounds, isOurs: false };
       if (NAME.test(name)) starts.set(name, start);
     }
     if (origin === 0) isOurs = BEGINNING.test(bytes.toString("latin1", 0, OVERLAP_BYTES));
