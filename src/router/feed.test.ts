@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync, truncateSync } from "node:fs";
+import { cpSync, readdirSync, rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { brokenDisk } from "../../test/state/disks.ts";
 import { addressOf, binding, type Opened, open, REALM, scratch } from "../../test/state/samples.ts";
@@ -201,4 +201,74 @@ test("what a look has shown is durable though the look fails", async () => {
   }
   await using again = await desk(folder.path);
   expect(again.directory.size).toBe(1);
+});
+
+describe("a command in the middle of a look", () => {
+  const put = (epoch: number, instance: string): Change => ({
+    kind: "put",
+    binding: binding(1, { epoch, instance }),
+  });
+  const password = (epoch: number, text: string): Change => ({
+    ...{ kind: "password", network: "204", address: addressOf(1), epoch, password: text },
+    ...{ via: "apply", standing: false },
+  });
+
+  /** What is on the disk when the program dies now. */
+  async function onDisk(dir: string): Promise<string[]> {
+    using copy = scratch();
+    cpSync(dir, copy.path, { recursive: true });
+    rmSync(join(copy.path, "lock"), { force: true });
+    await using again = await open(copy.path);
+    const { changes, passwords } = again.state.recovered;
+    const bindings = changes.map((change) =>
+      change.kind === "put" ? `${change.binding.epoch} ${change.binding.instance}` : change.kind,
+    );
+    return [...bindings, ...passwords.map(({ epoch, pending }) => `${epoch} ${pending}`)];
+  }
+
+  /** One look, with a command when `shown` has been shown and before the look says `last`. */
+  async function interrupted(
+    dir: string,
+    { shown, command, last }: Record<"shown" | "command" | "last", Change[]>,
+  ): Promise<{ meanwhile: string[]; after: string[] }> {
+    await using router = await desk(dir);
+    await look(router, sourceOf([put(1, "X")]));
+    let meanwhile: string[] = [];
+    const source = sourceOf([], {
+      apply: () => command,
+      poll: async (_, show) => {
+        show?.(shown);
+        await router.feed.applyCommand(source, "{}", "command");
+        meanwhile = await onDisk(dir);
+        return last;
+      },
+    });
+    await router.feed.look(source, async () => {}, new AbortController().signal);
+    await router.feed.applyCommand(sourceOf([], { apply: () => [] }), "{}", "command");
+    return { meanwhile, after: await onDisk(dir) };
+  }
+
+  test("does not keep the look's later word from the disk", async () => {
+    using folder = scratch();
+    const { after } = await interrupted(folder.path, {
+      ...{ shown: [], command: [put(1, "X")], last: [put(2, "Y"), password(2, "for Y")] },
+    });
+    expect(after).toEqual(["2 Y", "2 for Y"]);
+  });
+
+  test("is durable behind what was shown before it", async () => {
+    using folder = scratch();
+    const { meanwhile } = await interrupted(folder.path, {
+      ...{ shown: [put(2, "Y")], command: [password(2, "for Y")], last: [] },
+    });
+    expect(meanwhile).toEqual(["2 Y", "2 for Y"]);
+  });
+
+  test("replaces a password that was shown before it", async () => {
+    using folder = scratch();
+    const { after } = await interrupted(folder.path, {
+      ...{ shown: [put(2, "Y"), password(2, "old")], command: [password(2, "new")], last: [] },
+    });
+    expect(after).toEqual(["2 Y", "2 new"]);
+  });
 });

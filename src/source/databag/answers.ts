@@ -83,6 +83,8 @@ export class Answers {
   readonly #unreadable = new Map<Ip, Pending>();
   /** What is to be told, in the order in which it happened to each address. */
   readonly #outbox = new Map<Ip, Change[]>();
+  /** Epochs that an earlier run kept passwords for: none is begun again. */
+  readonly #kept = new Map<Ip, number>();
   /** Passwords that came a moment ago: the metadata that follows says whose they are. */
   readonly #recent = new Map<Ip, { readonly password: Password; readonly at: number }>();
 
@@ -101,6 +103,11 @@ export class Answers {
     return this.#known.size;
   }
 
+  /** Whether nothing is known, and nothing of an earlier run. */
+  get isFresh(): boolean {
+    return this.#known.size === 0 && this.#kept.size === 0;
+  }
+
   /** Whether an address is to be looked at. */
   isPending(address: Ip): boolean {
     return this.#pending.has(address);
@@ -110,10 +117,25 @@ export class Answers {
     return this.#known.has(address);
   }
 
+  /** An earlier run kept a password for this epoch of an address. Before any `restore`. */
+  keepEpoch(address: Ip, epoch: number): void {
+    this.#kept.set(address, Math.max(epoch, this.#kept.get(address) ?? 0));
+  }
+
   /** Takes back what an earlier run told of an address. */
   restore({ address, network, bond, note }: Remembered): void {
-    this.#known.set(address, { network, bond, told: bond, note });
+    const kept = this.#kept.get(address) ?? 0;
+    // Of a binding with that epoch nothing is remembered, so whoever is there now is another.
+    const now = kept > bond.epoch ? { ...bond, epoch: kept + 1 } : bond;
+    this.#known.set(address, { network, bond: now, told: bond, note });
     this.mark(address);
+  }
+
+  /** The first look at an address. */
+  #begin(address: Ip, seen: Seen): Bond {
+    const bond = look(undefined, seen, this.#ports.now());
+    const kept = this.#kept.get(address);
+    return kept === undefined ? bond : { ...bond, epoch: kept + 1 };
   }
 
   /** Something happened to an address: it will be looked at. */
@@ -160,7 +182,8 @@ export class Answers {
     const facts = metadata.facts(address);
     if (known === undefined && lease === undefined && facts === undefined) return;
     if (known === undefined && !this.#hasRoom(address)) return;
-    const bond = look(known?.bond, this.#seen(address, facts, pending), now());
+    const seen = this.#seen(address, facts, pending);
+    const bond = known === undefined ? this.#begin(address, seen) : look(known.bond, seen, now());
     const network = networks.of(address, known?.network);
     this.#tell(address, { bond, network, facts, differs: pending?.differs === true });
     metadata.release(address);
@@ -343,9 +366,8 @@ export class Answers {
     const known = this.#known.get(address);
     if (known?.told !== undefined) return known;
     if (known === undefined && !this.#hasRoom(address)) return undefined;
-    const { metadata, now } = this.#ports;
-    const facts = metadata.facts(address);
-    const bond = known?.bond ?? look(undefined, this.#seen(address, facts, undefined), now());
+    const facts = this.#ports.metadata.facts(address);
+    const bond = known?.bond ?? this.#begin(address, this.#seen(address, facts, undefined));
     const reserved: Known = { bond, ...NOTHING_TOLD };
     this.#known.set(address, reserved);
     // Told, so that a later run knows that this epoch has begun.

@@ -4,7 +4,19 @@ import { join } from "node:path";
 import type { Ip } from "../../model/address.ts";
 import type { Binding } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
-import { edit, entry, type Json, Lab, lease, leases, served, shorten, X, Y } from "./testing.ts";
+import {
+  BagDir,
+  edit,
+  entry,
+  type Json,
+  Lab,
+  lease,
+  leases,
+  served,
+  shorten,
+  X,
+  Y,
+} from "./testing.ts";
 
 const Z = "10.1.1.7";
 
@@ -180,3 +192,39 @@ function password(address: string, value: string): Json {
 function dhcp(address: string, mac: string, remove = false): Json {
   return { ...lease(mac, remove), ipv4_address: address };
 }
+
+// Goal: a look that a command causes in the middle of a reading takes nothing from what the reading
+// says at once. Method: the address passes on, and older metadata of it changes, in one reading so
+// long that commands for the address come between any two of its steps.
+test("a password in the middle of a reading makes old metadata no news", async () => {
+  const dir = new BagDir();
+  const bag: Json = { [X]: entry("I") };
+  const leased: Json = { [X]: lease("0a") };
+  for (let i = 0; i < 8000; i++) bag[`10.1.${2 + (i >> 8)}.${i & 255}`] = entry(`i${i}`);
+  for (const [i, key] of Object.keys(bag).entries()) {
+    const mac = `02:00:00:01:${(i >> 8).toString(16).padStart(2, "0")}:${(i & 255).toString(16).padStart(2, "0")}`;
+    leased[key] ??= { ...lease("00"), mac_address: mac };
+  }
+  dir.write("vmdata.json", bag);
+  dir.write("dhcpentry.json", leased);
+  await using lab = await new Lab(dir).open();
+  await lab.poll();
+  const more: Json = {};
+  for (const [key, items] of Object.entries(bag)) {
+    more[key] = [...(items as unknown[]), ["metadata", "availability-zone", "z2"]] as never;
+  }
+  dir.write("vmdata.json", more);
+  await Bun.sleep(25); // So that the stamps tell which was written later.
+  dir.write("dhcpentry.json", { ...leased, [X]: lease("0c") });
+  let commands = 0;
+  let on = true;
+  const interrupt = (): void => {
+    lab.apply({ type: "vmpassword", ip_address: X, password: `p${commands++}` });
+    if (on) setImmediate(interrupt);
+  };
+  interrupt();
+  await lab.poll();
+  on = false;
+  expect(commands).toBeGreaterThan(10);
+  expect(lab.at(X)).toBe(`${X} awaiting-metadata 2`);
+});

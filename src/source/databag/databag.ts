@@ -9,7 +9,7 @@
 
 import { resolve } from "node:path";
 import { type Ip, tryParseIp } from "../../model/address.ts";
-import type { Change, Endpoint, Network } from "../../model/change.ts";
+import type { Change, Endpoint, Epoch, Network } from "../../model/change.ts";
 import { SourceError } from "../../model/errors.ts";
 import { Latch, watchFiles } from "../../platform/watch.ts";
 import { Slices } from "../slices.ts";
@@ -94,7 +94,7 @@ class Databag implements Source {
     this.#networks.update(found);
     await this.#files.report(found, slices);
     // What an earlier run knew is served already, and tells more than the files do.
-    if (this.#answers.size === 0) this.#early = await Early.look(this.#dir, slices);
+    if (this.#answers.isFresh) this.#early = await Early.look(this.#dir, slices);
   }
 
   hasten(address: Ip): readonly Change[] {
@@ -175,7 +175,8 @@ class Databag implements Source {
     return this.#networks.endpoints();
   }
 
-  restore(changes: readonly Change[]): void {
+  restore(changes: readonly Change[], epochs: Iterable<Epoch> = []): void {
+    for (const { address, epoch } of epochs) this.#answers.keepEpoch(address, epoch);
     this.#recalling = this.#restoreAll(changes);
   }
 

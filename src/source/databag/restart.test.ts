@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import { rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { Ip } from "../../model/address.ts";
+import type { Binding } from "../../model/binding.ts";
+import type { Change } from "../../model/change.ts";
 import { BagDir, edit, entry, type Json, Lab, lease, leases, served, X, Y } from "./testing.ts";
 
 const Z = "10.1.1.7";
@@ -241,3 +243,25 @@ async function checkRestart(check: {
   expect(again.raised).toEqual([...(check.raised ?? [])]);
   await again.source[Symbol.asyncDispose]();
 }
+
+test("an epoch that a password was kept for is begun by nobody else", async () => {
+  await using first = await served();
+  const binding = first.known.get(X as Ip) as Binding;
+  const { network } = binding;
+  const restart = async (changes: Change[], kept: number): Promise<string[]> => {
+    const lab = await new Lab(first.dir).open();
+    const epochs = [{ network, address: X as Ip, epoch: kept }];
+    lab.source.restore(changes, epochs);
+    await lab.source.glance?.(new AbortController().signal);
+    expect(lab.source.hasten?.(X as Ip)).toEqual([]);
+    return (await lab.told()).filter((line) => line.startsWith(`${X} `));
+  };
+  const put: Change = { kind: "put", binding };
+  expect(await restart([put], 1)).toEqual([]);
+  expect(await restart([put], 2)).toEqual([`${X} serve 3 I`]);
+  expect(await restart([], 2)).toEqual([`${X} serve 3 I`]);
+  first.dir.edit("vmdata.json", (bag) => {
+    bag[X] = entry("Z");
+  });
+  expect(await restart([put], 2)).toEqual([`${X} serve 4 Z`]);
+});
