@@ -198,9 +198,12 @@ function dhcp(address: string, mac: string, remove = false): Json {
 // long that commands for the address come between any two of its steps.
 test("a password in the middle of a reading makes old metadata no news", async () => {
   const dir = new BagDir();
-  const bag: Json = { [X]: entry("I") };
-  const leased: Json = { [X]: lease("0a") };
+  const bag: Json = {};
+  const leased: Json = {};
   for (let i = 0; i < 8000; i++) bag[`10.1.${2 + (i >> 8)}.${i & 255}`] = entry(`i${i}`);
+  // The last to be read, so that much comes before it.
+  bag[X] = entry("I");
+  leased[X] = lease("0a");
   for (const [i, key] of Object.keys(bag).entries()) {
     const mac = `02:00:00:01:${(i >> 8).toString(16).padStart(2, "0")}:${(i & 255).toString(16).padStart(2, "0")}`;
     leased[key] ??= { ...lease("00"), mac_address: mac };
