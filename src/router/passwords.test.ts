@@ -155,6 +155,16 @@ describe("an epoch", () => {
   });
 });
 
+test("a password that an epoch has in common with the one before was read by nobody in it", async () => {
+  const desk = ledger();
+  await desk.offer("one", { epoch: 1 });
+  expect(desk.send({ epoch: 1 })).toBe("one");
+  await desk.offer("one", { epoch: 2 });
+  await desk.offer("two", { epoch: 2 });
+  await desk.acknowledge({ epoch: 2 });
+  expect(desk.send({ epoch: 2 })).toBeUndefined();
+});
+
 describe("a password for an address of which nothing is known", () => {
   const claim = (desk: Desk, epoch = 1): string | undefined => {
     desk.passwords.claim(NETWORK, GUEST, epoch);

@@ -213,7 +213,9 @@ export class Passwords {
     }
     const former = held.entry;
     if (isSame(former, entry)) return held.writing === "failed" ? this.#write(held) : held.written;
-    held.entry = former.pending === entry.pending ? entry : this.#replaced(held, entry);
+    // The same text in another epoch is another password: its guest has not read it.
+    const isSamePassword = former.pending === entry.pending && former.epoch === entry.epoch;
+    held.entry = isSamePassword ? entry : this.#replaced(held, entry);
     return this.#write(held);
   }
 

@@ -4,8 +4,8 @@
  */
 
 import { expect, test } from "bun:test";
-import { chmodSync, readFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { copyFileSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   BRIDGE_ARGS,
   type BridgeLab,
@@ -20,6 +20,7 @@ import {
   WEB,
 } from "./bridge-lab.ts";
 import { labMissing } from "./lab.ts";
+import { openFolder } from "./leftovers.ts";
 import { ok, run, until } from "./program.ts";
 import { frontdesk, RIMS } from "./router.ts";
 
@@ -160,8 +161,10 @@ scene("without CAP_NET_ADMIN it says so in one line", async (scene) => {
 });
 
 scene("two capabilities are all that it needs", async (scene) => {
-  const { router, web, leases } = scene;
-  chmodSync(dirname(leases), 0o755);
+  const { router, web } = scene;
+  using open = openFolder("leases");
+  const leases = join(open.path, "dhcpentry.json");
+  copyFileSync(scene.leases, leases);
   const args = ["bridge", ...BRIDGE_ARGS, "--leases", leases];
   const { argv, env } = frontdesk("bun", args);
   const two = "+net_admin,+net_bind_service";

@@ -8,7 +8,7 @@
 
 import { onTestFinished } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -59,6 +59,15 @@ export function scratchFolder(
   sweep();
   const parent = place === "in memory" && existsSync(MEMORY) ? MEMORY : tmpdir();
   const path = mkdtempSync(join(parent, `${uniqueName(role)}-`));
+  const remove = onEnd(() => rmSync(path, { recursive: true, force: true }));
+  return { path, [Symbol.dispose]: remove };
+}
+
+/** The same in a place that every user can reach: the usual one may be root's alone. */
+export function openFolder(role: string): Disposable & { readonly path: string } {
+  sweep();
+  const path = mkdtempSync(join("/tmp", `${uniqueName(role)}-`));
+  chmodSync(path, 0o755);
   const remove = onEnd(() => rmSync(path, { recursive: true, force: true }));
   return { path, [Symbol.dispose]: remove };
 }

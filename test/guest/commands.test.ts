@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openFolder } from "../e2e/leftovers.ts";
 import { run, start, until } from "../e2e/program.ts";
 import { GUEST, guest, openDesk } from "./frontdesk.ts";
 import { ec2, serve, virtualRouter } from "./servers.ts";
@@ -231,8 +232,7 @@ test("what a hostile service sends reaches no terminal as it is", async () => {
 test.skipIf(!isRoot)(
   "without root the cache is in one's own folder, and root's is nobody else's",
   async () => {
-    // The usual folder for temporary files may be root's alone.
-    using open = openFolder();
+    using open = openFolder("cache");
     const own = join(open.path, "own");
     mkdirSync(own, { mode: 0o700 });
     chownSync(own, NOBODY, NOBODY);
@@ -306,13 +306,6 @@ interface Expected {
   readonly code: number;
   readonly out: string;
   readonly note?: string;
-}
-
-/** A folder that everybody may look into. */
-function openFolder(): Disposable & { readonly path: string } {
-  const path = mkdtempSync("/tmp/fd-guest-");
-  chmodSync(path, 0o755);
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 async function check(url: string, args: readonly string[], { code, out, note = "" }: Expected) {

@@ -23,6 +23,7 @@ import {
 } from "./memory.ts";
 import type { Facts, Metadata } from "./metadata.ts";
 import type { Networks } from "./networks.ts";
+import { DIFFERS, type Pending, pendingOf, TOUCHED } from "./pending.ts";
 
 interface Known {
   readonly bond: Bond;
@@ -32,25 +33,6 @@ interface Known {
   told: Bond | undefined;
   /** What was noted beside it. Of a binding, what depends on its content is left out. */
   note: string | undefined;
-}
-
-/** What has happened to an address since it was looked at. */
-interface Pending {
-  /** Metadata came, be it the same. */
-  readonly arrived: boolean;
-  /** A guest would see a difference. */
-  readonly differs: boolean;
-}
-
-const TOUCHED: Pending = { arrived: false, differs: false };
-const ARRIVED: Pending = { arrived: true, differs: false };
-const DIFFERS: Pending = { arrived: false, differs: true };
-const ARRIVED_AND_DIFFERS: Pending = { arrived: true, differs: true };
-
-/** One of four, because there is one for each address when all are read. */
-function pendingOf(arrived: boolean, differs: boolean): Pending {
-  if (arrived) return differs ? ARRIVED_AND_DIFFERS : ARRIVED;
-  return differs ? DIFFERS : TOUCHED;
 }
 
 export interface Password {
