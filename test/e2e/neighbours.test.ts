@@ -197,5 +197,10 @@ async function addressesOf(place: Place): Promise<string[]> {
 }
 
 async function linkLocalOf(place: Place): Promise<string> {
-  return (await addressesOf(place)).find((address) => address.startsWith("fe80:")) ?? "";
+  let found: string | undefined;
+  await until("a link-local address", NEWS_MS_MAX, async () => {
+    found = (await addressesOf(place)).find((address) => address.startsWith("fe80:"));
+    return found !== undefined;
+  });
+  return found ?? "";
 }
