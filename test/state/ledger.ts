@@ -84,3 +84,13 @@ export function ledger(): Desk {
   desk.passwords = open();
   return desk;
 }
+
+/** How a file states a password. */
+export const STANDING = { standing: true, via: "vmpassword.json" } as const;
+
+/** The guest reads its password and says that it has it. */
+export async function collect(desk: Desk): Promise<string | undefined> {
+  const password = desk.send();
+  if (password !== undefined) await desk.acknowledge();
+  return password;
+}
