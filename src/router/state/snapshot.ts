@@ -16,7 +16,7 @@ import type { SnapshotEntry } from "./entry.ts";
 import type { Cut } from "./journal.ts";
 import { FRAME_BYTES, SLICE_MS } from "./limits.ts";
 import { Sealer } from "./seal.ts";
-import { nextTurn } from "./turn.ts";
+import { rest } from "./turn.ts";
 
 /** Entries between two looks at the clock. */
 const ENTRIES_BETWEEN_LOOKS = 32;
@@ -64,10 +64,10 @@ async function writeFrames(file: DiskFile, options: SnapshotOptions): Promise<vo
     encoder.add(entry);
     if (encoder.bytes >= FRAME_BYTES) {
       await file.write(sealer.seal(encoder.finish()));
-      await nextTurn();
+      await rest();
       sliceBegan = performance.now();
     } else if (++count % ENTRIES_BETWEEN_LOOKS === 0 && isOver(sliceBegan)) {
-      await nextTurn();
+      await rest();
       sliceBegan = performance.now();
     }
   }

@@ -9,3 +9,14 @@
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+/** A guest's request takes a turn to be accepted and one to be read, and others are behind it. ms. */
+const REST_MS = 3;
+
+/**
+ * Resolves after a moment that belongs to guests alone. Between two slices of long work one turn is
+ * too short: guests who ask steadily would wait for a slice each, and longer and longer.
+ */
+export function rest(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, REST_MS));
+}
