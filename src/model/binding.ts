@@ -31,11 +31,6 @@ export interface Origin {
   readonly kind: "databag" | "apply" | "file" | "store";
   /** File, or the command's type; never a value. */
   readonly place: string;
-  /**
-   * Digest of the databag's entry when it was last read, so that a restart can tell a changed bag
-   * from one that an applied command has overtaken. Absent where there is no databag.
-   */
-  readonly bagDigest?: string;
 }
 
 export interface Binding {
@@ -53,6 +48,11 @@ export interface Binding {
   readonly keys: readonly KeyValue[];
   readonly userData?: Body;
   readonly origin: Origin;
+  /**
+   * What the source wants to be reminded of after a restart. Only the source reads it; whoever
+   * keeps the binding keeps it as it is. Never a secret.
+   */
+  readonly note?: string;
 }
 
 /** Names of keys that may be served. Others are hostile or a mistake: reported and skipped. */
@@ -78,9 +78,9 @@ export interface Withheld {
   readonly mac?: Mac;
   /** Milliseconds since 1970, by the clock given to the source. */
   readonly since: number;
-  /**
-   * What the source wants to be reminded of after a restart. Only the source reads it; whoever
-   * keeps the address keeps it as it is. Never a secret.
-   */
+  /** As of a binding. */
   readonly note?: string;
 }
+
+/** An object while it is being made: fields that may be absent are added one by one. */
+export type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -6,7 +6,7 @@
  */
 
 import { contains, type Ip, parseCidr, tryParseIp } from "../model/address.ts";
-import type { Binding, Body, NetworkId, Withheld } from "../model/binding.ts";
+import type { Binding, Body, NetworkId, Withheld, Writable } from "../model/binding.ts";
 import type { Change, Network } from "../model/change.ts";
 import { type Document, keysOf, render, Shapes } from "../protocol/document.ts";
 
@@ -116,17 +116,15 @@ export class Directory {
   }
 
   #put(binding: Binding): void {
-    const { network, address, mac, epoch, instance, name, origin } = binding;
+    const { network, address, mac, epoch, instance, name, origin, note } = binding;
     const { document, hostNameCut } = render(binding.keys, binding.userData, this.#shapes);
     // Written out, because there is one for each address: a copy with `...` is twice the size.
     const kind = "bound";
-    this.#replace(
-      network,
-      address,
-      mac === undefined
-        ? { kind, network, address, epoch, instance, name, origin, document }
-        : { kind, network, address, epoch, instance, name, origin, document, mac },
-    );
+    const bound = { kind, network, address, epoch, instance, name, origin, document } as const;
+    const entry: Writable<Bound> = bound;
+    if (mac !== undefined) entry.mac = mac;
+    if (note !== undefined) entry.note = note;
+    this.#replace(network, address, entry);
     if (hostNameCut) this.#tellCut(network, address, true);
   }
 

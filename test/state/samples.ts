@@ -79,7 +79,8 @@ export function binding(index: number, more: Partial<Binding> = {}): Binding {
       ["project", "p"],
     ],
     userData: new Uint8Array(256).map((_, at) => (index * 31 + at * 7) & 255),
-    origin: { kind: "databag", place: "vmdata.json", bagDigest: `digest-${index}` },
+    origin: { kind: "databag", place: "vmdata.json" },
+    note: `digest-${index}`,
     ...more,
   };
 }
@@ -135,14 +136,11 @@ const anyBinding: fc.Arbitrary<Binding> = fc.record(
     name: text,
     keys,
     userData: fc.uint8Array({ maxLength: 300 }),
-    origin: fc.record(
-      {
-        kind: fc.constantFrom("databag" as const, "apply" as const, "file" as const),
-        place: text,
-        bagDigest: text,
-      },
-      { requiredKeys: ["kind", "place"] },
-    ),
+    origin: fc.record({
+      kind: fc.constantFrom("databag" as const, "apply" as const, "file" as const),
+      place: text,
+    }),
+    note: text,
   },
   { requiredKeys: ["network", "address", "epoch", "instance", "name", "keys", "origin"] },
 );

@@ -6,14 +6,16 @@
  */
 
 import type { Ip, Mac } from "../../model/address.ts";
-import type { StoredBody, WithholdReason } from "../../model/binding.ts";
 import {
   type Binding,
   type Body,
   KEY_NAME,
   type KeyValue,
   type Origin,
+  type StoredBody,
   type Withheld,
+  type WithholdReason,
+  type Writable,
 } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
 import { BODY, ENCODINGS, HEAD_BYTES, RECORD } from "./encode.ts";
@@ -198,7 +200,7 @@ function decodePut(fields: Fields, openBody: OpenBody): Change {
   const name = strings[(numbers[at++] as number) - 1];
   const originKind = strings[(numbers[at++] as number) - 1];
   const place = strings[(numbers[at++] as number) - 1];
-  const bagDigest = strings[(numbers[at++] as number) - 1];
+  const note = strings[(numbers[at++] as number) - 1];
   if (
     network === undefined ||
     address === undefined ||
@@ -215,12 +217,20 @@ function decodePut(fields: Fields, openBody: OpenBody): Change {
   const ip = asAddress(address);
   // A body that is gone: better nothing, until the source is read, than an answer without it.
   if (userData === "gone" || !ORIGINS.has(originKind)) return gone(network, ip);
-  const kind = originKind as Origin["kind"];
-  const origin = bagDigest === undefined ? { kind, place } : { kind, place, bagDigest };
+  const origin = originOf(originKind as Origin["kind"], place);
   const binding: Writable<Binding> = { network, address: ip, epoch, instance, name, keys, origin };
   if (mac !== undefined) binding.mac = mac;
   if (userData !== undefined) binding.userData = userData;
+  if (note !== undefined) binding.note = note;
   return { kind: "put", binding };
+}
+
+let lastOrigin: Origin = { kind: "databag", place: "" };
+
+/** One object for one after the other of the same origin, which nearly all are. */
+function originOf(kind: Origin["kind"], place: string): Origin {
+  if (lastOrigin.kind !== kind || lastOrigin.place !== place) lastOrigin = { kind, place };
+  return lastOrigin;
 }
 
 /** Written from an `Ip`, so it is in canonical form if it is an address at all. */
@@ -230,8 +240,6 @@ function asAddress(text: string): Ip {
   }
   return text as Ip;
 }
-
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 function decodeBody(fields: Fields, openBody: OpenBody): Body | undefined | "gone" {
   const how = fields.raw();

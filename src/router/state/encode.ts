@@ -199,7 +199,7 @@ export class FrameEncoder {
     array[at++] = strings.own(binding.name);
     array[at++] = strings.shared(origin.kind);
     array[at++] = strings.shared(origin.place);
-    array[at++] = strings.own(origin.bagDigest);
+    array[at++] = strings.own(binding.note);
     array[at++] = howKept(userData);
     array[at++] = userData?.length ?? 0;
     array[at++] = this.#body(userData);

@@ -7,7 +7,7 @@
  */
 
 import type { Ip } from "../../model/address.ts";
-import type { Binding, NetworkId } from "../../model/binding.ts";
+import type { Binding, NetworkId, Withheld, Writable } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
 import type { Conditions } from "../../observe/conditions.ts";
 import type { Slices } from "../slices.ts";
@@ -16,7 +16,8 @@ import { type Bond, look, type Seen } from "./bindings.ts";
 import { type Leases, nameHash } from "./leases.ts";
 import { ADDRESSES_MAX, PASSWORD_LEAD_MS } from "./limits.ts";
 import {
-  type NotedWithheld,
+  APPLY_ORIGIN,
+  BAG_ORIGIN,
   type Remembered,
   writeBindingNote,
   writeWithheldNote,
@@ -291,12 +292,11 @@ export class Answers {
     this.#reports.flaws(address, content);
     const { instance, name, keys, userData, flaws } = content;
     const flawed = flaws !== undefined;
-    const bagDigest = writeBindingNote({ digest: facts.digest ?? "", flawed, leaseOver });
-    const { kind } = facts;
-    const place = kind === "apply" ? "vm_metadata" : "vmdata.json";
+    const note = writeBindingNote({ digest: facts.digest ?? "", flawed, leaseOver });
+    const origin = facts.kind === "apply" ? APPLY_ORIGIN : BAG_ORIGIN;
     const { epoch, mac } = bond;
-    const origin = { kind, place, bagDigest };
-    const binding: Writable<Binding> = { network, address, epoch, instance, name, keys, origin };
+    const told = { network, address, epoch, instance, name, keys, origin, note };
+    const binding: Writable<Binding> = told;
     if (mac !== undefined) binding.mac = mac;
     if (userData !== undefined) binding.userData = userData;
     this.#say(address, { kind: "put", binding });
@@ -312,7 +312,7 @@ export class Answers {
     if (isTold(known, note)) return;
     Object.assign(known, { network, told: bond, note });
     this.#reports.flaws(address, undefined);
-    const withheld: NotedWithheld = {
+    const withheld: Withheld = {
       ...{ network, address, reason, epoch, since, note },
       ...(mac === undefined ? {} : { mac }),
     };
@@ -370,8 +370,6 @@ export class Answers {
     else changes.push(change);
   }
 }
-
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 const NOTHING_TOLD = { network: undefined, told: undefined, note: undefined } as const;
 

@@ -346,8 +346,8 @@ class Databag implements Source {
   #restoreOne(change: Change): void {
     if (change.kind === "put") {
       const { binding } = change;
-      const { address, mac, network, origin } = binding;
-      const note = readBindingNote(origin.bagDigest);
+      const { address, mac, network } = binding;
+      const note = readBindingNote(binding.note);
       this.#networks.restore(network);
       this.#metadata.restoreBinding(binding, note);
       this.#answers.restore(rememberBinding(binding, note, this.#context.now()));

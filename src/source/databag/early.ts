@@ -13,7 +13,7 @@ import { readContent } from "./entry.ts";
 import { NAMES } from "./files.ts";
 import { Glance } from "./glance.ts";
 import { readLease } from "./leases.ts";
-import { writeBindingNote } from "./memory.ts";
+import { BAG_ORIGIN, writeBindingNote } from "./memory.ts";
 
 export class Early {
   readonly #leases: Glance;
@@ -44,12 +44,12 @@ export class Early {
     const { instance, name, keys, userData, flaws } = content;
     const { digest } = entry;
     const flawed = flaws !== undefined;
-    const bagDigest = writeBindingNote({ digest, flawed, leaseOver: undefined });
+    const note = writeBindingNote({ digest, flawed, leaseOver: undefined });
     return {
       ...{ network, address, epoch: 1, instance, name, keys },
       ...(lease?.mac === undefined ? {} : { mac: lease.mac }),
       ...(userData === undefined ? {} : { userData }),
-      origin: { kind: "databag", place: NAMES.metadata, bagDigest },
+      ...{ origin: BAG_ORIGIN, note },
     };
   }
 }

@@ -4,10 +4,10 @@
  */
 
 import type { Ip, Mac } from "../../model/address.ts";
-import type { Binding, NetworkId, Withheld } from "../../model/binding.ts";
+import type { Binding, NetworkId, Origin, Withheld } from "../../model/binding.ts";
 import type { Bond } from "./bindings.ts";
 
-/** What is noted beside a binding, in its origin's `bagDigest`. */
+/** What is noted beside a binding. */
 export interface BindingNote {
   /** Of the metadata's entry in the databag; `""` where there was none. */
   readonly digest: string;
@@ -16,6 +16,10 @@ export interface BindingNote {
   /** Where a command brought the lease: the digest of the lease's entry then. */
   readonly leaseOver: string | undefined;
 }
+
+/** One object each for all bindings of a kind: there is a binding for each address. */
+export const BAG_ORIGIN: Origin = { kind: "databag", place: "vmdata.json" };
+export const APPLY_ORIGIN: Origin = { kind: "apply", place: "vm_metadata" };
 
 /** What is noted beside a withheld address. */
 export interface WithheldNote {
@@ -28,9 +32,6 @@ export interface WithheldNote {
   /** While metadata is awaited: who had the address before. */
   readonly past?: { readonly mac?: Mac | undefined; readonly instance?: string | undefined };
 }
-
-/** A withheld address with its note, which whoever keeps it keeps as it is. */
-export type NotedWithheld = Withheld;
 
 export function writeBindingNote({ digest, flawed, leaseOver }: BindingNote): string {
   if (!flawed && leaseOver === undefined) return digest; // Kept once then.
@@ -49,7 +50,7 @@ export function writeWithheldNote(note: WithheldNote): string {
 }
 
 /** @returns `undefined` if there is none, or none of ours. */
-export function readWithheldNote(withheld: NotedWithheld): WithheldNote | undefined {
+export function readWithheldNote(withheld: Withheld): WithheldNote | undefined {
   if (typeof withheld.note !== "string") return undefined;
   try {
     const note: unknown = JSON.parse(withheld.note);
@@ -79,10 +80,7 @@ export function rememberBinding(
   return { address, network, bond, note: note?.leaseOver };
 }
 
-export function rememberWithheld(
-  withheld: NotedWithheld,
-  note: WithheldNote | undefined,
-): Remembered {
+export function rememberWithheld(withheld: Withheld, note: WithheldNote | undefined): Remembered {
   const { address, network, mac, reason, epoch, since } = withheld;
   const isUnknown = reason === "awaiting-metadata" && note === undefined;
   const before = isUnknown ? {} : note?.past;

@@ -7,14 +7,13 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Ip } from "../../model/address.ts";
-import type { Binding } from "../../model/binding.ts";
+import type { Binding, Withheld } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
 import { Conditions } from "../../observe/conditions.ts";
 import { Slices } from "../slices.ts";
 import type { Source, SourceContext } from "../source.ts";
 import type { Bag, Delta } from "./bag.ts";
 import { openDatabag } from "./databag.ts";
-import type { NotedWithheld } from "./memory.ts";
 import type { Readable } from "./stream.ts";
 
 export const FIXTURES = "fixtures/cloudstack";
@@ -103,7 +102,7 @@ export class Lab {
   readonly dir: BagDir;
   readonly conditions: Conditions;
   /** What the router would know: by address. */
-  readonly known = new Map<Ip, Binding | NotedWithheld>();
+  readonly known = new Map<Ip, Binding | Withheld>();
   now = 1_000_000;
   #source: Source | undefined;
   readonly #context: Partial<SourceContext>;
@@ -182,7 +181,7 @@ export class Lab {
   }
 }
 
-function changeOf(known: Binding | NotedWithheld): Change {
+function changeOf(known: Binding | Withheld): Change {
   return "keys" in known ? { kind: "put", binding: known } : { kind: "withhold", withheld: known };
 }
 
