@@ -89,6 +89,15 @@ class FileSource implements Source {
     }
   }
 
+  again(address: Ip): readonly Change[] {
+    // The address is claimed in one network at most.
+    return this.#networks.flatMap(({ id }): Change[] => {
+      const held = this.#held?.get(keyOf(id, address));
+      if (held === undefined) return [];
+      return [{ kind: "put", binding: { ...held.claim.content, epoch: held.epoch } }];
+    });
+  }
+
   async *changes(signal: AbortSignal): AsyncIterable<void> {
     const stop = new AbortController();
     const end = (): void => stop.abort();

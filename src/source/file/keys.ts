@@ -6,29 +6,16 @@
 import { isIP } from "node:net";
 import type { Ip } from "../../model/address.ts";
 import type { KeyValue } from "../../model/binding.ts";
+import { KEYS } from "../../protocol/keys.ts";
 import type { FileRecord } from "./schema.ts";
 
 /** Where keys stand that CloudStack does not know: those of the operator. */
 const OWN = "";
 
 /** CloudStack's order. A key that is given replaces the derived one in its place. */
-const ORDER: readonly string[] = [
-  "service-offering",
-  "availability-zone",
-  "local-ipv4",
-  "local-hostname",
-  OWN,
-  "public-ipv4",
-  "public-hostname",
-  "instance-id",
-  "vm-id",
-  "public-keys",
-  "cloud-identifier",
-  "hypervisor-host-name",
-  "cloud-domain",
-  "cloud-domain-id",
-  "cloud-name",
-];
+const ORDER: readonly string[] = Object.keys(KEYS).flatMap((name) =>
+  name === "local-hostname" ? [name, OWN] : [name],
+);
 
 /** What a record says about keys. */
 export type KeyFields = Pick<
