@@ -36,10 +36,20 @@ export type Change =
       readonly of?: string;
     };
 
-/** An epoch that an address has reached. */
-export interface Epoch {
+/** One address of one network. */
+export interface Place {
   readonly network: NetworkId;
   readonly address: Ip;
+}
+
+/** Of which address a change tells. */
+export function placeOf(change: Change): Place {
+  if (change.kind === "put") return change.binding;
+  return change.kind === "withhold" ? change.withheld : change;
+}
+
+/** An epoch that an address has reached. */
+export interface Epoch extends Place {
   readonly epoch: number;
 }
 

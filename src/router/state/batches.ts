@@ -12,7 +12,7 @@
 
 import type { Ip } from "../../model/address.ts";
 import type { NetworkId } from "../../model/binding.ts";
-import type { Change } from "../../model/change.ts";
+import { type Change, placeOf } from "../../model/change.ts";
 import type { Entry } from "./entry.ts";
 import { BATCH_PART } from "./limits.ts";
 import { nextTurn } from "./turn.ts";
@@ -139,7 +139,6 @@ export class Batches {
 /** `undefined` for a password, of which the ledger has an entry. */
 function asNow(change: Change, current: Current): Change | undefined {
   if (change.kind === "password") return undefined;
-  const { network, address } =
-    change.kind === "put" ? change.binding : change.kind === "withhold" ? change.withheld : change;
+  const { network, address } = placeOf(change);
   return current(network, address);
 }

@@ -9,7 +9,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Ip } from "../../model/address.ts";
 import type { NetworkId } from "../../model/binding.ts";
-import type { Change } from "../../model/change.ts";
+import { type Change, placeOf } from "../../model/change.ts";
 import { decodeFrame, type OpenBody } from "./decode.ts";
 import type { Disk } from "./disk.ts";
 import type { Entry, PasswordEntry, Recovered } from "./entry.ts";
@@ -108,11 +108,8 @@ class Known {
       return;
     }
     const { change } = entry;
-    if (change.kind === "put") {
-      this.#changes.set(change.binding.network, change.binding.address, change);
-    } else if (change.kind === "withhold") {
-      this.#changes.set(change.withheld.network, change.withheld.address, change);
-    } else this.#changes.set(change.network, change.address, undefined);
+    const { network, address } = placeOf(change);
+    this.#changes.set(network, address, change.kind === "delete" ? undefined : change);
   }
 
   all(): Recovered {

@@ -9,7 +9,13 @@
 
 import { resolve } from "node:path";
 import { type Ip, tryParseIp } from "../../model/address.ts";
-import type { Change, Endpoint, Epoch, Network } from "../../model/change.ts";
+import {
+  type Change,
+  type Endpoint,
+  type Epoch,
+  type Network,
+  placeOf,
+} from "../../model/change.ts";
 import { SourceError } from "../../model/errors.ts";
 import { Latch, watchFiles } from "../../platform/watch.ts";
 import { Slices } from "../slices.ts";
@@ -331,9 +337,9 @@ class Databag implements Source {
   *#restoreAll(changes: readonly Change[]): Generator<void> {
     const last = new Map<Ip, Change>();
     for (const change of changes) {
-      if (change.kind === "put") last.set(change.binding.address, change);
-      else if (change.kind === "withhold") last.set(change.withheld.address, change);
-      else if (change.kind === "delete") last.delete(change.address);
+      const { address } = placeOf(change);
+      if (change.kind === "delete") last.delete(address);
+      else if (change.kind !== "password") last.set(address, change);
     }
     for (const change of last.values()) {
       yield;
