@@ -104,17 +104,6 @@ export class Directory {
     for (const entries of this.#entries.values()) yield* entries.values();
   }
 
-  /** All of it as changes, for a snapshot. */
-  *changes(): Generator<Change> {
-    for (const entry of this.entries()) {
-      if (entry.kind === "bound") yield { kind: "put", binding: toBinding(entry) };
-      else {
-        const { kind, ...withheld } = entry;
-        yield { kind: "withhold", withheld };
-      }
-    }
-  }
-
   #put(binding: Binding): void {
     const { network, address, mac, epoch, instance, name, origin, note } = binding;
     const { document, hostNameCut } = render(binding.keys, binding.userData, this.#shapes);
@@ -160,8 +149,15 @@ export class Directory {
   }
 }
 
+/** The change that makes an entry what it is. */
+export function changeOf(entry: Entry): Change {
+  if (entry.kind === "bound") return { kind: "put", binding: toBinding(entry) };
+  const { kind, ...withheld } = entry;
+  return { kind: "withhold", withheld };
+}
+
 /** A bound entry as a source made it. */
-export function toBinding({ kind, document, ...rest }: Bound): Binding {
+function toBinding({ kind, document, ...rest }: Bound): Binding {
   const { userData } = document;
   return { ...rest, keys: keysOf(document), ...(userData === undefined ? {} : { userData }) };
 }

@@ -13,7 +13,7 @@ import { CommandError, SourceError, StateError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Log } from "../observe/log.ts";
 import type { Source } from "../source/source.ts";
-import { canonicalPeer, type Directory, type Entry as Known, toBinding } from "./directory.ts";
+import { canonicalPeer, changeOf, type Directory, type Entry as Known } from "./directory.ts";
 import type { Passwords } from "./passwords.ts";
 import type { BodyRef } from "./state/bodies.ts";
 import type { SnapshotEntry } from "./state/entry.ts";
@@ -332,12 +332,6 @@ function hasBody(change: Change, length: number): boolean {
   if (change.kind !== "put") return false;
   const { userData } = change.binding;
   return userData instanceof Uint8Array && userData.length === length;
-}
-
-function changeOf(known: Known): Change {
-  if (known.kind === "bound") return { kind: "put", binding: toBinding(known) };
-  const { kind, ...withheld } = known;
-  return { kind: "withhold", withheld };
 }
 
 /** @throws {StateError} if it takes longer than a command may wait. It goes on all the same. */

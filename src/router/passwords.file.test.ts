@@ -11,7 +11,7 @@ import { scratch } from "../../test/state/samples.ts";
 import type { Change } from "../model/change.ts";
 import { openFile } from "../source/file/file.ts";
 import type { Source } from "../source/source.ts";
-import { Directory } from "./directory.ts";
+import { changeOf, Directory } from "./directory.ts";
 
 const SIGNAL = new AbortController().signal;
 const GUEST = "127.0.0.11";
@@ -43,7 +43,7 @@ async function router(path: string) {
       }
     },
     async restart(): Promise<void> {
-      const known = [...directory.changes()];
+      const known = [...directory.entries()].map(changeOf);
       await source[Symbol.asyncDispose]();
       desk.restart();
       await start(known);
