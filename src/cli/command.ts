@@ -20,6 +20,17 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+/** What an exit code says, for `--help`. */
+export type ExitMeaning = readonly [code: ExitCode, meaning: string];
+
+/** What holds for every command; one that means something of its own says so in `exits`. */
+export const EXIT_MEANINGS: readonly ExitMeaning[] = [
+  [EXIT.done, "done"],
+  [EXIT.failed, "failed; the reason is one line on standard error"],
+  [EXIT.usage, "called or configured wrongly"],
+  [EXIT.attention, "answered, but something needs attention"],
+];
+
 export interface OptionSpec {
   /** `--json`, `--source <where>`, `-n, --network <id>`. */
   readonly flags: string;
@@ -29,6 +40,8 @@ export interface OptionSpec {
   readonly required?: boolean;
   readonly choices?: readonly string[];
   readonly default?: string;
+  /** What holds when nobody says, where code works it out: only `--help` reads it. */
+  readonly usual?: string;
   /** The environment variable that stands in for an absent flag: `FRONTDESK_SOURCE`. */
   readonly env?: string;
 }
@@ -63,6 +76,8 @@ export interface Command {
   readonly description?: string;
   readonly arguments?: readonly ArgumentSpec[];
   readonly options?: readonly OptionSpec[];
+  /** What its exit codes mean, lowest first, where that is more than `EXIT_MEANINGS` say. */
+  readonly exits?: readonly ExitMeaning[];
   readonly examples: readonly Example[];
   /** Sub-commands: `config check` is `check` of `config`. */
   readonly commands?: readonly Entry[];

@@ -144,6 +144,13 @@ test("wrong usage is one line that says where help is, and exit code 2", async (
     ],
     [["serve", "--listen"], "option '--listen <address>' argument missing; try: fd serve --help"],
     [["serve", "--\u001b[2Jx"], "unknown option '--\\u{1b}[2Jx'; try: fd serve --help"],
+    [["ser"], "unknown command 'ser' (did you mean serve?); try: fd --help"],
+    [["help", "srve"], "unknown command 'srve' (did you mean serve?); try: fd --help"],
+    [["srve", "--help"], "unknown command 'srve' (did you mean serve?); try: fd --help"],
+    [["help", "lab", "dwn"], "unknown command 'dwn' (did you mean down?); try: fd lab --help"],
+    [["lab", "dwn", "--help"], "unknown command 'dwn' (did you mean down?); try: fd lab --help"],
+    [["lab", "help", "dwn"], "unknown command 'dwn' (did you mean down?); try: fd lab --help"],
+    [["serve", "--colour", "b"], "unknown option '--colour'; try: fd serve --help"],
     [["lab"], "fd lab needs one of: up, down; try: fd lab --help"],
     [["lab", "upp"], "unknown command 'upp' (did you mean up?); try: fd lab --help"],
   ];
@@ -186,6 +193,7 @@ test("help goes to stdout, with the examples, and only the named command is load
   for (const argv of [
     ["serve", "--help"],
     ["help", "serve"],
+    ["help", "serve", "--help"],
   ]) {
     const { code, stdout, stderr } = await run(argv);
     expect({ code, stderr }).toEqual({ code: EXIT.done, stderr: "" });
@@ -196,6 +204,50 @@ test("help goes to stdout, with the examples, and only the named command is load
   expect((await run(["--version"])).stdout).toBe("fd 1\n");
 });
 
+test("help on a command within a group is that command's", async () => {
+  for (const argv of [
+    ["help", "lab", "up"],
+    ["lab", "help", "up"],
+    ["lab", "up", "--help"],
+  ]) {
+    const { code, stdout, stderr } = await run(argv);
+    expect({ code, stderr }).toEqual({ code: EXIT.done, stderr: "" });
+    expect(stdout).toStartWith("Usage: fd lab up [options]\n\nstart\n");
+  }
+});
+
+test("a wrong name of a command that can also run by itself is told as such", async () => {
+  const commands = [{ name: "up", summary: "start", load: async () => ({ up: lab }) }];
+  const seen = await run(["serve", "upp"], { arguments: [], commands });
+  expect(seen.stderr).toBe("fd: unknown command 'upp' (did you mean up?); try: fd serve --help\n");
+});
+
+test("help shows defaults, also those that code works out, and what exit codes mean", async () => {
+  const { stdout } = await run(["serve", "--help"], {
+    options: [
+      { flags: "--mode <mode>", summary: "how", choices: ["a", "b"], default: "a", env: "FD_MODE" },
+      { flags: "--state-dir <dir>", summary: "where", usual: "/var/lib/fd" },
+    ],
+    exits: [
+      [EXIT.done, "all is well"],
+      [EXIT.attention, "look at it"],
+    ],
+  });
+  const line = (pattern: RegExp): string => stdout.replace(/\n +/g, " ").match(pattern)?.[0] ?? "";
+  expect(line(/--mode.*/)).toContain('how (choices: "a", "b", default: "a", env: FD_MODE)');
+  expect(line(/--state-dir.*/)).toContain("where (default: /var/lib/fd)");
+  expect(stdout).toContain("\nExit codes:\n  0  all is well\n  3  look at it\n\nExamples:\n");
+  expect((await run([])).stdout).toContain("\nExit codes:\n  0  done\n");
+  const specs = [{ flags: "--state-dir <dir>", summary: "where", usual: "/var/lib/fd" }];
+  let given: string | undefined = "not run";
+  const note = async (call: Invocation) => {
+    given = call.options.string("state-dir");
+    return EXIT.done;
+  };
+  await run(["serve"], { options: specs, run: note });
+  expect(given).toBeUndefined();
+});
+
 test("each line of the table loads a command that shows how it is used", async () => {
   const check = async (entries: typeof commands): Promise<void> => {
     for (const entry of entries) {
@@ -203,6 +255,8 @@ test("each line of the table loads a command that shows how it is used", async (
       expect(entry.summary).toMatch(/^[a-z].*[^.]$/);
       expect(command.run !== undefined || (command.commands ?? []).length > 0).toBe(true);
       if (command.run !== undefined) expect(command.examples.length).toBeGreaterThan(0);
+      const codes = (command.exits ?? []).map(([code]) => code);
+      expect(codes).toEqual([...new Set(codes)].sort());
       for (const [line] of command.examples) expect(line).toContain("frontdesk ");
       await check(command.commands ?? []);
     }

@@ -7,17 +7,20 @@
 
 import assert from "node:assert/strict";
 import { Argument, Command as Commander, CommanderError, Option } from "commander";
+import { nearest } from "../config/nearest.ts";
 import { MetadataError, UsageError } from "../model/errors.ts";
 import {
   type ArgumentSpec,
   type Command,
   type Entry,
   EXIT,
+  EXIT_MEANINGS,
   type Example,
   type ExitCode,
   type OptionSpec,
   type Options,
 } from "./command.ts";
+import { afterHelp, HELP } from "./help.ts";
 import { clean, type Output } from "./output.ts";
 
 export interface ProgramOptions {
@@ -39,8 +42,9 @@ export async function runProgram(
   const state: RunState = { code: EXIT.done, at: options.name, out: options.out };
   try {
     const program = await build(argv, options, state);
-    if (argv.length === 0) program.outputHelp();
-    else await program.parseAsync([...argv], { from: "user" });
+    const words = spelled(program, argv, state);
+    if (words.length === 0) program.outputHelp();
+    else await program.parseAsync([...words], { from: "user" });
     return state.code;
   } catch (error) {
     return failure(error, state.at, options);
@@ -67,7 +71,10 @@ async function build(
   program.exitOverride();
   // An option after the name of a command is that one's, also where the one above has it too.
   program.enablePositionalOptions();
-  program.addHelpText("after", () => examplesText(options.examples));
+  program.configureHelp(HELP);
+  const hint = `${options.name} COMMAND --help says more of a command.`;
+  const more = { exits: EXIT_MEANINGS, examples: options.examples, hint };
+  program.addHelpText("after", () => afterHelp(more));
   const named = argv[0] === "help" ? argv[1] : argv[0];
   for (const entry of options.entries) {
     const command = program.command(entry.name, { hidden: entry.hidden === true });
@@ -77,6 +84,39 @@ async function build(
   return program;
 }
 
+/**
+ * The words as commander takes them: `help router firewall` is `router firewall --help`. A name
+ * that no command has is said here, before `--help` beside it hides the mistake.
+ *
+ * @throws {UsageError} if there is no such command.
+ */
+function spelled(program: Commander, argv: readonly string[], state: RunState): readonly string[] {
+  let at = program;
+  for (const [place, word] of argv.entries()) {
+    if (word.startsWith("-") || at.commands.length === 0) break;
+    if (at.registeredArguments.length > 0) break; // Its words may be anything.
+    if (word === "help") {
+      const others = argv.filter((_, index) => index !== place);
+      return spelled(program, [...others.filter((other) => !isHelp(other)), "--help"], state);
+    }
+    const next = at.commands.find((command) => command.name() === word);
+    state.at = pathOf(at);
+    if (next === undefined) throw new UsageError(unknownCommand(word, at));
+    at = next;
+  }
+  return argv;
+}
+
+const isHelp = (word: string): boolean => word === "help" || word === "--help" || word === "-h";
+
+function unknownCommand(word: string, at: Commander): string {
+  const shown = at.createHelp().visibleCommands(at);
+  const names = shown.map((command) => command.name());
+  const begun = names.filter((name) => name.startsWith(word));
+  const meant = begun.length === 1 ? begun[0] : nearest(word, names);
+  return `unknown command '${word}'${meant === undefined ? "" : ` (did you mean ${meant}?)`}`;
+}
+
 async function fill(commander: Commander, command: Command, state: RunState): Promise<void> {
   const path = pathOf(commander);
   if (command.description !== undefined) {
@@ -84,7 +124,7 @@ async function fill(commander: Commander, command: Command, state: RunState): Pr
   }
   for (const spec of command.arguments ?? []) commander.addArgument(toArgument(spec));
   for (const spec of command.options ?? []) commander.addOption(toOption(spec));
-  commander.addHelpText("after", () => examplesText(command.examples));
+  commander.addHelpText("after", () => afterHelp(command));
   commander.enablePositionalOptions();
   for (const entry of command.commands ?? []) {
     const child = commander.command(entry.name, { hidden: entry.hidden === true });
@@ -155,6 +195,7 @@ function toOption(spec: OptionSpec): Option {
     ]);
   }
   if (spec.default !== undefined) option.default(spec.default);
+  if (spec.usual !== undefined) option.default(undefined, spec.usual);
   if (spec.env !== undefined) option.env(spec.env);
   if (spec.required === true) option.makeOptionMandatory();
   return option;
@@ -196,6 +237,10 @@ function failure(error: unknown, at: string, { name, out, debug }: ProgramOption
 function oneLine(text: string): string {
   const line = text
     .replace(/^error: /, "")
+    .replace(
+      /^command-argument value '(.*)' is invalid for argument '(.*)'\. Allowed choices are /s,
+      "$2 '$1' is none of ",
+    )
     .replace(/\n\(Did you mean (.*)\?\)$/s, " (did you mean $1?)")
     .replace(/\s*[\r\n]+\s*/g, " ")
     .trim();
@@ -206,12 +251,6 @@ function pathOf(commander: Commander): string {
   return commander.parent === null
     ? commander.name()
     : `${pathOf(commander.parent)} ${commander.name()}`;
-}
-
-function examplesText(examples: readonly Example[]): string {
-  if (examples.length === 0) return "";
-  const lines = examples.map(([line, what]) => `  ${line}\n      ${what}`);
-  return `\nExamples:\n${lines.join("\n")}`;
 }
 
 function capital(text: string): string {
