@@ -8,7 +8,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import { type ResolvedSettings, resolveRouterSettings } from "../config/resolve.ts";
 import { type Cidr, type Ip, parseCidr, parseIp, tryParseHostPort } from "../model/address.ts";
 import type { Endpoint, Network } from "../model/change.ts";
-import { ConfigError, UsageError } from "../model/errors.ts";
+import { ConfigError } from "../model/errors.ts";
 import { Conditions } from "../observe/conditions.ts";
 import { devicesIn } from "../platform/devices.ts";
 import { leaseOf } from "../router/firewall/leases.ts";
@@ -95,9 +95,6 @@ async function settingsOf(
     network: options.string("network"),
   };
   const resolved = resolveRouterSettings({ flags, env, ...(file && { file }) });
-  if (resolved.store !== undefined) {
-    throw new UsageError("a store is not read here: ask the router that runs, or give --source");
-  }
   return { resolved, ...(file && { file }) };
 }
 

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -37,7 +37,6 @@ networks:
     macEvidence: enforce
     routed: true
 firewall: {manage: true, managementCidrs: [192.0.2.0/24]}
-api: {listen: 127.0.0.1:8776}
 `);
   expect((await loadConfig(FILE)).config).toEqual({
     source: "databag:/etc/cloudstack",
@@ -73,7 +72,6 @@ api: {listen: 127.0.0.1:8776}
       },
     ],
     firewall: { manage: true, managementCidrs: ["192.0.2.0/24"] },
-    api: { listen: "127.0.0.1:8776" },
   });
 });
 
@@ -103,7 +101,8 @@ test("what is wrong is named with file, line and field", async () => {
       "2: admin.listen: give adminListen or admin.listen, not both",
     ],
     ["source: lab.yaml\n", "1: source: must be a word, a colon and a place: file:lab.yaml"],
-    ["source: file:x\nstore: sqlite:y\n", "2: store: give source or store, not both"],
+    ["store: sqlite:y\n", "1: store: there is no such field"],
+    ["api: {}\n", "1: api: there is no such field"],
     ["hosts: all\n", "1: hosts: expected one of any, audit, enforce"],
     ["stateDir:\n", "1: stateDir: expected text, found nothing"],
     ["- a\n", "1: expected a mapping, found a list"],
@@ -128,6 +127,10 @@ test("what is wrong is named with file, line and field", async () => {
       net.replace("id: a,", "id: a, guests: {newPerSecond: 0},"),
       "2: networks[0].guests.newPerSecond: must be 1 at least",
     ],
+    [
+      "networks: []\ninstances: []\n",
+      "2: instances: this is a file of instances; give it with --source file:PATH, not as settings",
+    ],
     ["x: 1\ny: 2\n", "1: x: there is no such field (and 1 more)"],
     ["a: b: c\n", '1: a second ": " stands on one line; put the text in quotes'],
   ];
@@ -138,17 +141,16 @@ test("what is wrong is named with file, line and field", async () => {
 });
 
 test("config check says all that is wrong, in the order of the lines", async () => {
-  write("hosts: all\nstore: 7\ncolour: red\n");
-  const { problems, config } = await checkConfig(FILE);
+  write("hosts: all\nsource: 7\ncolour: red\n");
+  const { problems, config } = await check();
   expect(problems.map(({ line, field }) => `${line} ${field}`)).toEqual([
     "1 hosts",
-    "2 store",
+    "2 source",
     "3 colour",
   ]);
   expect(config).toBeUndefined();
   write("hosts: any\n");
-  expect(await checkConfig(FILE)).toEqual({
-    file: FILE,
+  expect(await check()).toEqual({
     problems: [],
     config: { hosts: "any", hostNames: [], networks: [] },
   });
@@ -166,7 +168,7 @@ test("a file that cannot be read is one clear line", async () => {
 
 test("arbitrary text throws nothing but a ConfigError", async () => {
   const word = fc.constantFrom(
-    ..."networks: |\n  - |id: |cidrs: |[|]|{|}|10.0.0.0/8|listen: |auto|\n|: |- |'|&a |*a|!t |null|7|store: |x:y".split(
+    ..."networks: |\n  - |id: |cidrs: |[|]|{|}|10.0.0.0/8|listen: |auto|\n|: |- |'|&a |*a|!t |null|7|source: |x:y".split(
       "|",
     ),
   );
@@ -182,6 +184,10 @@ test("arbitrary text throws nothing but a ConfigError", async () => {
     { numRuns: 300 },
   );
 });
+
+function check(): ReturnType<typeof checkConfig> {
+  return checkConfig(readFileSync(FILE), FILE);
+}
 
 function write(text: string): void {
   writeFileSync(FILE, text);

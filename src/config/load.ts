@@ -13,7 +13,7 @@ import type { Config, NetworkConfig } from "./schema.ts";
 export type { Config, NetworkConfig };
 
 /** Bytes of the file. A thousand networks, each with all its fields, stay below. */
-const FILE_BYTES_MAX = 1024 * 1024;
+export const CONFIG_BYTES_MAX = 1024 * 1024;
 
 export interface LoadedConfig {
   /** Absolute. */
@@ -23,10 +23,8 @@ export interface LoadedConfig {
   line(path: readonly PropertyKey[]): number;
 }
 
-/** What `config check` shows. */
+/** What `config check` shows of such a file. */
 export interface ConfigReport {
-  /** Absolute. */
-  readonly file: string;
   /** All that is wrong, in the order of the lines; empty where the file is good. */
   readonly problems: readonly Problem[];
   /** Absent where something is wrong. */
@@ -40,7 +38,7 @@ export interface ConfigReport {
  */
 export async function loadConfig(path: string): Promise<LoadedConfig> {
   const file = resolve(path);
-  const { config, problems, line } = await read(file);
+  const { config, problems, line } = await read(await readBytes(file), file);
   const [first, ...others] = problems;
   if (first !== undefined) {
     const { firstOf } = await import("./document.ts");
@@ -52,22 +50,21 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
 }
 
 /**
- * Says all that is wrong with the configuration file.
+ * Says all that is wrong with a configuration file of this content.
  *
- * @throws {ConfigError} if it cannot be read at all.
+ * @param file its path, absolute
+ * @throws {ConfigError} if it is no text, or too long.
  */
-export async function checkConfig(path: string): Promise<ConfigReport> {
-  const file = resolve(path);
-  const { config, problems } = await read(file);
+export async function checkConfig(bytes: Uint8Array, file: string): Promise<ConfigReport> {
+  if (bytes.length > CONFIG_BYTES_MAX) throw tooLarge(file);
+  const { config, problems } = await read(bytes, file);
   return {
-    file,
     problems: [...problems].sort((a, b) => a.line - b.line),
     ...(config !== undefined && { config }),
   };
 }
 
-async function read(file: string): Promise<ReadConfig> {
-  const bytes = await readBytes(file);
+async function read(bytes: Uint8Array, file: string): Promise<ReadConfig> {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -82,13 +79,17 @@ async function readBytes(file: string): Promise<Uint8Array> {
   try {
     const info = await stat(file);
     if (!info.isFile()) throw new ConfigError("is not a regular file", { file });
-    if (info.size > FILE_BYTES_MAX) throw new ConfigError("is larger than 1 MiB", { file });
+    if (info.size > CONFIG_BYTES_MAX) throw tooLarge(file);
     return await readFile(file);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     throw new ConfigError(REASONS[code ?? ""] ?? `cannot be read: ${code}`, { file });
   }
+}
+
+function tooLarge(file: string): ConfigError {
+  return new ConfigError("is larger than 1 MiB", { file });
 }
 
 const REASONS: Readonly<Record<string, string>> = {

@@ -25,12 +25,20 @@ export function readConfig(text: string, file: string): ReadConfig {
   const { line } = document;
   // A file with nothing but comments configures nothing, and that is no mistake.
   const valid = validate(CONFIG, document.value ?? {});
-  if (!("data" in valid)) return { problems: explain(valid.issues, { document, at: [] }), line };
+  if (!("data" in valid)) {
+    const problems = explain(valid.issues, { document, at: [] }).map((problem) =>
+      problem.field === "instances" ? { ...problem, message: INSTANCES } : problem,
+    );
+    return { problems, line };
+  }
   const problems = clashes(valid.data.networks, document);
   return problems.length > 0
     ? { problems, line }
     : { config: rebase(valid.data, file), problems, line };
 }
+
+/** What is said of the field that makes a file one of instances. */
+const INSTANCES = "this is a file of instances; give it with --source file:PATH, not as settings";
 
 /** Ids given twice; ranges that overlap within one network namespace. */
 function clashes(networks: readonly NetworkConfig[], document: YamlDocument): Problem[] {
@@ -71,10 +79,7 @@ function clashes(networks: readonly NetworkConfig[], document: YamlDocument): Pr
 function rebase(config: Config, file: string): Config {
   const path = (text: string): string => (isAbsolute(text) ? text : join(dirname(file), text));
   const place = (text: string): string =>
-    text.replace(
-      /^(file|databag|sqlite|unix):(.+)$/,
-      (_, scheme, rest) => `${scheme}:${path(rest)}`,
-    );
+    text.replace(/^(file|databag|unix):(.+)$/, (_, scheme, rest) => `${scheme}:${path(rest)}`);
   const each = <T extends object>(
     value: T,
     names: readonly string[],
@@ -87,14 +92,13 @@ function rebase(config: Config, file: string): Config {
       ]),
     ) as T;
   const files = ["stateDir", "sealKey", "cacheDir", "passwordTokenFile"];
-  const rebased = each(each(config, files, path), ["source", "store", "adminListen"], place);
+  const rebased = each(each(config, files, path), ["source", "adminListen"], place);
   return {
     ...rebased,
     networks: rebased.networks.map((network) => ({
-      ...each(network, ["source", "store"], place),
+      ...each(network, ["source"], place),
       leaseFiles: network.leaseFiles.map(path),
     })),
     ...(rebased.admin !== undefined && { admin: each(rebased.admin, ["listen"], place) }),
-    ...(rebased.api !== undefined && { api: each(rebased.api, ["listen"], place) }),
   };
 }

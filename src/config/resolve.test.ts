@@ -44,24 +44,6 @@ test("a variable that is empty and a flag without values count as not given", ()
   check({ env: { FRONTDESK_HOSTS: " " }, flags: { listen: [] } }, DEFAULTS);
 });
 
-test("of source and store, the one with the stronger word holds", () => {
-  const file = "source: file:/a\n";
-  check({ file, flags: { store: "sqlite:/b" } }, ["store=sqlite:/b --store", ...DEFAULTS]);
-  check({ file, env: { FRONTDESK_STORE: "sqlite:/b" } }, [
-    "store=sqlite:/b FRONTDESK_STORE",
-    ...DEFAULTS,
-  ]);
-  check({ flags: { source: "file:/a" }, env: { FRONTDESK_STORE: "sqlite:/b" } }, [
-    "source=file:/a --source",
-    ...DEFAULTS,
-  ]);
-  fails(
-    { flags: { source: "file:/a", store: "sqlite:/b" } },
-    UsageError,
-    "give --source or --store, not both",
-  );
-});
-
 test("admin: {listen} in the file is adminListen", () => {
   check({ file: "hosts: any\nadmin:\n  listen: unix:/a\n" }, [
     "adminListen=unix:/a /f.yaml:3",

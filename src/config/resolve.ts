@@ -39,9 +39,8 @@ export interface SettingsInput {
 
 /** Values are checked, and written as their flag takes them. Absent: nobody says. */
 export interface ResolvedSettings {
-  /** `databag:DIR` or `file:PATH`; there is a source or a store, never both. */
+  /** `databag:DIR` or `file:PATH`. */
   readonly source?: Setting<string>;
-  readonly store?: Setting<string>;
   readonly listen?: Setting<readonly string[]>;
   readonly passwordListen?: Setting<readonly string[]>;
   readonly adminListen?: Setting<string>;
@@ -68,7 +67,7 @@ const DEFAULTS: Partial<Readonly<Record<SettingName, string>>> = {
 /**
  * Resolves the settings of `frontdesk router`.
  *
- * @throws {UsageError} if a flag's value is wrong, or both `--source` and `--store` are given.
+ * @throws {UsageError} if a flag's value is wrong.
  * @throws {ConfigError} if a value of the environment is wrong. The file was checked when loaded.
  */
 export function resolveRouterSettings(input: SettingsInput): ResolvedSettings {
@@ -77,7 +76,6 @@ export function resolveRouterSettings(input: SettingsInput): ResolvedSettings {
     const setting = resolveOne(name, input);
     if (setting !== undefined) found[name] = setting;
   }
-  chooseSource(found);
   return {
     ...found,
     hostNames: input.file?.config.hostNames ?? [],
@@ -140,16 +138,4 @@ function checked(
   const message = listFlaw(values);
   if (message !== undefined) throw fail(message);
   return values;
-}
-
-/** A source and a store are two answers to one question: the stronger word decides it. */
-function chooseSource(found: Found): void {
-  const { source, store } = found;
-  if (source === undefined || store === undefined) return;
-  const strength = (setting: Setting<unknown>): number =>
-    ["default", "file", "environment", "flag"].indexOf(setting.from.kind);
-  if (strength(source) === strength(store)) {
-    throw new UsageError(`give ${source.from.name} or ${store.from.name}, not both`);
-  }
-  delete found[strength(source) > strength(store) ? "store" : "source"];
 }

@@ -44,7 +44,6 @@ const count = (description: string): z.ZodInt =>
   z.int().min(1).max(1_000_000).describe(description);
 
 const source = setting("place", "Where instances come from: databag:DIR or file:PATH");
-const store = setting("place", "Where instances are kept: sqlite:PATH or nats://HOST");
 const hosts = z
   .enum(HOSTS_MODES)
   .describe("What to do about Host headers that name another server");
@@ -56,7 +55,6 @@ const network = fields({
   listen: listens("Addresses that its guests ask for metadata").optional(),
   passwordListen: listens("Addresses that its guests ask for passwords").optional(),
   source: source.optional(),
-  store: store.optional(),
   macEvidence: z
     .enum(["off", "audit", "enforce"])
     .default("audit")
@@ -71,19 +69,10 @@ const network = fields({
   })
     .optional()
     .describe("Limits for each guest"),
-}).superRefine((given, context) => {
-  if (given.source !== undefined && given.store !== undefined) {
-    context.addIssue({
-      code: "custom",
-      path: ["store"],
-      message: "give source or store, not both",
-    });
-  }
 });
 
 export const CONFIG = fields({
   source: source.optional(),
-  store: store.optional(),
   listen: listens("Addresses that guests ask for metadata").optional(),
   passwordListen: listens("Addresses that guests ask for passwords").optional(),
   adminListen: setting("admin", "The admin listener: unix:PATH or ADDR:PORT").optional(),
@@ -109,16 +98,10 @@ export const CONFIG = fields({
     managementCidrs: cidrs("Ranges that may reach the admin listener").default([]),
   }).optional(),
   admin: fields({ listen: setting("admin", "The same as adminListen") }).optional(),
-  api: fields({ listen: setting("admin", "The operator API: ADDR:PORT or unix:PATH") }).optional(),
 }).superRefine((given, context) => {
-  const say = (path: string[], message: string): void =>
-    context.addIssue({ code: "custom", path, message });
-  if (given.source !== undefined && given.store !== undefined) {
-    say(["store"], "give source or store, not both");
-  }
-  if (given.adminListen !== undefined && given.admin !== undefined) {
-    say(["admin", "listen"], "give adminListen or admin.listen, not both");
-  }
+  if (given.adminListen === undefined || given.admin === undefined) return;
+  const message = "give adminListen or admin.listen, not both";
+  context.addIssue({ code: "custom", path: ["admin", "listen"], message });
 });
 
 export type Config = z.output<typeof CONFIG>;

@@ -26,7 +26,6 @@ function spec(words: string, kind: SettingKind, list = false): SettingSpec {
 
 export const SETTINGS = {
   source: spec("source", "place"),
-  store: spec("store", "place"),
   listen: spec("listen", "listen", true),
   passwordListen: spec("password-listen", "listen", true),
   adminListen: spec("admin-listen", "admin"),
@@ -38,6 +37,9 @@ export const SETTINGS = {
   hosts: spec("hosts", "hosts"),
   logLevel: spec("log-level", "log-level"),
 } as const satisfies Readonly<Record<string, SettingSpec>>;
+
+/** Fields of the file that only `frontdesk router firewall` reads. */
+export const FIREWALL_FIELDS = ["networks", "firewall"] as const;
 
 export type SettingName = keyof typeof SETTINGS;
 

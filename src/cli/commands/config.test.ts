@@ -1,4 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,14 +41,15 @@ const BAD = "hosts: enforced\nlisten: [auto]\nnetwroks: []\n";
 test("a good file is said to be good", async () => {
   expect(await check("source: file:lab.yaml\nhosts: enforce\n")).toEqual({
     code: EXIT.done,
-    stdout: `${FILE}: nothing is wrong\n`,
+    stdout: `${FILE}: nothing is wrong (settings, for --config)\n`,
     stderr: "",
   });
 });
 
 test("each problem is a line with file, line and field, and the exit code is 2", async () => {
   const { code, stdout, stderr } = await check(BAD);
-  expect({ code, stderr }).toEqual({ code: EXIT.usage, stderr: "" });
+  expect(code).toBe(EXIT.usage);
+  expect(stderr).toBe("frontdesk: checked as a file of settings, for --config\n");
   const lines = stdout.trimEnd().split("\n");
   expect(lines).toHaveLength(2);
   expect(lines[0]).toStartWith(`${FILE}:1: hosts: `);
@@ -60,6 +62,7 @@ test("--json says the same for programs", async () => {
   expect(code).toBe(EXIT.usage);
   expect(JSON.parse(stdout)).toMatchObject({
     file: FILE,
+    kind: "settings",
     problems: [
       { line: 1, field: "hosts" },
       { line: 3, field: "netwroks" },
@@ -74,4 +77,88 @@ test("a file that cannot be read is one line on stderr", async () => {
     stdout: "",
     stderr: `frontdesk: ${missing}: does not exist\n`,
   });
+});
+
+const LAB = `networks: [{id: a, cidrs: [10.1.1.0/24]}]
+instances:
+  - {id: i-1, name: web-01, nics: [{addresses: [10.1.1.5, 10.1.1.6]}]}
+  - {id: i-2, name: db-01, address: 10.1.1.7}
+`;
+
+test("a file of instances is checked as what --source file: reads", async () => {
+  const good = "instances, for --source file:; 2 instances at 3 addresses in 1 network";
+  expect(await check(LAB)).toEqual({
+    code: EXIT.done,
+    stdout: `${FILE}: nothing is wrong (${good})\n`,
+    stderr: "",
+  });
+  const bad = LAB.replace("10.1.1.7", "10.1.2.7").replace("name: web-01", "nmae: web-01");
+  expect(await check(bad)).toEqual({
+    code: EXIT.usage,
+    stdout:
+      `${FILE}:3: instances[0].nmae: there is no such field; did you mean "name"?\n` +
+      `${FILE}:4: instances[1].address: 10.1.2.7 lies outside network a, 10.1.1.0/24\n`,
+    stderr: "frontdesk: checked as a file of instances, for --source file:\n",
+  });
+  writeFileSync(join(folder, "boot.sh"), "#!/bin/sh");
+  const named = (name: string) =>
+    LAB.replace("name: db-01,", `name: d, userData: {file: ${name}},`);
+  expect((await check(named("boot.sh"))).code).toBe(EXIT.done);
+  expect((await check(named("none.sh"))).stdout).toContain('"none.sh" does not exist');
+  const { stdout } = await check(LAB, "--json");
+  expect(JSON.parse(stdout)).toEqual({
+    file: FILE,
+    kind: "instances",
+    problems: [],
+    holds: { instances: 2, addresses: 3, networks: 1 },
+  });
+});
+
+test("which of the two a file holds is told by its content, also where it is wrong", async () => {
+  const cases: readonly (readonly [text: string, kind: string])[] = [
+    ["", "settings"],
+    ["hosts: any", "settings"],
+    ["networks: [{id: a, cidrs: [10.0.0.0/8]}]", "settings"],
+    ["hostNames: [instances]", "settings"],
+    ["- a", "settings"],
+    ["listen: [", "settings"],
+    ["instances: []", "instances"],
+    ["\ufeffinstances: []", "instances"],
+    ["{instances: []}", "instances"],
+    ['{\n  "networks": [],\n  "instances": []\n}', "instances"],
+    ["instances:\n  - [", "instances"],
+    ["networks: [{id: a}]\ninstnaces: []", "instances"],
+    ["instance: []", "instances"],
+    ["hosts: any\ninstance: []", "settings"],
+    ["hosts: any\ninstances: []", "instances"],
+    [`${LAB}#${"x".repeat(2 ** 20)}`, "instances"],
+  ];
+  for (const [text, kind] of cases) {
+    const { stdout } = await check(text, "--json");
+    expect([text.slice(0, 80), JSON.parse(stdout).kind]).toEqual([text.slice(0, 80), kind]);
+  }
+});
+
+test("settings that frontdesk router would refuse say so", async () => {
+  const { code, stderr } = await check("firewall: {managementCidrs: [10.0.0.0/8]}\n");
+  expect(code).toBe(EXIT.done);
+  expect(stderr).toStartWith(
+    "frontdesk: firewall: for frontdesk router firewall; frontdesk router",
+  );
+  expect((await check("networks: []\n")).stderr).toBe("");
+});
+
+test("- is stdin", () => {
+  for (const [input, code, text] of [
+    ["hosts: any\n", EXIT.done, "stdin: nothing is wrong (settings"],
+    ["hosts: all\n", EXIT.usage, "stdin:1: hosts: expected one of any"],
+    [LAB, EXIT.done, "stdin: nothing is wrong (instances"],
+  ] as const) {
+    const args = [join(import.meta.dir, "../main.ts"), "config", "check", "-"];
+    const { status, stdout } = spawnSync(process.execPath, args, { input, encoding: "utf8" });
+    expect({ status, stdout: stdout.slice(0, text.length) }).toEqual({
+      status: code,
+      stdout: text,
+    });
+  }
 });

@@ -1,38 +1,111 @@
 /**
- * `frontdesk config check`: says all that is wrong with a configuration file, before it is used.
+ * `frontdesk config check`: says all that is wrong with a file of settings or of instances, before
+ * it is used.
  */
 
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Problem } from "../../config/document.ts";
-import { checkConfig } from "../../config/load.ts";
+import { type Config, checkConfig } from "../../config/load.ts";
+import { FIREWALL_FIELDS } from "../../config/settings.ts";
+import { counted } from "../../model/count.ts";
+import { ConfigError } from "../../model/errors.ts";
+import { checkInstances, holdsInstances, type InstancesReport } from "../../source/file/check.ts";
+import { FileProblem, readFile } from "../../source/file/files.ts";
+import { FILE_BYTES_MAX } from "../../source/file/limits.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
-import { clean } from "../output.ts";
+import { clean, type Output } from "../output.ts";
+
+const EXAMPLES = [
+  ["frontdesk config check /etc/frontdesk.yaml", "settings, before a restart"],
+  ["frontdesk config check lab.yaml", "instances, before --source file:lab.yaml reads them"],
+] as const;
 
 const check: Command = {
-  description: "Prints each problem with its line and field, and exits with 2 when there is one.",
-  arguments: [{ name: "<file>", summary: "the file that --config will name" }],
+  description:
+    "The content tells which of the two a file holds: settings, as --config takes them, or " +
+    "instances, as --source file: does. Prints each problem with its line and field, and exits " +
+    "with 2 when there is one.",
+  arguments: [{ name: "<file>", summary: "a file of settings or of instances; - is stdin" }],
   options: [JSON_OPTION],
-  examples: [
-    ["frontdesk config check /etc/frontdesk.yaml", "before a restart"],
-    ["frontdesk config check --json lab.yaml", "for an editor or a pipeline"],
-  ],
+  examples: [...EXAMPLES, ["generate-settings | frontdesk config check --json -", "in a pipeline"]],
   async run({ args: [path = ""], options, out }) {
-    const report = await checkConfig(path);
+    const { name, bytes } = path === "-" ? readStdin() : await read(path);
+    const isInstances = holdsInstances(bytes);
+    const what = isInstances ? "instances, for --source file:" : "settings, for --config";
+    const report = isInstances
+      ? { kind: "instances", ...(await checkInstances(bytes, name)) }
+      : { kind: "settings", ...(await checkConfig(bytes, name)) };
     const good = report.problems.length === 0;
-    if (options.flag("json")) out.json(report);
-    else if (good) out.print(`${clean(path)}: nothing is wrong`);
-    else for (const problem of report.problems) out.print(line(path, problem));
+    if (options.flag("json")) out.json({ file: name, ...report });
+    else if (good) {
+      const holds = "holds" in report ? holdings(report.holds) : "";
+      out.print(clean(`${shown(path)}: nothing is wrong (${what}${holds})`));
+    } else {
+      for (const problem of report.problems) out.print(line(shown(path), problem));
+      out.note(`frontdesk: checked as a file of ${what}`);
+    }
+    if ("config" in report) tellFirewall(out, report.config);
     return good ? EXIT.done : EXIT.usage;
   },
 };
 
-function line(path: string, { line, field, message }: Problem): string {
-  return clean(`${path}:${line}: ${field === "" ? "" : `${field}: `}${message}`);
+interface Content {
+  /** For messages, and for paths that are relative to the file. */
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+/** @throws {ConfigError} if there is no such file, it cannot be read, or is too long. */
+async function read(path: string): Promise<Content> {
+  const name = resolve(path);
+  try {
+    const { bytes } = await readFile(path, FILE_BYTES_MAX, new AbortController().signal);
+    return { name, bytes };
+  } catch (error) {
+    if (!(error instanceof FileProblem)) throw error;
+    throw new ConfigError(error.message, { file: name });
+  }
+}
+
+function readStdin(): Content {
+  return { name: "stdin", bytes: readFileSync(0) };
+}
+
+const shown = (path: string): string => (path === "-" ? "stdin" : path);
+
+function line(file: string, { line, field, message }: Problem): string {
+  return clean(`${file}:${line}: ${field === "" ? "" : `${field}: `}${message}`);
+}
+
+function holdings(holds: InstancesReport["holds"]): string {
+  if (holds === undefined) return "";
+  const { instances, addresses, networks } = holds;
+  const at = counted(addresses, "address", "addresses");
+  return `; ${counted(instances, "instance")} at ${at} in ${counted(networks, "network")}`;
+}
+
+/** A good file may still not be one for `frontdesk router`. */
+function tellFirewall(out: Output, config: Config | undefined): void {
+  const given = FIREWALL_FIELDS.filter((field) => {
+    const value = config?.[field];
+    return Array.isArray(value) ? value.length > 0 : value !== undefined;
+  });
+  if (given.length === 0) return;
+  const what = given.join(" and ");
+  out.note(
+    `frontdesk: ${what}: for frontdesk router firewall; frontdesk router refuses such a file`,
+  );
 }
 
 export const config: Command = {
-  description: "The file's format is described in docs/formats/config.md.",
-  examples: [["frontdesk config check /etc/frontdesk.yaml", "before a restart"]],
+  description: "The formats are described in docs/formats/config.md and docs/formats/instances.md.",
+  examples: EXAMPLES,
   commands: [
-    { name: "check", summary: "say all that is wrong with a file", load: async () => ({ check }) },
+    {
+      name: "check",
+      summary: "say all that is wrong with a file of settings or instances",
+      load: async () => ({ check }),
+    },
   ],
 };

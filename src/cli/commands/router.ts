@@ -4,7 +4,7 @@
 
 import type { LoadedConfig } from "../../config/load.ts";
 import { resolveRouterSettings } from "../../config/resolve.ts";
-import { SETTINGS } from "../../config/settings.ts";
+import { FIREWALL_FIELDS, SETTINGS } from "../../config/settings.ts";
 import { ConfigError, UsageError } from "../../model/errors.ts";
 import { FileSink } from "../../observe/sink.ts";
 import { openRouter, type RouterSettings } from "../../router/daemon.ts";
@@ -78,9 +78,8 @@ async function settingsOf(
   // The libraries that read a configuration file are loaded only with one.
   const file = path === undefined ? undefined : await (await loadModule()).loadConfig(path);
   if (file !== undefined) refuseUnknown(file);
-  const { store: _, ...known } = SETTINGS; // A router that follows a store has yet to come.
   const flags = Object.fromEntries(
-    Object.entries(known).map(([name, { flag, list }]) => {
+    Object.entries(SETTINGS).map(([name, { flag, list }]) => {
       const long = flag.slice(2);
       return [name, list ? options.strings(long) : options.string(long)];
     }),
@@ -118,7 +117,7 @@ function loadModule(): Promise<typeof import("../../config/load.ts")> {
 
 /** What the file may say, and this program does not do: better a clear no than silence. */
 function refuseUnknown({ file, config, line }: LoadedConfig): void {
-  for (const field of ["networks", "firewall", "store", "api"] as const) {
+  for (const field of FIREWALL_FIELDS) {
     const value = config[field];
     if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;
     throw new ConfigError("this version's router does not do that", {

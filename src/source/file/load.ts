@@ -62,6 +62,17 @@ export function keyOf(network: NetworkId, address: string): string {
 
 /** @throws {SourceError} naming the first problem and counting the others. */
 export async function load(bytes: Buffer, options: LoadOptions): Promise<Loaded> {
+  const { problems, ...loaded } = await examine(bytes, options);
+  const [first, ...others] = problems;
+  if (first !== undefined) throw failure(options.file, [first, ...others]);
+  return loaded;
+}
+
+/** As `load`, with all that is wrong instead of a failure; then the rest is not to be served. */
+export async function examine(
+  bytes: Buffer,
+  options: LoadOptions,
+): Promise<Loaded & { readonly problems: readonly LoadProblem[] }> {
   const parsed = await parse(bytes, options.memory.records, options.slices);
   const problems: LoadProblem[] = [...parsed.problems];
   const networks = parsed.head.networks ?? [];
@@ -99,15 +110,13 @@ export async function load(bytes: Buffer, options: LoadOptions): Promise<Loaded>
       claims.set(key, one);
     }
   }
-  const [first, ...others] = problems;
-  if (first !== undefined) throw failure(options.file, [first, ...others]);
   const memory = { records: parsed.cache, claims: byRecord, networkIds };
-  return { networks: networksOf(networks, claims, options.network), claims, memory };
+  return { networks: networksOf(networks, claims, options.network), claims, memory, problems };
 }
 
 type Networks = NonNullable<FileHead["networks"]>;
 
-interface LoadProblem extends Problem {
+export interface LoadProblem extends Problem {
   readonly code?: SourceError["code"];
 }
 
