@@ -19,6 +19,7 @@ import { passwordCommand, type Source } from "../source/source.ts";
 import { adminHandler } from "./admin.ts";
 import { listenAdmin } from "./admin-socket.ts";
 import { Directory, type Entry } from "./directory.ts";
+import { Evidence, type EvidenceSettings } from "./evidence.ts";
 import { Feed } from "./feed.ts";
 import { allowedHosts } from "./hosts.ts";
 import type { ListenAddress, Rim } from "./http/rim.ts";
@@ -55,6 +56,8 @@ export interface RouterSettings {
   readonly hosts: HostsMode;
   /** Further names that guests may call the router by. */
   readonly hostNames: readonly string[];
+  /** What the operator says of single networks, and whether the router keeps a firewall. */
+  readonly evidence?: EvidenceSettings;
 }
 
 export interface RouterPorts {
@@ -144,9 +147,14 @@ async function assemble(
   });
   directory.apply(state.recovered.changes);
 
+  const evidence = new Evidence(settings.evidence ?? { networks: [] }, { directory, conditions });
+  closers.push(() => evidence.close());
+  const { identity } = evidence;
+
   const accessLog = new AccessLog(sink, now);
   const traffic = new Traffic(accessLog, ports.onAccess);
-  const feed = new Feed({ directory, passwords, state, conditions, log, now });
+  const onVisible = evidence.tell.bind(evidence);
+  const feed = new Feed({ directory, passwords, state, conditions, log, now, onVisible });
   const loadingSince = () => feed.loadingSince;
   const token = tokenFile(settings.passwordTokenFile);
   let allowed: ReadonlySet<string> = new Set();
@@ -157,12 +165,15 @@ async function assemble(
     handlers: {
       metadata: metadataHandler({
         ...{ traffic, conditions, now, loadingSince },
-        find: (peer) => directory.find(peer) ?? (source && feed.hasten(source, peer)),
-        hosts: { mode: settings.hosts, allowed: () => allowed },
+        find: (peer) => identity.find(peer) ?? (source && feed.hasten(source, peer)),
+        hosts: {
+          mode: (network) => evidence.hostsOf(network) ?? settings.hosts,
+          allowed: () => allowed,
+        },
       }),
       password: passwordHandler({
         passwords,
-        identify: (peer) => recipient(directory.find(peer), "bound"),
+        identify: async (peer) => recipient(await identity.find(peer), "bound"),
         locate: (ip) => recipient(directory.find(ip), "any"),
         handIn: (address, password) =>
           source?.apply === undefined
@@ -206,7 +217,8 @@ async function assemble(
       metrics: new Metrics(() => samples({ ...sampled, sink, ready: isReady, rim, version })),
       ready: isReady,
       apply: (text, name) => feed.applyCommand(opened, text, name),
-      why: (ip, path) => explain(ip, path, { directory, now, loadingSince, passwords }),
+      why: (ip, path) =>
+        explain(ip, path, { directory, now, loadingSince, passwords, source: settings.source }),
       status: () => ({
         ...{ version, source: settings.source, ready: isReady(), listening: listeners.open },
         ...{ bindings: directory.size, networks: opened.networks() },
@@ -225,6 +237,7 @@ async function assemble(
         : []),
     ]);
     allowed = allowedHosts(listeners.names, opened.networks(), settings.hostNames);
+    evidence.follow(opened.networks(), listeners.open);
   };
   allowed = allowedHosts(listeners.names, [], settings.hostNames);
   const stop = new AbortController();

@@ -3,14 +3,33 @@
  * be told. It tells lengths and validators, never a value.
  */
 
+import { join, resolve } from "node:path";
 import { tryParseIp } from "../model/address.ts";
 import type { WithholdReason } from "../model/binding.ts";
+import { lookUp } from "../protocol/document.ts";
 import type { GuestRequest, Reply } from "../protocol/http.ts";
 import { answerMetadata } from "../protocol/metadata.ts";
-import { route } from "../protocol/path.ts";
-import type { Directory, Entry } from "./directory.ts";
+import { type Route, route } from "../protocol/path.ts";
+import { parseKeys } from "../protocol/public-keys.ts";
+import { isLeaseCommanded } from "../source/databag/evidence.ts";
+import type { Bound, Directory, Entry } from "./directory.ts";
 import { asker, type MetadataPorts } from "./metadata-server.ts";
+import { nearby } from "./nearby.ts";
 import type { Passwords } from "./passwords.ts";
+
+/** By what it is known who an address is. */
+export interface Evidence {
+  /** What the router was started with: `databag:DIR` or `file:PATH`. */
+  readonly source: string;
+  /** The file or the command that gave the lease, or took it; absent where leases play no part. */
+  readonly lease: string | undefined;
+  /** The file or the command that has the instance's metadata. */
+  readonly metadata: string | undefined;
+  /** Under which name it stands there: the record's id, or the address in a databag. */
+  readonly entry: string | undefined;
+  /** The source has not been read whole in this run, so an earlier run's word may be what holds. */
+  readonly remembered: boolean;
+}
 
 export interface Why {
   readonly address: string;
@@ -22,10 +41,13 @@ export interface Why {
   readonly epoch: number | undefined;
   /** Which record it comes from. */
   readonly record: string | undefined;
+  readonly evidence: Evidence;
   /** One sentence: why the answer is what it is. */
   readonly reason: string;
   /** What to do, where something is wrong. */
   readonly advice: string | undefined;
+  /** Where nothing is at the path: one that is there, and near. */
+  readonly nearest: string | undefined;
   readonly password: "pending" | "none";
   readonly request: { readonly path: string; readonly kind: string };
   readonly reply: {
@@ -37,6 +59,7 @@ export interface Why {
 }
 
 export interface WhyPorts extends Pick<MetadataPorts, "now" | "loadingSince"> {
+  readonly source: string;
   readonly directory: Directory;
   readonly passwords: Pick<Passwords, "pending">;
 }
@@ -50,7 +73,10 @@ export function explain(ip: string, path: string, ports: WhyPorts): Why | undefi
   const asked = route(path);
   const request: GuestRequest = { method: "GET", target: path, header: () => undefined };
   const reply = answerMetadata(who, asked, request);
-  const { reason, advice } = reasonOf(entry, reply, ports);
+  const nothing = entry?.kind === "bound" && reply.status === 404 ? entry : undefined;
+  const near = nothing && nearby(path, nothing.document);
+  const { reason, advice } =
+    nothing === undefined ? reasonOf(entry, reply, ports) : nothingThere(nothing, asked, near);
   return {
     address,
     network: entry?.network ?? ports.directory.networkOf(address),
@@ -60,8 +86,10 @@ export function explain(ip: string, path: string, ports: WhyPorts): Why | undefi
     mac: entry?.mac,
     epoch: entry?.epoch,
     record: entry?.kind === "bound" ? `${entry.origin.kind}:${entry.origin.place}` : undefined,
+    evidence: evidenceOf(entry, ports),
     reason,
     advice,
+    nearest: near,
     password: hasPassword(entry, ports) ? "pending" : "none",
     request: { path, kind: asked.kind },
     reply: {
@@ -84,25 +112,73 @@ interface Reason {
 }
 
 function reasonOf(entry: Entry | undefined, { status }: Reply, ports: WhyPorts): Reason {
-  if (entry?.kind === "bound") {
-    if (status === 200) return { reason: "the address is bound to this instance" };
-    return {
-      reason: "the address is bound to this instance, which has nothing at this path (404)",
-    };
-  }
+  if (entry?.kind === "bound") return { reason: "the address is bound to this instance" };
   if (status === 503 && entry?.reason !== "awaiting-metadata") {
     return {
       reason: "the source has not been read yet, so the guest is told to wait (503)",
       advice: "see the conditions for what keeps the source from being read",
     };
   }
-  if (entry === undefined) return ports.loadingSince() === undefined ? UNKNOWN : UNREAD;
+  if (entry === undefined && ports.loadingSince() !== undefined) return UNREAD;
+  if (entry === undefined) return ports.source.startsWith("file:") ? UNWRITTEN : UNKNOWN;
   return entry.reason === "awaiting-metadata" && status === 503 ? AWAITED : WITHHELD[entry.reason];
+}
+
+function nothingThere({ document }: Bound, { kind }: Route, near: string | undefined): Reason {
+  const keys = parseKeys(lookUp(document, "public-keys") ?? "");
+  if (keys.length === 0 && BELOW_KEYS.has(kind)) {
+    return {
+      reason: "the address is bound to this instance, which has no SSH key (404)",
+      advice: "give the instance a key in CloudStack, or ask for public-keys without the slash",
+    };
+  }
+  const lists = "/latest/meta-data/ lists the keys, /latest/ what else there is";
+  return {
+    reason: "the address is bound to this instance, which has nothing at this path (404)",
+    advice: near === undefined ? lists : `did you mean ${near}? ${lists}`,
+  };
+}
+
+/** What is there only with an SSH key. */
+const BELOW_KEYS: ReadonlySet<Route["kind"]> = new Set([
+  "key-names",
+  "key-forms",
+  "openssh-key",
+] as const);
+
+function evidenceOf(entry: Entry | undefined, { source, loadingSince }: WhyPorts): Evidence {
+  const dir = /^databag:(.+)$/s.exec(source)?.[1];
+  const said = (name: string): string => (dir === undefined ? name : join(resolve(dir), name));
+  const origin = entry?.kind === "bound" ? entry.origin : undefined;
+  let metadata = origin?.place;
+  if (origin?.kind === "apply") metadata = `a ${origin.place} command`;
+  else if (metadata !== undefined) metadata = said(metadata);
+  let lease: string | undefined;
+  if (dir !== undefined && entry !== undefined && hasLease(entry)) {
+    lease = isLeaseCommanded(entry) ? "a vm_dhcp_entry command" : said("dhcpentry.json");
+  }
+  const remembered = loadingSince() !== undefined;
+  return { source, lease, metadata, entry: nameAt(entry), remembered };
+}
+
+function nameAt(entry: Entry | undefined): string | undefined {
+  if (entry?.kind !== "bound") return undefined;
+  return entry.origin.kind === "file" ? entry.instance : entry.address;
+}
+
+/** One that is missing where others are, or is marked as removed, is evidence too. */
+function hasLease(entry: Entry): boolean {
+  if (entry.mac !== undefined || entry.kind === "bound") return entry.mac !== undefined;
+  return entry.reason === "no-lease" || entry.reason === "lease-removed";
 }
 
 const UNKNOWN: Reason = {
   reason: "no source knows this address, so every path is 404",
   advice: "check the address the guest asks from, and that CloudStack has sent its metadata",
+};
+const UNWRITTEN: Reason = {
+  reason: "no record of the file has this address, so every path is 404",
+  advice: "check the address the guest asks from, or add it to a record of the file",
 };
 const UNREAD: Reason = {
   reason: "the source could not be read for two minutes, so an unknown address gets 404",
@@ -124,6 +200,10 @@ const WITHHELD: Readonly<Record<WithholdReason, Reason>> = {
   conflict: {
     reason: "two instances claim this address, so neither is answered (404)",
     advice: "give one of them another address",
+  },
+  "mac-mismatch": {
+    reason: "its MAC address is not the one of its lease, so every path is 404",
+    advice: "find who has that MAC address; where that is right, start the instance again",
   },
   "awaiting-metadata": {
     reason: "its lease has a new MAC and the metadata never followed, so every path is 404",
