@@ -152,7 +152,7 @@ export interface Condition extends ConditionKind {
 }
 
 /** At most so many subjects for each code: more would say no more, and fill our memory. */
-const SUBJECTS_MAX = 100;
+export const SUBJECTS_MAX = 100;
 
 /** The conditions that hold now. */
 export class Conditions {

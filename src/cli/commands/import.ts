@@ -3,17 +3,23 @@
  * can be replayed on a laptop.
  */
 
+import { readdir } from "node:fs/promises";
+import { resolve } from "node:path";
 import type { Binding } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
+import { SourceError } from "../../model/errors.ts";
 import { Conditions } from "../../observe/conditions.ts";
-import { openSource } from "../../source/index.ts";
+import { openSource, parseSource } from "../../source/index.ts";
+import type { Source } from "../../source/source.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
-import { clean, type Output } from "../output.ts";
+import { leftOut, type Unwritten } from "../left-out.ts";
+import { clean } from "../output.ts";
 
 const importCommand: Command = {
   description:
-    "Prints what is served now; what the source withholds is counted on stderr. User data and\n" +
-    "keys that are named like secrets are masked. Passwords are never printed.",
+    "Prints what is served now, for --source file: to read; what is left out is named on stderr, " +
+    "with the reason. User data and keys that are named like secrets are masked. Passwords are " +
+    "never printed.",
   arguments: [{ name: "<source>", summary: "databag:DIR or file:PATH" }],
   options: [
     { flags: "--loopback", summary: "move addresses to 127.0.0.0/8, so that one machine can ask" },
@@ -38,15 +44,19 @@ const importCommand: Command = {
       ...(network !== undefined && { network }),
     });
     try {
-      const changes = await source.poll(new AbortController().signal);
+      const changes = await firstPoll(source, place);
       const { toYaml } = await import("../../source/file/write.ts");
+      const unwritten: Unwritten[] = [];
       const text = await toYaml(bindingsOf(changes), source.networks(), {
         mask: !options.flag("with-secrets"),
         loopback: options.flag("loopback"),
+        onLeftOut: (address, why) => unwritten.push({ address, why }),
       });
       if (options.flag("json")) out.json((await import("yaml")).parse(text));
       else out.print(text.trimEnd());
-      tell(out, changes, conditions);
+      for (const line of leftOut(changes, unwritten, conditions.list())) {
+        out.note(clean(`frontdesk: ${line}`));
+      }
     } finally {
       await source[Symbol.asyncDispose]();
     }
@@ -71,10 +81,19 @@ function bindingsOf(changes: readonly Change[]): readonly Binding[] {
   return [...bindings.values()];
 }
 
-function tell(out: Output, changes: readonly Change[], conditions: Conditions): void {
-  const withheld = changes.filter(({ kind }) => kind === "withhold").length;
-  if (withheld > 0) out.note(`frontdesk: left out, because they are not answered: ${withheld}`);
-  for (const { code, subject, title, detail } of conditions.list()) {
-    out.note(clean(`frontdesk: ${code} ${subject}: ${detail === "" ? title : detail}`));
+/** @throws {SourceError} as the source does; a folder without any databag says what it lacks. */
+async function firstPoll(source: Source, place: string): Promise<readonly Change[]> {
+  try {
+    return await source.poll(new AbortController().signal);
+  } catch (error) {
+    const { scheme, location } = parseSource(place);
+    if (!(error instanceof SourceError) || scheme !== "databag") throw error;
+    const file = resolve(location);
+    const { NAMES } = await import("../../source/databag/files.ts");
+    const names: readonly string[] = Object.values(NAMES);
+    const present = await readdir(file).catch(() => undefined);
+    if (present === undefined || present.some((name) => names.includes(name))) throw error;
+    const message = `holds no databags: ${[...names].sort().join(", ")} expected`;
+    throw new SourceError("SOURCE_UNREADABLE", message, { file });
   }
 }

@@ -5,6 +5,7 @@
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { Binding, Body } from "../../model/binding.ts";
+import { counted } from "../../model/count.ts";
 
 /** What stands after `userData:`. */
 export type WrittenBody = string | { readonly base64: string };
@@ -59,7 +60,9 @@ async function bytesOf(body: Body): Promise<Uint8Array> {
 
 /** A guest boots with it: to cloud-init it is a configuration that configures nothing. */
 function placeholder(length: number, number: number): string {
-  return length === 0 ? "" : `#cloud-config\n# masked: user data ${number}, ${length} bytes\n`;
+  return length === 0
+    ? ""
+    : `#cloud-config\n# masked: user data ${number}, ${counted(length, "byte")}\n`;
 }
 
 function write(bytes: Uint8Array): WrittenBody {

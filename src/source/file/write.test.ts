@@ -132,7 +132,7 @@ test("on loopback, each IPv4 address keeps its last three octets", async () => {
   expect(new Map(bindings[0]?.keys).get("local-ipv4")).toBe("127.1.1.57");
   expect(new Map(bindings[0]?.keys).get("public-ipv4")).toBe("203.0.113.45");
   expect(yaml).toContain("cidrs: [127.1.1.0/24]");
-  expect(yaml).toContain("# Left out as well: addresses that cannot be replayed, 1 of them.");
+  expect(yaml).toContain("# Left out as well: 1 address that cannot be replayed.");
   const clash: Binding = { ...DB, network: "219", address: parseIp("11.1.1.57") };
   expect(toYaml([WEB, clash], [], { mask: true, loopback: true })).rejects.toThrow(UsageError);
 });

@@ -6,10 +6,12 @@
  * Passwords are never written.
  */
 
+import { isIP } from "node:net";
 import { Document, isScalar, isSeq, Scalar, type ToStringOptions, visit } from "yaml";
 import { contains, type Ip, type Mac, parseCidr } from "../../model/address.ts";
 import type { Binding, KeyValue } from "../../model/binding.ts";
 import type { Network } from "../../model/change.ts";
+import { counted } from "../../model/count.ts";
 import { type NumberedBody, numberBodies, type WrittenBody } from "./bodies.ts";
 import { keysOf } from "./keys.ts";
 import { PUBLIC_KEYS_MAX } from "./limits.ts";
@@ -20,6 +22,8 @@ export interface WriteOptions {
   readonly mask: boolean;
   /** Move IPv4 addresses to 127.0.0.0/8, so that a laptop can be every guest. */
   readonly loopback?: boolean;
+  /** Is told of each address that the file cannot hold, and why, as the end of a phrase. */
+  readonly onLeftOut?: (address: Ip, why: string) => void;
 }
 
 /** Text in quotes is written as in JSON, on one line: folded lines lose a space here and there. */
@@ -47,6 +51,7 @@ export async function toYaml(
 ): Promise<string> {
   const moved = options.loopback === true ? toLoopback(bindings, networks) : { bindings, networks };
   const inside = moved.bindings.filter((binding) => isInside(binding, moved.networks));
+  tellLeftOut(bindings, { moved: moved.bindings, inside }, options);
   const bodies = await numberBodies(inside, options.mask);
   const all = withMissing(moved.networks, inside);
   const instances = group(inside, bodies, options.mask).flatMap((members) =>
@@ -62,10 +67,28 @@ export async function toYaml(
     "Instances for: frontdesk router --source file:PATH",
     ...(options.mask ? ["User data, and what is named like a secret, is masked."] : []),
     "Passwords are left out.",
-    ...(left > 0 ? [`Left out as well: addresses that cannot be replayed, ${left} of them.`] : []),
+    ...(left > 0
+      ? [`Left out as well: ${counted(left, "address", "addresses")} that cannot be replayed.`]
+      : []),
   ];
   const text = document.toString(STYLE);
   return `${head.map((line) => `# ${line}`).join("\n")}\n\n${text}`;
+}
+
+function tellLeftOut(
+  bindings: readonly Binding[],
+  { moved, inside }: { moved: readonly Binding[]; inside: readonly Binding[] },
+  { loopback, onLeftOut }: WriteOptions,
+): void {
+  if (onLeftOut === undefined) return;
+  for (const { address } of bindings) {
+    if (loopback === true && isIP(address) === 6)
+      onLeftOut(address, "that loopback has no place for");
+  }
+  const written = new Set(inside);
+  for (const binding of moved) {
+    if (!written.has(binding)) onLeftOut(binding.address, "outside its network's range");
+  }
 }
 
 /** A binding with what is written of it. */
