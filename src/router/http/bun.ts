@@ -12,7 +12,7 @@ import type { Body } from "../../model/binding.ts";
 import { raiseBacklogs } from "./backlog.ts";
 import { IDLE_TIMEOUT_S } from "./limits.ts";
 import { toListenError } from "./listen-error.ts";
-import { fieldsOf } from "./reply.ts";
+import { contentFor, fieldsOf, wantsClose } from "./reply.ts";
 import type {
   Handler,
   ListenAddress,
@@ -22,7 +22,7 @@ import type {
   RimReply,
   RimRequest,
 } from "./rim.ts";
-import { isShared, SharedBodies } from "./shared-body.ts";
+import { isShared, type Reader, SharedBodies } from "./shared-body.ts";
 
 /** Length of `http://`: a path starts at the first slash behind it. */
 const AUTHORITY_START = 7;
@@ -36,6 +36,8 @@ class BunRequest implements RimRequest {
   readonly method: string;
   readonly target: string;
   readonly peer: string | undefined;
+  /** Whether its reply is Bun's by now. */
+  isHandedOver = false;
 
   /** @param server `undefined` on a unix socket, where there is no peer */
   constructor(request: Request, server?: Bun.Server<undefined>) {
@@ -51,9 +53,27 @@ class BunRequest implements RimRequest {
     this.peer = server?.requestIP(request)?.address;
   }
 
-  /** Whether its reply has not gone out yet: Bun knows no peer any more of one that has. */
-  get isOpen(): boolean {
-    return this.#server === undefined || this.#server.requestIP(this.#request) !== null;
+  /** What its reply is to the shared bodies. */
+  get reader(): Reader {
+    const server = this.#server;
+    const request = this.#request;
+    const guest = this.peer ?? "";
+    // Nothing says when a reply on a unix socket has gone out. No guests are there.
+    if (server === undefined) return { guest, isOpen: () => !this.isHandedOver, cut: () => {} };
+    return {
+      guest,
+      // Bun knows no peer any more of a request whose reply has gone out.
+      isOpen: () => server.requestIP(request) !== null,
+      // Bun looks every 4 s, so that one second is over then, whatever is read meanwhile.
+      cut: () => server.timeout(request, 1),
+    };
+  }
+
+  /** Resolves when its connection has ended; at once on a unix socket. */
+  async gone(): Promise<void> {
+    if (!this.#server?.requestIP(this.#request)) return;
+    const { signal } = this.#request;
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   }
 
   header(name: string): string | undefined {
@@ -113,8 +133,7 @@ function refuse(status: number): Response {
 }
 
 function toResponse(reply: RimReply, request: BunRequest): Response | Promise<Response> {
-  const close = request.header("connection")?.toLowerCase() === "close";
-  const headers = fieldsOf(reply, close);
+  const headers = fieldsOf(reply, wantsClose(request));
   const { body, status } = reply;
   if (isShared(body)) return shared(body, { reply, headers, request });
   return new Response(typeof body === "object" ? plain(body) : (body ?? null), { status, headers });
@@ -133,14 +152,13 @@ async function shared(body: Body, { reply, headers, request }: SharedReply): Pro
     headers["content-length"] = String(body.length);
     return new Response(null, { status, headers });
   }
-  try {
-    const blob = await bodies.get(body, () => request.isOpen);
-    onStatus?.(status);
-    return new Response(blob, { status, headers });
-  } catch (error) {
-    onStatus?.(500);
-    throw error;
+  const content = await contentFor(reply, body, { bodies, reader: request.reader });
+  if (content !== undefined) {
+    request.isHandedOver = true;
+    return new Response(content, { status, headers });
   }
+  await request.gone();
+  return refuse(503); // To nobody, but on a unix socket.
 }
 
 /** The types of Response know no buffer that is shared; ours never are. */

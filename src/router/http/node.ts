@@ -5,7 +5,6 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Socket } from "node:net";
-import type { Body } from "../../model/binding.ts";
 import type { Reply } from "../../protocol/http.ts";
 import {
   BACKLOG,
@@ -17,17 +16,9 @@ import {
   REQUEST_TIMEOUT_MS,
 } from "./limits.ts";
 import { toListenError } from "./listen-error.ts";
-import { fieldsOf } from "./reply.ts";
-import type {
-  Handler,
-  ListenAddress,
-  Listener,
-  ListenOptions,
-  Rim,
-  RimReply,
-  RimRequest,
-} from "./rim.ts";
-import { isShared, SharedBodies } from "./shared-body.ts";
+import { contentFor, fieldsOf, wantsClose } from "./reply.ts";
+import type { Handler, ListenAddress, Listener, ListenOptions, Rim, RimRequest } from "./rim.ts";
+import { isShared, type Reader, SharedBodies } from "./shared-body.ts";
 
 /** Node 18's parser takes a space before the colon, which RFC 9112 section 5.1 says to refuse. */
 const PARSER_IS_LENIENT = Number(process.versions.node.split(".", 1)[0]) < 20;
@@ -200,10 +191,13 @@ async function serve(handler: Handler, request: NodeRequest, exchange: Exchange)
     }
     const pending = handler(request);
     const reply = pending instanceof Promise ? await pending : pending;
-    const close = message.headers.connection?.toLowerCase() === "close";
-    const how = { head: request.method === "HEAD", close };
-    if (isShared(reply.body) && !how.head) await sendShared(response, reply.body, { reply, how });
-    else {
+    const how = { head: request.method === "HEAD", close: wantsClose(request) };
+    const { body } = reply;
+    if (isShared(body) && !how.head) {
+      const reader = readerOf(request, exchange);
+      const content = await contentFor(reply, body, { bodies, reader });
+      if (content !== undefined) send(response, { ...reply, body: content }, how);
+    } else {
       send(response, reply, how);
       reply.onStatus?.(reply.status);
     }
@@ -221,19 +215,12 @@ interface How {
   readonly close: boolean;
 }
 
-async function sendShared(
-  response: ServerResponse,
-  body: Body,
-  { reply, how }: { reply: RimReply; how: How },
-): Promise<void> {
-  try {
-    const bytes = await bodies.get(body, () => !response.writableFinished && !response.destroyed);
-    send(response, { ...reply, body: bytes }, how);
-    reply.onStatus?.(reply.status);
-  } catch (error) {
-    reply.onStatus?.(500);
-    throw error;
-  }
+function readerOf({ peer }: NodeRequest, { message, response }: Exchange): Reader {
+  return {
+    guest: peer ?? "",
+    isOpen: () => !response.writableFinished && !response.destroyed,
+    cut: () => void message.socket.destroy(),
+  };
 }
 
 /** The body is text, bytes, or one whose length alone is sent. */

@@ -18,7 +18,10 @@ export interface RimRequest extends GuestRequest {
 }
 
 export interface RimReply extends Reply {
-  /** Told the status that is sent, where a body has to be read first and may be unreadable. */
+  /**
+   * Told the status that is sent, where a body has to be read first and may be unreadable; 0 where
+   * the connection ends without a reply.
+   */
   readonly onStatus?: (status: number) => void;
 }
 
