@@ -67,7 +67,9 @@ export type WithholdReason =
   /** The lease has a new MAC, the metadata is the former instance's: 503 for a while, then 404. */
   | "awaiting-metadata"
   /** More than one instance claims the address. */
-  | "conflict";
+  | "conflict"
+  /** Somebody asks from it whose MAC address is not the one of its lease. Never kept. */
+  | "mac-mismatch";
 
 export interface Withheld {
   readonly network: NetworkId;

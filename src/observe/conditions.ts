@@ -119,6 +119,12 @@ export const CONDITIONS = {
     advice: "reset the password of the instance that has the address now, if it waits for one",
     where: "router",
   },
+  MAC_MISMATCH: {
+    title: "a guest asked from an address that is leased to another MAC address",
+    severity: "warning",
+    advice: "find who has that MAC address; set macEvidence to enforce to refuse it",
+    where: "router",
+  },
   NEIGHBOURS_UNREADABLE: {
     title: "the kernel's neighbour table cannot be followed, so guests' MAC addresses are unknown",
     severity: "warning",

@@ -70,10 +70,14 @@ function fromKernel(text: string): Ip | undefined {
   return isCanonical ? (text as Ip) : tryParseIp(text);
 }
 
-/** What is known of an address on one device; an address may have several. */
-interface Row {
+/** Who has an address, and behind which device. */
+export interface Neighbour {
   readonly device: string;
   readonly mac: Mac;
+}
+
+/** What is known of an address on one device; an address may have several. */
+interface Row extends Neighbour {
   /** The reading that has seen it last. */
   reading: number;
   next: Row | undefined;
@@ -103,17 +107,22 @@ export class NeighbourTable {
    * is known, or where devices disagree and none is named.
    */
   find(address: Ip, device?: string): Mac | undefined {
+    return this.at(address, device)?.mac;
+  }
+
+  /** The same with the device; where devices agree, it is one of them. */
+  at(address: Ip, device?: string): Neighbour | undefined {
     const row = this.#rows.get(address);
     if (row === undefined) return undefined;
     if (row.next === undefined) {
-      return device === undefined || row.device === device ? row.mac : undefined;
+      return device === undefined || row.device === device ? row : undefined;
     }
-    let found: Mac | undefined;
+    let found: Row | undefined;
     for (let each: Row | undefined = row; each !== undefined; each = each.next) {
-      if (each.device === device) return each.mac;
+      if (each.device === device) return each;
       if (device !== undefined) continue;
-      if (found !== undefined && found !== each.mac) return undefined;
-      found = each.mac;
+      if (found !== undefined && found.mac !== each.mac) return undefined;
+      found = each;
     }
     return found;
   }

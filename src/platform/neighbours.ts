@@ -12,7 +12,7 @@
 
 import type { Ip, Mac } from "../model/address.ts";
 import { type Running, type StartLines, startLines } from "./lines.ts";
-import { NeighbourTable, parseNeighbour } from "./neighbour-table.ts";
+import { type Neighbour, NeighbourTable, parseNeighbour } from "./neighbour-table.ts";
 
 /** How long a look-up may take; then what is in memory is the answer. ms. */
 const LOOK_UP_MS_MAX = 50;
@@ -45,11 +45,15 @@ export interface Neighbours extends AsyncDisposable {
    * with a device; without one, devices must not disagree.
    */
   find(address: Ip, device?: string): Mac | undefined;
+  /** The same with the device. */
+  at(address: Ip, device?: string): Neighbour | undefined;
   /**
-   * The same, asked of the kernel; together with all others that ask at this time. Takes 50 ms at
+   * As `find`, asked of the kernel; together with all others that ask at this time. Takes 50 ms at
    * most and never rejects.
    */
   lookUp(address: Ip, device?: string): Promise<Mac | undefined>;
+  /** The same with the device. */
+  lookUpAt(address: Ip, device?: string): Promise<Neighbour | undefined>;
   /** Resolves when the table was read for the first time, or could not be. */
   readonly ready: Promise<void>;
   /** Rows in memory. */
@@ -78,7 +82,7 @@ export function openNeighbours(options: NeighboursOptions = {}): Neighbours {
 interface Waiting {
   readonly address: Ip;
   readonly device: string | undefined;
-  readonly answer: (mac: Mac | undefined) => void;
+  readonly answer: (row: Neighbour | undefined) => void;
 }
 
 class KernelNeighbours implements Neighbours {
@@ -120,15 +124,23 @@ class KernelNeighbours implements Neighbours {
     return this.#table.find(address, device);
   }
 
-  lookUp(address: Ip, device?: string): Promise<Mac | undefined> {
+  at(address: Ip, device?: string): Neighbour | undefined {
+    return this.#table.at(address, device);
+  }
+
+  async lookUp(address: Ip, device?: string): Promise<Mac | undefined> {
+    return (await this.lookUpAt(address, device))?.mac;
+  }
+
+  lookUpAt(address: Ip, device?: string): Promise<Neighbour | undefined> {
     if (this.#closed || this.#waiting.length >= WAITING_MAX) {
-      return Promise.resolve(this.find(address, device));
+      return Promise.resolve(this.at(address, device));
     }
     return new Promise((resolve) => {
-      const late = setTimeout(() => resolve(this.find(address, device)), LOOK_UP_MS_MAX);
-      const answer = (mac: Mac | undefined): void => {
+      const late = setTimeout(() => resolve(this.at(address, device)), LOOK_UP_MS_MAX);
+      const answer = (row: Neighbour | undefined): void => {
         clearTimeout(late);
-        resolve(mac);
+        resolve(row);
       };
       this.#waiting.push({ address, device, answer });
       this.#readSoon();
@@ -142,7 +154,7 @@ class KernelNeighbours implements Neighbours {
     const running = [this.#monitor, this.#reading];
     for (const program of running) program?.stop();
     await Promise.all(running.map((program) => program?.ended.catch(() => {})));
-    for (const { address, device, answer } of this.#waiting) answer(this.find(address, device));
+    for (const { address, device, answer } of this.#waiting) answer(this.at(address, device));
     this.#isReady();
   }
 
@@ -210,7 +222,7 @@ class KernelNeighbours implements Neighbours {
     const ok = await (asked === undefined ? this.#readAll(answers) : this.#ask(asked, answers));
     this.#reading = undefined;
     if (this.#touched.size > TOUCHED_MAX) this.#wholeWanted = true;
-    for (const { address, device, answer } of waiting) answer(answers.find(address, device));
+    for (const { address, device, answer } of waiting) answer(answers.at(address, device));
     // One that ends at once is no monitor: the trouble is over when it has lived for a while.
     const isWatched = performance.now() - this.#watchedSinceMs >= SECOND_READING_MS;
     if (ok && isWatched && this.#monitor !== undefined) this.#tell(undefined);

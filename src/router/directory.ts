@@ -5,7 +5,7 @@
  * of a change does not grow with the number of instances.
  */
 
-import { contains, type Ip, parseCidr, tryParseIp } from "../model/address.ts";
+import { contains, type Ip, type Mac, parseCidr, tryParseIp } from "../model/address.ts";
 import type { Binding, Body, NetworkId, Withheld, Writable } from "../model/binding.ts";
 import type { Change, Network } from "../model/change.ts";
 import { type Document, keysOf, render, Shapes } from "../protocol/document.ts";
@@ -36,6 +36,8 @@ export class Directory {
   readonly #shapes = new Shapes();
   readonly #entries = new Map<NetworkId, Map<Ip, Entry>>();
   #networks: readonly Known[] = [];
+  /** Who has a MAC address; made when first asked for, because only IPv6 guests need it. */
+  #byMac: Map<Mac, Set<Bound>> | undefined;
   /** Where a host name is cut. */
   readonly #cut = new Set<string>();
   #bound = 0;
@@ -86,12 +88,23 @@ export class Directory {
     const entry = this.at(network, address);
     if (entry?.kind !== "bound" || entry.document.userData !== userData) return;
     const document = { ...entry.document, userData: to };
-    this.#entries.get(network)?.set(address, { ...entry, document });
+    const moved = { ...entry, document };
+    this.#entries.get(network)?.set(address, moved);
+    if (this.#byMac !== undefined) this.#moveMac(entry, moved);
   }
 
   /** What is known at an address of a network. */
   at(network: NetworkId, address: Ip): Entry | undefined {
     return this.#entries.get(network)?.get(address);
+  }
+
+  /** The bindings of a MAC address, in the order in which they came. */
+  withMac(mac: Mac): Iterable<Bound> {
+    if (this.#byMac === undefined) {
+      this.#byMac = new Map();
+      for (const entry of this.entries()) this.#indexMac(entry);
+    }
+    return this.#byMac.get(mac) ?? [];
   }
 
   /** The network whose range holds an address. */
@@ -129,6 +142,22 @@ export class Directory {
     this.#events.hostNameCut(network, address, cut);
   }
 
+  #moveMac(from: Entry | undefined, to: Entry | undefined): void {
+    if (from?.kind === "bound" && from.mac !== undefined) {
+      const others = this.#byMac?.get(from.mac);
+      others?.delete(from);
+      if (others?.size === 0) this.#byMac?.delete(from.mac);
+    }
+    if (to !== undefined) this.#indexMac(to);
+  }
+
+  #indexMac(entry: Entry): void {
+    if (entry.kind !== "bound" || entry.mac === undefined) return;
+    const known = this.#byMac?.get(entry.mac);
+    if (known === undefined) this.#byMac?.set(entry.mac, new Set([entry]));
+    else known.add(entry);
+  }
+
   #replace(network: NetworkId, address: Ip, entry: Entry | undefined): void {
     if (this.#cut.size > 0) this.#tellCut(network, address, false);
     let entries = this.#entries.get(network);
@@ -138,6 +167,7 @@ export class Directory {
     }
     const former = entries.get(address);
     if (former?.kind === "bound") this.#bound--;
+    if (this.#byMac !== undefined) this.#moveMac(former, entry);
     if (entry === undefined) entries.delete(address);
     else entries.set(address, entry);
     if (entry?.kind === "bound") this.#bound++;

@@ -1,8 +1,182 @@
-/** What the kernel is asked and told for a router, with conditions where that fails. */
+/**
+ * What the kernel is asked and told so that an address is whose it seems: the policies of the
+ * networks, the neighbour table that identity is compared with, lease files, and the router's own
+ * firewall. Each only where a network wants it.
+ */
 
+import type { HostsMode } from "../config/settings.ts";
+import type { Cidr, Ip } from "../model/address.ts";
+import type { NetworkId } from "../model/binding.ts";
+import { type Change, type Network, placeOf } from "../model/change.ts";
+import { ConfigError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import { type Neighbours, type NeighboursOptions, openNeighbours } from "../platform/neighbours.ts";
-import { Firewall, type FirewallPorts } from "./firewall/keeper.ts";
+import type { Directory } from "./directory.ts";
+import { Firewall, type FirewallPorts, type FirewallRules } from "./firewall/keeper.ts";
+import { GUEST_LIMITS, type HostPort } from "./firewall/settings.ts";
+import type { Drop } from "./firewall/text.ts";
+import { Identity } from "./identity.ts";
+import { LeaseFiles } from "./lease-files.ts";
+import type { ListenTarget } from "./listeners.ts";
+import { comparesMac, type GivenNetwork, isLoopback, type Policy, policiesOf } from "./policies.ts";
+
+/** Devices come and go without a word in the source. ms. */
+const DEVICES_EVERY_MS = 5000;
+
+const FIREWALL_SUBJECT = "table inet frontdesk";
+
+export interface EvidenceSettings {
+  readonly networks: readonly GivenNetwork[];
+  /** Absent: the router keeps no firewall. */
+  readonly firewall?: {
+    readonly managementCidrs: readonly Cidr[];
+    /** Absent where the admin listener is a unix socket. */
+    readonly admin?: HostPort;
+  };
+}
+
+export interface EvidencePorts {
+  readonly directory: Directory;
+  readonly conditions: Conditions;
+}
+
+export class Evidence {
+  readonly identity: Identity;
+  readonly #settings: EvidenceSettings;
+  readonly #ports: EvidencePorts;
+  readonly #firewall: Firewall | undefined;
+  readonly #leaseFiles: LeaseFiles | undefined;
+  #neighbours: Neighbours | undefined;
+  #networks: readonly Network[] = [];
+  #listening: readonly ListenTarget[] = [];
+  #policies: readonly Policy[] = [];
+  readonly #hosts = new Map<NetworkId, HostsMode>();
+  /** What was done last, so that nothing is done again. */
+  #done = "";
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(settings: EvidenceSettings, ports: EvidencePorts) {
+    this.#settings = settings;
+    this.#ports = ports;
+    const { directory, conditions } = ports;
+    const files = settings.networks.flatMap(({ leaseFiles }) => leaseFiles);
+    if (files.length > 0) {
+      this.#leaseFiles = new LeaseFiles(files, {
+        conditions,
+        onChange: (addresses) => this.#leasesChanged(addresses),
+      });
+    }
+    const leaseFiles = this.#leaseFiles;
+    this.identity = new Identity({
+      ...{ directory, conditions },
+      neighbours: () => this.#neighbours,
+      ...(leaseFiles && { leased: (address: Ip) => leaseFiles.get(address) }),
+    });
+    this.#firewall = settings.firewall && keepFirewall(conditions);
+    for (const { address } of this.#firewall ? directory.entries() : []) this.#setLease(address);
+  }
+
+  /** The policy of each network, as it is in force. */
+  get policies(): readonly Policy[] {
+    return this.#policies;
+  }
+
+  /** What to do about foreign Host headers in a network, where it says so itself. */
+  hostsOf(network: NetworkId | undefined): HostsMode | undefined {
+    return network === undefined ? undefined : this.#hosts.get(network);
+  }
+
+  /** Packets that the firewall has dropped. */
+  get drops(): Readonly<Record<Drop, number>> | undefined {
+    return this.#firewall?.drops;
+  }
+
+  /** The networks, or what is listened on, may be others now. */
+  follow(networks: readonly Network[], listening: readonly ListenTarget[]): void {
+    this.#networks = networks;
+    this.#listening = listening;
+    this.#apply();
+    this.#timer ??= setInterval(() => this.#apply(), DEVICES_EVERY_MS).unref();
+  }
+
+  /** These changes are visible to guests. */
+  tell(changes: readonly Change[]): void {
+    this.identity.leasesChanged();
+    if (this.#firewall === undefined) return;
+    for (const change of changes) this.#setLease(placeOf(change).address);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#leaseFiles?.close();
+    await Promise.all([this.#neighbours?.close(), this.#firewall?.close()]);
+  }
+
+  #apply(): void {
+    this.#policies = policiesOf(this.#settings.networks, this.#networks);
+    const done = JSON.stringify([this.#policies, this.#listening], (_, value: unknown) =>
+      typeof value === "bigint" ? String(value) : value,
+    );
+    if (done === this.#done) return;
+    this.#done = done;
+    if (this.#neighbours === undefined && this.#wantsNeighbours()) {
+      this.#neighbours = followNeighbours(this.#ports.conditions, {
+        devices: () => [...new Set(this.#policies.flatMap(({ devices }) => devices))],
+        onChange: (address) => this.identity.neighbourChanged(address),
+      });
+    }
+    this.identity.setPolicies(this.#policies);
+    this.#hosts.clear();
+    for (const { id, hosts } of this.#policies) if (hosts !== undefined) this.#hosts.set(id, hosts);
+    const rules = this.#rules();
+    if (rules === undefined) return;
+    try {
+      void this.#firewall?.setRules(rules);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      this.#ports.conditions.raise("FIREWALL_FAILED", FIREWALL_SUBJECT, error.message);
+    }
+  }
+
+  /** A laptop's guests are on loopback, where nobody has a MAC address. */
+  #wantsNeighbours(): boolean {
+    if (process.platform !== "linux") return false;
+    const isReachable = this.#listening.some(({ host }) => !isLoopback(host));
+    return isReachable && this.#policies.some(comparesMac);
+  }
+
+  /** `undefined` while there is nothing to protect, or it is not known from whom. */
+  #rules(): FirewallRules | undefined {
+    const { firewall } = this.#settings;
+    const networks = this.#policies.filter(({ cidrs }) => cidrs.length > 0);
+    const at = (plane: string): HostPort[] =>
+      this.#listening
+        .filter((each) => each.plane === plane)
+        .map(({ host, port }) => ({ host, port }));
+    if (firewall === undefined || networks.length === 0 || this.#listening.length === 0) {
+      return undefined;
+    }
+    return {
+      ...{ networks, listen: at("metadata"), passwordListen: at("password") },
+      ...(firewall.admin && { admin: firewall.admin }),
+      managementCidrs: firewall.managementCidrs,
+      guests: GUEST_LIMITS,
+    };
+  }
+
+  #leasesChanged(addresses: readonly Ip[]): void {
+    this.identity.leasesChanged();
+    if (this.#firewall !== undefined) for (const address of addresses) this.#setLease(address);
+  }
+
+  /** An address whose metadata is awaited has its new lease already. */
+  #setLease(address: Ip): void {
+    const entry = this.#ports.directory.find(address);
+    const isLeased = entry?.kind === "bound" || entry?.reason === "awaiting-metadata";
+    const mac = isLeased ? entry.mac : undefined;
+    void this.#firewall?.setLease(address, mac ?? this.#leaseFiles?.get(address));
+  }
+}
 
 /** Neighbours whose trouble is the condition NEIGHBOURS_UNREADABLE. */
 export function followNeighbours(
@@ -24,7 +198,7 @@ export function keepFirewall(
   conditions: Conditions,
   ports: Omit<FirewallPorts, "onTrouble"> = {},
 ): Firewall {
-  const subject = "table inet frontdesk";
+  const subject = FIREWALL_SUBJECT;
   return new Firewall({
     ...ports,
     onTrouble: (why) => {

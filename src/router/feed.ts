@@ -42,6 +42,8 @@ export interface FeedPorts {
   readonly conditions: Conditions;
   readonly log: Log;
   readonly now: () => number;
+  /** Told of changes once guests see them. */
+  readonly onVisible?: (changes: readonly Change[]) => void;
 }
 
 type PasswordChange = Extract<Change, { kind: "password" }>;
@@ -203,6 +205,7 @@ export class Feed {
   #apply(changes: readonly Change[]): void {
     if (changes.length === 0) return;
     this.#ports.directory.apply(changes);
+    this.#ports.onVisible?.(changes);
     this.#changes += changes.length;
     this.#lastChange = this.#ports.now();
   }

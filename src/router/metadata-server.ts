@@ -4,13 +4,14 @@
  */
 
 import type { HostsMode } from "../config/settings.ts";
+import type { NetworkId } from "../model/binding.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import { FORBIDDEN, type Reply } from "../protocol/http.ts";
 import { type Asker, answerMetadata } from "../protocol/metadata.ts";
 import { route } from "../protocol/path.ts";
 import type { Entry } from "./directory.ts";
 import { isAllowedHost, UnexpectedHosts } from "./hosts.ts";
-import type { Handler } from "./http/rim.ts";
+import type { Handler, RimReply, RimRequest } from "./http/rim.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** How long "not yet" is the answer before the source has been read once. ms. */
@@ -21,28 +22,30 @@ export const AWAITING_METADATA_MAX_MS = 30_000;
 
 export interface MetadataPorts {
   /** What is known of a peer, by the address that the kernel reports. */
-  readonly find: (peer: string) => Entry | undefined;
+  readonly find: (peer: string) => Entry | undefined | Promise<Entry | undefined>;
   readonly traffic: Traffic;
   readonly conditions: Conditions;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** While the source has not been read: since when. */
   readonly loadingSince: () => number | undefined;
-  readonly hosts: { readonly mode: HostsMode; readonly allowed: () => ReadonlySet<string> };
+  readonly hosts: {
+    readonly mode: (network: NetworkId | undefined) => HostsMode;
+    readonly allowed: () => ReadonlySet<string>;
+  };
 }
 
 export function metadataHandler(ports: MetadataPorts): Handler {
   const { find, traffic, hosts, conditions } = ports;
   const unexpected = new UnexpectedHosts(conditions);
-  return (request) => {
+  const answer = (request: RimRequest, entry: Entry | undefined): RimReply => {
     const address = request.peer ?? "";
-    const entry = find(address);
     const asked = route(request.target);
     let reply: Reply;
-    if (hosts.mode !== "any" && !isAllowedHost(request.header("host"), hosts.allowed())) {
+    const mode = hosts.mode(entry?.network);
+    if (mode !== "any" && !isAllowedHost(request.header("host"), hosts.allowed())) {
       unexpected.saw(entry?.network ?? "guests of no network");
-      reply =
-        hosts.mode === "enforce" ? FORBIDDEN : answerMetadata(asker(entry, ports), asked, request);
+      reply = mode === "enforce" ? FORBIDDEN : answerMetadata(asker(entry, ports), asked, request);
     } else reply = answerMetadata(asker(entry, ports), asked, request);
     const access = {
       plane: "metadata",
@@ -57,6 +60,12 @@ export function metadataHandler(ports: MetadataPorts): Handler {
     }
     traffic.record(access);
     return reply;
+  };
+  return (request) => {
+    const entry = find(request.peer ?? "");
+    return entry instanceof Promise
+      ? entry.then((entry) => answer(request, entry))
+      : answer(request, entry);
   };
 }
 

@@ -34,7 +34,7 @@ function server() {
     return known.has(text) ? { network: NETWORK, address: parseIp(text), epoch: 1 } : undefined;
   };
   const handler = passwordHandler({
-    identify: locate,
+    identify: async (peer) => locate(peer),
     locate,
     handIn: (...what) => handIn?.(...what),
     get passwords() {

@@ -60,7 +60,7 @@ export interface PasswordAnswer {
 
 export interface PasswordPorts {
   /** Who a peer is. */
-  identify(peer: string): Recipient | undefined;
+  identify(peer: string): Promise<Recipient | undefined>;
   /** Who has an address, or will have it once its metadata is here. */
   locate(ip: Ip): Recipient | undefined;
   /**
@@ -100,7 +100,7 @@ async function answer(request: RimRequest, ports: PasswordPorts): Promise<Answer
   if (ask === "ignore") return { reply: POSTED, outcome: "bad-request" };
   if (ask === "save") return save(request, ports);
   const { passwords } = ports;
-  const recipient = request.peer === undefined ? undefined : ports.identify(request.peer);
+  const recipient = request.peer === undefined ? undefined : await ports.identify(request.peer);
   if (recipient === undefined) return { reply: NOTHING_PENDING, outcome: "nothing-pending" };
   const { network, address, epoch } = recipient;
   passwords.claim(network, address, epoch);

@@ -1,0 +1,265 @@
+/** Who an address is taken for, with the kernel's neighbour table beside it. */
+
+import { describe, expect, test } from "bun:test";
+import { type Ip, type Mac, parseCidr, parseIp, parseMac } from "../model/address.ts";
+import type { Binding } from "../model/binding.ts";
+import { Conditions } from "../observe/conditions.ts";
+import type { Neighbour } from "../platform/neighbour-table.ts";
+import type { Neighbours } from "../platform/neighbours.ts";
+import { Directory } from "./directory.ts";
+import { Identity } from "./identity.ts";
+import type { Policy } from "./policies.ts";
+
+const WEB = parseIp("10.1.1.5");
+const WEB_MAC = parseMac("02:00:00:00:00:05");
+const OTHER_MAC = parseMac("02:00:00:00:00:99");
+const TIER = parseIp("10.1.2.5");
+const PRIVACY = "fd00:5a::8d3f:11ff:fe22:1";
+
+describe("in a network that enforces", () => {
+  test("who has the lease's MAC address is answered at once", () => {
+    const scene = open("enforce");
+    scene.seen(WEB, WEB_MAC);
+    expect(scene.identity.find(WEB)).toMatchObject({ kind: "bound", instance: "web" });
+    expect(scene.asked).toEqual([]);
+  });
+
+  test("who has another is refused, and named, once the kernel was asked again", async () => {
+    const scene = open("enforce");
+    scene.seen(WEB, OTHER_MAC);
+    expect(await scene.identity.find(WEB)).toMatchObject({ reason: "mac-mismatch" });
+    expect(scene.asked).toEqual([`${WEB} eth0`]);
+    expect(scene.raised()).toEqual([`${WEB} in net: seen with ${OTHER_MAC}, leased to ${WEB_MAC}`]);
+    expect(scene.identity.mismatches).toBe(1);
+  });
+
+  test("whom the kernel does not know is refused", async () => {
+    const scene = open("enforce");
+    expect(await scene.identity.find(WEB)).toMatchObject({ reason: "mac-mismatch" });
+    expect(scene.raised()).toEqual([]);
+  });
+
+  test("what memory has wrong is right after the kernel was asked", async () => {
+    const scene = open("enforce");
+    scene.seen(WEB, OTHER_MAC);
+    scene.inKernel(WEB, WEB_MAC);
+    expect(await scene.identity.find(WEB)).toMatchObject({ instance: "web" });
+    expect(scene.raised()).toEqual([]);
+  });
+
+  test("a flood from a wrong MAC address is not a flood of look-ups", async () => {
+    const scene = open("enforce");
+    scene.seen(WEB, OTHER_MAC);
+    for (let i = 0; i < 100; i++) await scene.identity.find(WEB);
+    expect(scene.asked.length).toBe(1);
+    expect(scene.identity.mismatches).toBe(100);
+  });
+
+  test("an address that passed on while the kernel was asked is the new instance's", async () => {
+    const scene = open("enforce");
+    scene.inKernel(WEB, OTHER_MAC);
+    const found = scene.identity.find(WEB);
+    scene.put({ address: WEB, mac: OTHER_MAC, instance: "new", epoch: 2 });
+    expect(await found).toMatchObject({ instance: "new", epoch: 2 });
+  });
+
+  test("nobody is asked for a MAC address where no lease names one", () => {
+    const scene = open("enforce");
+    scene.put({ address: WEB, instance: "web" });
+    expect(scene.identity.find(WEB)).toMatchObject({ instance: "web" });
+  });
+
+  test("a lease file names one where the source does not", async () => {
+    const scene = open("enforce", { leased: () => WEB_MAC });
+    scene.put({ address: WEB, instance: "web" });
+    scene.seen(WEB, OTHER_MAC);
+    expect(await scene.identity.find(WEB)).toMatchObject({ reason: "mac-mismatch" });
+  });
+});
+
+describe("in a network that audits", () => {
+  test("who has another MAC address is answered at once, counted and named", async () => {
+    const scene = open("audit");
+    scene.seen(WEB, OTHER_MAC);
+    for (let i = 0; i < 3; i++) {
+      expect(scene.identity.find(WEB)).toMatchObject({ instance: "web" });
+      await settled();
+    }
+    expect(scene.identity.mismatches).toBe(3);
+    expect(scene.asked.length).toBe(1);
+    expect(scene.raised().length).toBe(1);
+  });
+
+  test("whom the kernel does not know is no mismatch", async () => {
+    const scene = open("audit");
+    expect(scene.identity.find(WEB)).toMatchObject({ instance: "web" });
+    await settled();
+    expect(scene.identity.mismatches).toBe(0);
+    expect(scene.raised()).toEqual([]);
+  });
+});
+
+describe("a mismatch is over", () => {
+  const cases: Readonly<Record<string, (scene: Scene) => void>> = {
+    "when the lease is the other's": (scene) => {
+      scene.put({ address: WEB, mac: OTHER_MAC, instance: "new", epoch: 2 });
+      scene.identity.leasesChanged();
+    },
+    "when the owner is back": (scene) => {
+      scene.seen(WEB, WEB_MAC);
+      scene.identity.neighbourChanged(WEB);
+    },
+    "when the network no longer compares": (scene) => {
+      scene.identity.setPolicies([{ ...policy("net", "eth0"), macEvidence: "off" }]);
+    },
+  };
+  for (const [name, end] of Object.entries(cases)) {
+    test(name, async () => {
+      const scene = open("audit");
+      scene.seen(WEB, OTHER_MAC);
+      scene.identity.find(WEB);
+      await settled();
+      expect(scene.raised().length).toBe(1);
+      end(scene);
+      expect(scene.raised()).toEqual([]);
+    });
+  }
+});
+
+describe("nothing is compared", () => {
+  const cases: Readonly<Record<string, Partial<Policy>>> = {
+    "where it is off": { macEvidence: "off" },
+    "where guests are routed": { routed: true },
+  };
+  for (const [name, more] of Object.entries(cases)) {
+    test(name, async () => {
+      const scene = open("enforce");
+      scene.identity.setPolicies([{ ...policy("net", "eth0"), ...more }]);
+      scene.seen(WEB, OTHER_MAC);
+      expect(scene.identity.find(WEB)).toMatchObject({ instance: "web" });
+      scene.seen(parseIp(PRIVACY), WEB_MAC);
+      expect(await scene.identity.find(PRIVACY)).toBeUndefined();
+    });
+  }
+});
+
+describe("an IPv6 address that no source knows", () => {
+  test("is whoever has its MAC address", () => {
+    const scene = open("audit");
+    scene.seen(parseIp(PRIVACY), WEB_MAC);
+    expect(scene.identity.find(PRIVACY)).toMatchObject({ instance: "web", address: WEB });
+  });
+
+  test("is looked up when memory does not have it", async () => {
+    const scene = open("audit");
+    scene.inKernel(parseIp("fe80::1"), WEB_MAC);
+    expect(await scene.identity.find("fe80::1%eth0")).toMatchObject({ instance: "web" });
+    expect(await scene.identity.find("fe80::2")).toBeUndefined();
+  });
+
+  test("is nobody behind a device of another network, whatever its MAC address", () => {
+    const scene = open("audit");
+    scene.seen(parseIp(PRIVACY), WEB_MAC, "eth1");
+    expect(scene.identity.find(PRIVACY)).toBeUndefined();
+  });
+
+  test("is nobody where two instances have its MAC address, and the NIC's of one network", () => {
+    const scene = open("audit");
+    scene.put({ address: TIER, mac: WEB_MAC, instance: "tier", network: "tier" });
+    scene.seen(parseIp(PRIVACY), WEB_MAC, "eth1");
+    expect(scene.identity.find(PRIVACY)).toMatchObject({ instance: "tier" });
+    scene.put({ address: parseIp("10.1.2.6"), mac: WEB_MAC, instance: "x", network: "tier" });
+    expect(scene.identity.find(PRIVACY)).toBeUndefined();
+  });
+
+  test("follows the lease to another instance", () => {
+    const scene = open("audit");
+    scene.seen(parseIp(PRIVACY), WEB_MAC);
+    expect(scene.identity.find(PRIVACY)).toMatchObject({ instance: "web" });
+    scene.put({ address: WEB, mac: OTHER_MAC, instance: "new", epoch: 2 });
+    expect(scene.identity.find(PRIVACY)).toBeUndefined();
+    scene.put({ address: parseIp("10.1.1.6"), mac: WEB_MAC, instance: "web" });
+    expect(scene.identity.find(PRIVACY)).toMatchObject({ instance: "web", address: "10.1.1.6" });
+  });
+});
+
+describe("why", () => {
+  const cases: Readonly<Record<string, [Mac | undefined, RegExp]>> = {
+    "says that the MAC address is right": [WEB_MAC, /has 02:00:00:00:00:05 there, as the lease/],
+    "says which MAC address is wrong": [OTHER_MAC, /:99 there, but the lease says .*:05/],
+    "says that nobody is there": [undefined, /nobody at this address now/],
+  };
+  for (const [name, [mac, evidence]] of Object.entries(cases)) {
+    test(name, async () => {
+      const scene = open("audit");
+      if (mac !== undefined) scene.inKernel(WEB, mac);
+      expect((await scene.identity.explain(WEB)).evidence).toMatch(evidence);
+    });
+  }
+
+  test("says which lease an IPv6 address leads to", async () => {
+    const scene = open("audit");
+    scene.inKernel(parseIp(PRIVACY), WEB_MAC);
+    const { entry, evidence } = await scene.identity.explain(parseIp(PRIVACY));
+    expect(entry).toMatchObject({ instance: "web" });
+    expect(evidence).toMatch(/02:00:00:00:00:05 is the one that 10.1.1.5 is leased to/);
+  });
+});
+
+type Scene = ReturnType<typeof open>;
+
+/** One instance in a network on eth0; a second network lies on eth1. */
+function open(macEvidence: "audit" | "enforce", more: { leased?: (address: Ip) => Mac } = {}) {
+  const conditions = new Conditions(() => 0);
+  const directory = new Directory({ epochBegan() {}, hostNameCut() {} });
+  const remembered = new Map<string, Neighbour>();
+  const kernel = new Map<string, Neighbour>();
+  const asked: string[] = [];
+  const at = (table: Map<string, Neighbour>, address: Ip, device?: string) => {
+    const row = table.get(address);
+    return device === undefined || row?.device === device ? row : undefined;
+  };
+  const lookUpAt = async (address: Ip, device?: string): Promise<Neighbour | undefined> => {
+    asked.push(device === undefined ? address : `${address} ${device}`);
+    return at(kernel, address, device);
+  };
+  const neighbours = {
+    at: (address: Ip, device?: string) => at(remembered, address, device),
+    find: (address: Ip, device?: string) => at(remembered, address, device)?.mac,
+    lookUpAt,
+    lookUp: async (address: Ip, device?: string) => (await lookUpAt(address, device))?.mac,
+  } as unknown as Neighbours;
+  const identity = new Identity({ directory, conditions, neighbours: () => neighbours, ...more });
+  identity.setPolicies([
+    { ...policy("net", "eth0"), macEvidence },
+    { ...policy("tier", "eth1"), macEvidence },
+  ]);
+  const put = (binding: Partial<Binding>): void =>
+    directory.apply([{ kind: "put", binding: { ...BINDING, ...binding } }]);
+  put({ address: WEB, mac: WEB_MAC, instance: "web" });
+  return {
+    ...{ identity, put, asked },
+    inKernel: (address: Ip, mac: Mac, device = "eth0") => kernel.set(address, { mac, device }),
+    /** In the kernel, and in what is remembered of it. */
+    seen(address: Ip, mac: Mac, device = "eth0"): void {
+      kernel.set(address, { mac, device });
+      remembered.set(address, { mac, device });
+    },
+    raised: () => conditions.list().map(({ subject, detail }) => `${subject}: ${detail}`),
+  };
+}
+
+const BINDING: Omit<Binding, "address"> & { address: Ip } = {
+  ...{ network: "net", address: WEB, epoch: 1, instance: "web", name: "web", keys: [] },
+  origin: { kind: "databag", place: "vmdata.json" },
+};
+
+function policy(id: string, device: string): Policy {
+  const cidrs = [parseCidr(id === "net" ? "10.1.1.0/24" : "10.1.2.0/24")];
+  return { id, cidrs, devices: [device], routed: false, macEvidence: "audit" };
+}
+
+/** What is looked up beside an answer has come. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}

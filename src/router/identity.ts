@@ -1,0 +1,251 @@
+/**
+ * Who asks: decided once for each request, from the address that the kernel reports and, where the
+ * network wants it, from the MAC address that the kernel has for it. Nothing that a guest writes
+ * into its request has a say.
+ *
+ * - `audit`: who is known by the address is answered; a MAC address that is not the one of the
+ *   lease is counted and named.
+ * - `enforce`: it is refused, and so is an address for which the kernel knows nobody.
+ * - An IPv6 address that no source knows (privacy, link-local) is whoever has its MAC address, if
+ *   that lies on a device of the instance's own network.
+ *
+ * A look-up in memory decides nearly always. What is missing or differs is read again, which takes
+ * 50 ms at most and is done once for all who wait.
+ */
+
+import type { Ip, Mac } from "../model/address.ts";
+import type { Conditions } from "../observe/conditions.ts";
+import type { Neighbour } from "../platform/neighbour-table.ts";
+import type { Neighbours } from "../platform/neighbours.ts";
+import { type Bound, canonicalPeer, type Directory, type Entry } from "./directory.ts";
+import { comparesMac, isLoopback, type Policy } from "./policies.ts";
+
+/** So long a doubtful address is not read again: a guest may ask a thousand times a second. ms. */
+const DOUBT_MS = 1000;
+
+/** Doubtful addresses that are remembered. More are read again each time, all together. */
+const DOUBTS_MAX = 4096;
+
+export interface IdentityPorts {
+  readonly directory: Directory;
+  readonly conditions: Conditions;
+  /** `undefined` while no network compares MAC addresses. */
+  readonly neighbours: () => Neighbours | undefined;
+  /** The MAC address of a lease that the source does not know. */
+  readonly leased?: (address: Ip) => Mac | undefined;
+}
+
+/** Who an address is taken for, and why. */
+export interface Identified {
+  readonly entry: Entry | undefined;
+  /** As one sentence; absent where the address is all there is. */
+  readonly evidence?: string;
+}
+
+interface Doubt {
+  readonly until: number;
+  /** The MAC address that the kernel has, if it is another. */
+  readonly seen: Mac | undefined;
+}
+
+export class Identity {
+  readonly #ports: IdentityPorts;
+  #policies: ReadonlyMap<string, Policy> = new Map();
+  readonly #doubts = new Map<Ip, Doubt>();
+  #mismatches = 0;
+
+  constructor(ports: IdentityPorts) {
+    this.#ports = ports;
+  }
+
+  /** Requests, since the start, from an address whose MAC address was not the one of its lease. */
+  get mismatches(): number {
+    return this.#mismatches;
+  }
+
+  setPolicies(policies: readonly Policy[]): void {
+    this.#policies = new Map(policies.map((policy) => [policy.id, policy]));
+    this.leasesChanged();
+  }
+
+  /** What was said of a mismatch may no longer be true. */
+  leasesChanged(): void {
+    for (const [address, { seen }] of this.#doubts) {
+      const entry = this.#ports.directory.find(address);
+      if (entry?.kind !== "bound" || !this.#isOther(entry, seen)) this.#trust(address);
+    }
+  }
+
+  /** The kernel knows somebody else at an address, or nobody any more. */
+  neighbourChanged(address: Ip): void {
+    if (!this.#doubts.has(address)) return;
+    const entry = this.#ports.directory.find(address);
+    const policy = entry && this.#policies.get(entry.network);
+    const neighbours = this.#ports.neighbours();
+    if (entry?.kind !== "bound" || policy === undefined || neighbours === undefined) return;
+    if (seenAt(neighbours, address, policy) === this.#leased(entry)) this.#trust(address);
+  }
+
+  /** What is known of whoever asks. Mostly at once; later where the kernel must be asked. */
+  find(peer: string): Entry | undefined | Promise<Entry | undefined> {
+    const entry = this.#ports.directory.find(peer);
+    const neighbours = this.#ports.neighbours();
+    if (neighbours === undefined) return entry;
+    if (entry === undefined) return peer.includes(":") ? this.#byMac(peer, neighbours) : undefined;
+    if (entry.kind !== "bound") return entry;
+    const policy = this.#policies.get(entry.network);
+    if (policy === undefined || !comparesMac(policy)) return entry;
+    const leased = this.#leased(entry);
+    if (leased === undefined || isLoopback(entry.address)) return entry;
+    if (seenAt(neighbours, entry.address, policy) === leased) return entry;
+    if (policy.macEvidence === "enforce") return this.#enforced(entry, policy, neighbours);
+    this.#audited(entry, policy, neighbours);
+    return entry;
+  }
+
+  /** Who that is, without a request, and why. */
+  async explain(address: Ip): Promise<Identified> {
+    const known = this.#ports.directory.find(address);
+    const entry = await this.find(address);
+    if (known === undefined && entry !== undefined) {
+      const evidence = `its MAC address ${entry.mac} is the one that ${entry.address} is leased to`;
+      return { entry, evidence };
+    }
+    const evidence = known?.kind === "bound" ? await this.#evidence(known) : undefined;
+    return { entry, ...(evidence !== undefined && { evidence }) };
+  }
+
+  async #evidence(entry: Bound): Promise<string | undefined> {
+    const policy = this.#policies.get(entry.network);
+    if (policy === undefined || isLoopback(entry.address)) return undefined;
+    if (policy.routed) return "guests of this network are routed, so no MAC address is compared";
+    if (!comparesMac(policy)) return "macEvidence is off, so no MAC address is compared";
+    const leased = this.#leased(entry);
+    if (leased === undefined) return "no lease names a MAC address for it";
+    const neighbours = this.#ports.neighbours();
+    if (neighbours === undefined) return "the kernel's neighbour table is not followed";
+    const seen = await ask(neighbours, entry.address, policy);
+    if (seen === undefined) return "the kernel's neighbour table has nobody at this address now";
+    return seen === leased
+      ? `the kernel's neighbour table has ${seen} there, as the lease says`
+      : `the kernel's neighbour table has ${seen} there, but the lease says ${leased}`;
+  }
+
+  #leased({ mac, address }: Bound): Mac | undefined {
+    return mac ?? this.#ports.leased?.(address);
+  }
+
+  #isOther(entry: Bound, seen: Mac | undefined): boolean {
+    const leased = this.#leased(entry);
+    const policy = this.#policies.get(entry.network);
+    const compares = policy !== undefined && comparesMac(policy);
+    return compares && seen !== undefined && leased !== undefined && seen !== leased;
+  }
+
+  /** Answered all the same. Reads again beside the answer, and tells of what differs then. */
+  #audited(entry: Bound, policy: Policy, neighbours: Neighbours): void {
+    const { address } = entry;
+    const doubt = this.#doubts.get(address);
+    if (doubt?.seen !== undefined) this.#mismatches++;
+    if (doubt !== undefined && performance.now() < doubt.until) return;
+    this.#doubt(address, doubt?.seen);
+    void ask(neighbours, address, policy).then((seen) => {
+      const now = this.#ports.directory.find(address);
+      if (now?.kind !== "bound" || !this.#isOther(now, seen)) return this.#trust(address);
+      if (doubt?.seen === undefined) this.#mismatches++;
+      this.#mistrust(now, seen);
+    });
+  }
+
+  /** Answered only if the kernel has the lease's MAC address there. */
+  async #enforced(
+    { address }: Bound,
+    policy: Policy,
+    neighbours: Neighbours,
+  ): Promise<Entry | undefined> {
+    const doubt = this.#doubts.get(address);
+    const isFresh = doubt?.seen !== undefined && performance.now() < doubt.until;
+    const seen = isFresh ? doubt.seen : await ask(neighbours, address, policy);
+    const entry = this.#ports.directory.find(address); // Somebody else's by now, perhaps.
+    if (entry?.kind !== "bound" || seen === this.#leased(entry)) {
+      this.#trust(address);
+      return entry;
+    }
+    this.#mismatches++;
+    if (seen !== undefined) this.#mistrust(entry, seen);
+    return refused(entry);
+  }
+
+  #byMac(peer: string, neighbours: Neighbours): Entry | undefined | Promise<Entry | undefined> {
+    const address = canonicalPeer(peer);
+    if (address === undefined || !address.includes(":") || isLoopback(address)) return undefined;
+    const known = neighbours.at(address);
+    if (known !== undefined) return this.#behind(known);
+    return neighbours.lookUpAt(address).then((row) => row && this.#behind(row));
+  }
+
+  /** The one instance that has a MAC address in the network of a device. */
+  #behind({ mac, device }: Neighbour): Entry | undefined {
+    let found: Bound | undefined;
+    for (const entry of this.#ports.directory.withMac(mac)) {
+      const policy = this.#policies.get(entry.network);
+      if (policy === undefined || !comparesMac(policy)) continue;
+      if (policy.devices.length > 0 && !policy.devices.includes(device)) continue;
+      if (found !== undefined && found.instance !== entry.instance) return undefined;
+      // A NIC's first address is its own; others are secondary.
+      found ??= entry;
+    }
+    return found;
+  }
+
+  #doubt(address: Ip, seen: Mac | undefined): void {
+    const oldest = this.#doubts.keys().next().value;
+    if (this.#doubts.size >= DOUBTS_MAX && oldest !== undefined) this.#trust(oldest);
+    this.#doubts.delete(address);
+    this.#doubts.set(address, { until: performance.now() + DOUBT_MS, seen });
+  }
+
+  #mistrust({ address, network, mac }: Bound, seen: Mac | undefined): void {
+    this.#doubt(address, seen);
+    const detail = `seen with ${seen}, leased to ${mac ?? this.#ports.leased?.(address)}`;
+    this.#ports.conditions.raise("MAC_MISMATCH", `${address} in ${network}`, detail);
+  }
+
+  #trust(address: Ip): void {
+    const doubt = this.#doubts.get(address);
+    if (doubt === undefined) return;
+    this.#doubts.delete(address);
+    if (doubt.seen === undefined) return;
+    for (const { id } of this.#policies.values()) {
+      this.#ports.conditions.clear("MAC_MISMATCH", `${address} in ${id}`);
+    }
+  }
+}
+
+/** An address with a MAC address that is not its lease's: known, and told nothing. */
+function refused({ network, address, epoch, mac }: Bound): Entry {
+  return {
+    ...{ kind: "withheld", network, address, epoch, reason: "mac-mismatch", since: 0 },
+    ...(mac !== undefined && { mac }),
+  };
+}
+
+/** The MAC address at an address, on the devices of its network only. */
+function seenAt(neighbours: Neighbours, address: Ip, { devices }: Policy): Mac | undefined {
+  if (devices.length < 2) return neighbours.find(address, devices[0]);
+  for (const device of devices) {
+    const mac = neighbours.find(address, device);
+    if (mac !== undefined) return mac;
+  }
+  return undefined;
+}
+
+async function ask(
+  neighbours: Neighbours,
+  address: Ip,
+  { devices }: Policy,
+): Promise<Mac | undefined> {
+  if (devices.length === 0) return neighbours.lookUp(address);
+  const found = await Promise.all(devices.map((device) => neighbours.lookUp(address, device)));
+  return found.find((mac) => mac !== undefined);
+}
