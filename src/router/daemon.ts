@@ -26,6 +26,7 @@ import type { ListenAddress, Rim } from "./http/rim.ts";
 import { Listeners, type ListenTarget, type Plane } from "./listeners.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import { metadataHandler } from "./metadata-server.ts";
+import { Milestones } from "./milestones.ts";
 import {
   ownAddresses,
   type PasswordAnswer,
@@ -124,7 +125,9 @@ async function assemble(
   const conditions = new Conditions(now, (condition, holds) => {
     tell(log, condition, holds);
     ports.onCondition?.(condition, holds);
+    if (!holds) milestones.look();
   });
+  const milestones = new Milestones(log, now, { ...settings, version: ports.version });
 
   const { stateDir: dir, sealKeyFile } = settings;
   const sealKey = sealKeyFile === undefined ? {} : { sealKeyFile };
@@ -227,6 +230,8 @@ async function assemble(
   });
   closers.push(() => admin.close(0));
 
+  const bindings = () => directory.size;
+  const progress = { isReady, bindings, listening: () => listeners.open };
   const onLook = async (): Promise<void> => {
     directory.setNetworks(opened.networks());
     await listeners.follow([
@@ -238,15 +243,16 @@ async function assemble(
     ]);
     allowed = allowedHosts(listeners.names, opened.networks(), settings.hostNames);
     evidence.follow(opened.networks(), listeners.open);
+    milestones.look(progress);
   };
   allowed = allowedHosts(listeners.names, [], settings.hostNames);
   const stop = new AbortController();
   closers.push(() => stop.abort());
   closers.push(settle(() => feed.loadingSince !== undefined, rim.collect));
   const loaded = feed.run(opened, onLook, stop.signal);
-  loaded.catch(() => {}); // Whoever started the router awaits it, perhaps later.
+  // Whoever started the router awaits it, perhaps later.
+  loaded.then(() => milestones.loaded()).catch(() => {});
 
-  log.info({ source: settings.source, listening: listeners.open }, "router started");
   return {
     conditions,
     loaded,

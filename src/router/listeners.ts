@@ -159,7 +159,7 @@ export class Listeners {
 }
 
 /** As people write it; with the port that was asked for. */
-function addressOf({ host, port }: ListenTarget): string {
+export function addressOf({ host, port }: ListenTarget): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
