@@ -31,6 +31,15 @@ export function portHolder(port: number): number | undefined {
   return undefined;
 }
 
+/** What a process calls itself; `undefined` where the kernel does not say. */
+export function processName(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function linesOf(path: string): string[] {
   try {
     return readFileSync(path, "utf8").split("\n").slice(1);

@@ -7,6 +7,7 @@ import { createConnection } from "node:net";
 import { dirname } from "node:path";
 import { ConfigError, ListenError } from "../model/errors.ts";
 import type { Handler, ListenAddress, Listener, Rim } from "./http/rim.ts";
+import { taken, takenSocket } from "./taken.ts";
 
 /** Commands to `apply`. Bytes; user data is 1 MiB at most, in base64, in JSON. */
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
@@ -29,11 +30,20 @@ export async function listenAdmin(
         `--admin-listen ${at.host}:${at.port}: guests may reach that; use unix:PATH or 127.0.0.1`,
       );
     }
-    return rim.listen({ at, handler, bodyBytesMax: BODY_BYTES_MAX });
+    try {
+      return await rim.listen({ at, handler, bodyBytesMax: BODY_BYTES_MAX });
+    } catch (error) {
+      if (!(error instanceof ListenError) || error.code !== "ADDRESS_IN_USE") throw error;
+      throw taken(
+        at.host.includes(":") ? `[${at.host}]:${at.port}` : `${at.host}:${at.port}`,
+        at.port,
+        "admin",
+      );
+    }
   }
   await mkdir(dirname(at.unix), { recursive: true, mode: 0o700 });
   if (await answers(at.unix)) {
-    throw new ListenError("ADDRESS_IN_USE", `${at.unix} is held by another process`);
+    throw takenSocket(at.unix);
   }
   await removeSocket(at.unix);
   const before = process.umask(0o177);

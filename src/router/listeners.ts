@@ -8,8 +8,8 @@
 import { type Ip, tryParseHostPort } from "../model/address.ts";
 import { ListenError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
-import { portHolder } from "../platform/port-holder.ts";
 import type { Handler, Listener, Rim } from "./http/rim.ts";
+import { taken } from "./taken.ts";
 
 export type Plane = "metadata" | "password";
 
@@ -151,9 +151,11 @@ export class Listeners {
       this.#open.set(nameOf(target), { target, listener });
     } catch (error) {
       if (!(error instanceof ListenError) || error.code !== "ADDRESS_IN_USE") throw error;
-      const pid = portHolder(port);
-      const holder = pid === undefined ? "another process" : `process ${pid}`;
-      throw new ListenError("ADDRESS_IN_USE", `${addressOf(target)} is held by ${holder}`);
+      const own = [...this.#open.values()].find(({ target: other }) => isSame(other, target));
+      if (own === undefined) throw taken(addressOf(target), port, plane);
+      const flag = plane === "password" ? "--password-listen" : "--listen";
+      const what = `${addressOf(target)} is this router's own already, for ${own.target.plane}`;
+      throw new ListenError("ADDRESS_IN_USE", `${what}; choose another address with ${flag}`);
     }
   }
 }
@@ -161,6 +163,10 @@ export class Listeners {
 /** As people write it; with the port that was asked for. */
 export function addressOf({ host, port }: ListenTarget): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function isSame(a: ListenTarget, b: ListenTarget): boolean {
+  return a.host === b.host && a.port === b.port;
 }
 
 /** Tells listeners apart: on port 0 both planes have one address. */

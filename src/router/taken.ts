@@ -1,0 +1,44 @@
+/**
+ * What is said of an address that another program listens on: who that is, and what to do.
+ */
+
+import { ListenError } from "../model/errors.ts";
+import { portHolder, processName } from "../platform/port-holder.ts";
+
+/** Whose listener was refused. */
+export type Refused = "metadata" | "password" | "admin";
+
+const FLAGS: Readonly<Record<Refused, string>> = {
+  metadata: "--listen",
+  password: "--password-listen",
+  admin: "--admin-listen",
+};
+
+/** What CloudStack's own router runs on the ports that `auto` takes. */
+const SERVICES: Readonly<Record<string, string>> = {
+  "metadata 80": "apache2",
+  "password 8080": "'cloud-password-server@*'",
+};
+
+/** @param at the address, as people write it */
+export function taken(at: string, port: number, refused: Refused): ListenError {
+  const pid = portHolder(port);
+  const name = pid === undefined ? undefined : processName(pid);
+  const process = `process ${pid}${name === undefined ? "" : ` (${name})`}`;
+  const holder = pid === undefined ? "another process (ss -ltnp names it to root)" : process;
+  const service = SERVICES[`${refused} ${port}`];
+  const how = service === undefined ? "" : ` (on a virtual router: systemctl stop ${service})`;
+  return new ListenError(
+    "ADDRESS_IN_USE",
+    `${at} is held by ${holder}; stop it${how}, or choose another address with ${FLAGS[refused]}`,
+  );
+}
+
+/** An admin socket on which somebody answers. */
+export function takenSocket(path: string): ListenError {
+  return new ListenError(
+    "ADDRESS_IN_USE",
+    `${path} is held by another process, which answers there; ` +
+      "stop it, or choose another with --admin-listen",
+  );
+}
