@@ -38,9 +38,6 @@ export const SETTINGS = {
   logLevel: spec("log-level", "log-level"),
 } as const satisfies Readonly<Record<string, SettingSpec>>;
 
-/** Fields of the file that only `frontdesk router firewall` reads. */
-export const FIREWALL_FIELDS = ["networks", "firewall"] as const;
-
 export type SettingName = keyof typeof SETTINGS;
 
 /** What to do about a `Host` header that is not one of the router's names. */

@@ -211,7 +211,16 @@ async function assemble(
   const loopDelay = new LoopDelay(conditions);
   closers.push(() => loopDelay.stop());
   const isReady = () => feed.loadingSince === undefined && listeners.complete;
-  const sampled = { directory, passwords, traffic, conditions, feed, loopDelay, accessLog };
+  const sampled = {
+    directory,
+    passwords,
+    traffic,
+    conditions,
+    feed,
+    evidence,
+    loopDelay,
+    accessLog,
+  };
   const { version } = ports;
   const admin = await listenAdmin(settings.admin, rim, {
     guestHosts: settings.listen === "auto" ? "auto" : listeners.hosts,

@@ -7,6 +7,7 @@ import type { Conditions } from "../observe/conditions.ts";
 import type { Sample } from "../observe/metrics.ts";
 import type { Sink } from "../observe/sink.ts";
 import type { Directory } from "./directory.ts";
+import type { Evidence } from "./evidence.ts";
 import type { Feed } from "./feed.ts";
 import type { Rim } from "./http/rim.ts";
 import type { LoopDelay } from "./loop-delay.ts";
@@ -19,6 +20,7 @@ export interface Sampled {
   readonly traffic: Traffic;
   readonly conditions: Conditions;
   readonly feed: Feed;
+  readonly evidence: Evidence;
   readonly loopDelay: LoopDelay;
   readonly accessLog: AccessLog;
   readonly sink: Sink;
@@ -37,6 +39,10 @@ export function* samples(from: Sampled): Generator<Sample> {
   yield ["frontdesk_router_ready", [], from.ready() ? 1 : 0];
   yield ["frontdesk_router_changes_total", [], changes];
   yield ["frontdesk_router_last_change_seconds", [], lastChange / 1000];
+  yield ["frontdesk_router_mac_mismatches_total", [], from.evidence.identity.mismatches];
+  for (const [reason, count] of Object.entries(from.evidence.drops ?? {})) {
+    yield ["frontdesk_router_firewall_drops_total", [reason], count];
+  }
   yield ["frontdesk_router_loop_delay_seconds", [], from.loopDelay.worstMs / 1000];
   yield [
     "frontdesk_router_log_lines_lost_total",

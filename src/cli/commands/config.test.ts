@@ -139,15 +139,6 @@ test("which of the two a file holds is told by its content, also where it is wro
   }
 });
 
-test("settings that frontdesk router would refuse say so", async () => {
-  const { code, stderr } = await check("firewall: {managementCidrs: [10.0.0.0/8]}\n");
-  expect(code).toBe(EXIT.done);
-  expect(stderr).toStartWith(
-    "frontdesk: firewall: for frontdesk router firewall; frontdesk router",
-  );
-  expect((await check("networks: []\n")).stderr).toBe("");
-});
-
 test("- is stdin", () => {
   for (const [input, code, text] of [
     ["hosts: any\n", EXIT.done, "stdin: nothing is wrong (settings"],

@@ -6,15 +6,14 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Problem } from "../../config/document.ts";
-import { type Config, checkConfig } from "../../config/load.ts";
-import { FIREWALL_FIELDS } from "../../config/settings.ts";
+import { checkConfig } from "../../config/load.ts";
 import { counted } from "../../model/count.ts";
 import { ConfigError } from "../../model/errors.ts";
 import { checkInstances, holdsInstances, type InstancesReport } from "../../source/file/check.ts";
 import { FileProblem, readFile } from "../../source/file/files.ts";
 import { FILE_BYTES_MAX } from "../../source/file/limits.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
-import { clean, type Output } from "../output.ts";
+import { clean } from "../output.ts";
 
 const EXAMPLES = [
   ["frontdesk config check /etc/frontdesk.yaml", "settings, before a restart"],
@@ -45,7 +44,6 @@ const check: Command = {
       for (const problem of report.problems) out.print(line(shown(path), problem));
       out.note(`frontdesk: checked as a file of ${what}`);
     }
-    if ("config" in report) tellFirewall(out, report.config);
     return good ? EXIT.done : EXIT.usage;
   },
 };
@@ -83,19 +81,6 @@ function holdings(holds: InstancesReport["holds"]): string {
   const { instances, addresses, networks } = holds;
   const at = counted(addresses, "address", "addresses");
   return `; ${counted(instances, "instance")} at ${at} in ${counted(networks, "network")}`;
-}
-
-/** A good file may still not be one for `frontdesk router`. */
-function tellFirewall(out: Output, config: Config | undefined): void {
-  const given = FIREWALL_FIELDS.filter((field) => {
-    const value = config?.[field];
-    return Array.isArray(value) ? value.length > 0 : value !== undefined;
-  });
-  if (given.length === 0) return;
-  const what = given.join(" and ");
-  out.note(
-    `frontdesk: ${what}: for frontdesk router firewall; frontdesk router refuses such a file`,
-  );
 }
 
 export const config: Command = {

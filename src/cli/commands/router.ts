@@ -2,15 +2,15 @@
  * `frontdesk router`: answers guests until it is told to stop.
  */
 
-import type { LoadedConfig } from "../../config/load.ts";
-import { resolveRouterSettings } from "../../config/resolve.ts";
-import { FIREWALL_FIELDS, SETTINGS } from "../../config/settings.ts";
-import { ConfigError, UsageError } from "../../model/errors.ts";
+import { type ResolvedSettings, resolveRouterSettings } from "../../config/resolve.ts";
+import { SETTINGS } from "../../config/settings.ts";
+import { UsageError } from "../../model/errors.ts";
 import { FileSink } from "../../observe/sink.ts";
 import { openRouter, type RouterSettings } from "../../router/daemon.ts";
 import { chooseRim } from "../../router/http/index.ts";
 import { parseAdmin, parseListens } from "../addresses.ts";
 import { type Command, EXIT, type Options } from "../command.ts";
+import { evidenceSettings } from "../network-settings.ts";
 import { defaultAdmin, defaultStateDir } from "../state-dir.ts";
 import { version } from "../version.ts";
 
@@ -77,7 +77,6 @@ async function settingsOf(
   const path = options.string("config");
   // The libraries that read a configuration file are loaded only with one.
   const file = path === undefined ? undefined : await (await loadModule()).loadConfig(path);
-  if (file !== undefined) refuseUnknown(file);
   const flags = Object.fromEntries(
     Object.entries(SETTINGS).map(([name, { flag, list }]) => {
       const long = flag.slice(2);
@@ -96,14 +95,16 @@ async function settingsOf(
     cacheDir: given.cacheDir?.value,
     passwordTokenFile: given.passwordTokenFile?.value,
   };
-  const listens = given.listen?.value ?? usualListen(source, 8775);
-  const passwordListens = given.passwordListen?.value ?? usualListen(source, 8778);
+  const listens = listensOf("listen", given) ?? usualListen(source, 8775);
+  const passwordListens = listensOf("passwordListen", given) ?? usualListen(source, 8778);
+  const adminListen = given.adminListen?.value ?? defaultAdmin(stateDir);
   const settings: RouterSettings = {
     source,
     stateDir,
     listen: parseListens(listens, "--listen", "metadata"),
     passwordListen: parseListens(passwordListens, "--password-listen", "password"),
-    admin: parseAdmin(given.adminListen?.value ?? defaultAdmin(stateDir)),
+    admin: parseAdmin(adminListen),
+    ...(file && { evidence: evidenceSettings(file, adminListen) }),
     hosts: given.hosts.value,
     hostNames: given.hostNames,
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
@@ -115,17 +116,17 @@ function loadModule(): Promise<typeof import("../../config/load.ts")> {
   return import("../../config/load.ts");
 }
 
-/** What the file may say, and this program does not do: better a clear no than silence. */
-function refuseUnknown({ file, config, line }: LoadedConfig): void {
-  for (const field of FIREWALL_FIELDS) {
-    const value = config[field];
-    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;
-    throw new ConfigError("this version's router does not do that", {
-      file,
-      line: line([field]),
-      field,
-    });
-  }
+/** Those of the router and those of single networks; "auto" has them all. */
+function listensOf(
+  name: "listen" | "passwordListen",
+  given: ResolvedSettings,
+): readonly string[] | undefined {
+  const all = [
+    ...(given[name]?.value ?? []),
+    ...given.networks.flatMap((each) => each[name] ?? []),
+  ];
+  if (all.length === 0) return undefined;
+  return all.includes("auto") ? ["auto"] : [...new Set(all)];
 }
 
 /** A router's own addresses come from its databags; a file knows none, so that is a laptop. */
