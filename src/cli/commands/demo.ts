@@ -5,17 +5,19 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import type { Ip } from "../../model/address.ts";
+import { counted } from "../../model/count.ts";
 import type { Access } from "../../observe/access-log.ts";
 import type { Condition } from "../../observe/conditions.ts";
 import type { Sink } from "../../observe/sink.ts";
 import { openRouter } from "../../router/daemon.ts";
 import { chooseRim } from "../../router/http/index.ts";
+import { openAdminClient } from "../admin-client.ts";
 import { type Command, EXIT } from "../command.ts";
 import { SAMPLES, sampleYaml } from "../demo/sample.ts";
 import { TOPOLOGY_NAMES, type Topology, topologyFiles } from "../demo/topologies.ts";
+import { type Guest, type Place, tries } from "../demo/tries.ts";
 import { clean, type Output } from "../output.ts";
 import { version } from "../version.ts";
 
@@ -32,7 +34,9 @@ const QUIET: Sink = { write: () => {}, dropped: 0, flushSync: () => {} };
 interface Material {
   readonly source: string;
   readonly edit: string;
-  readonly guests: readonly { readonly address: string; readonly name: string }[];
+  readonly guests: readonly Guest[];
+  /** What CloudStack says as the demo begins; of a file nobody says anything. */
+  readonly commands?: readonly string[];
 }
 
 export const demo: Command = {
@@ -77,7 +81,9 @@ export const demo: Command = {
       );
       try {
         await router.loaded;
-        tell(out, { material, admin, port, passwordPort, topology });
+        await handIn(`unix:${admin}`, material.commands ?? []);
+        const place = { host: HOST, port, passwordPort, admin: `unix:${admin}` };
+        tell(out, { material, place, topology });
         await new Promise<void>((resolve) => {
           process.once("SIGINT", () => resolve());
           process.once("SIGTERM", () => resolve());
@@ -99,50 +105,37 @@ async function prepare(folder: string, topology: Topology | undefined): Promise<
     await writeFile(path, sampleYaml());
     return { source: `file:${path}`, edit: path, guests: SAMPLES };
   }
-  const { files, guests } = topologyFiles(topology);
+  const { files, guests, commands } = topologyFiles(topology);
   for (const [name, text] of files) await writeFile(join(folder, name), text);
-  return { source: `databag:${folder}`, edit: join(folder, "vmdata.json"), guests };
+  return { source: `databag:${folder}`, edit: join(folder, "vmdata.json"), guests, commands };
+}
+
+/** Tells the router what CloudStack would, the way CloudStack's own router would be told. */
+async function handIn(admin: string, commands: readonly string[]): Promise<void> {
+  using client = openAdminClient(admin);
+  for (const command of commands) await client.post("/apply?name=demo", command);
 }
 
 interface Told {
   readonly material: Material;
-  readonly admin: string;
-  readonly port: number;
-  readonly passwordPort: number;
+  readonly place: Place;
   readonly topology: Topology | undefined;
 }
 
-function tell(out: Output, { material, admin, port, passwordPort, topology }: Told): void {
-  const at = `http://${HOST}:${port}/latest`;
-  const [first, second] = material.guests;
-  const as = (address: string | undefined) =>
-    address === HOST ? "curl" : `curl --interface ${address}`;
-  const lines: (readonly [command: string, what: string])[] = [
-    [`${as(first?.address)} ${at}/meta-data/`, `what ${first?.name} is told`],
-    [`${as(first?.address)} ${at}/user-data`, "its user data"],
-    [
-      `${as(first?.address)} -H 'DomU_Request: send_my_password' http://${HOST}:${passwordPort}/`,
-      "its password, or saved_password where none waits",
-    ],
-    [
-      `${as(first?.address)} -H 'DomU_Request: saved_password' http://${HOST}:${passwordPort}/`,
-      "the guest confirms that it has it: then it is gone",
-    ],
-    ...(second === undefined
-      ? []
-      : [[`${as(second.address)} ${at}/local-hostname`, "another guest"] as const]),
-    [`${program()} why --ip ${first?.address} --admin unix:${admin}`, "who that is, and why"],
-  ];
+function tell(out: Output, { material, place, topology }: Told): void {
+  const { guests, edit } = material;
+  const answered = guests.filter(({ unanswered }) => unanswered === undefined);
+  const [, second] = answered;
   const what =
-    topology === undefined ? "sample instances" : `instances of the ${topology} topology`;
-  out.print(out.style("bold", `Frontdesk answers ${material.guests.length} ${what}.`));
+    topology === undefined
+      ? counted(answered.length, "sample instance")
+      : `${counted(answered.length, "instance")} of the ${topology} topology`;
+  out.print(out.style("bold", `Frontdesk answers ${what}.`));
   out.print("\nTry, in another terminal:");
-  for (const [command, about] of lines) {
+  for (const { command, about } of tries(guests, place, topology !== undefined)) {
     out.print(`  ${out.style("dim", `# ${about}`)}\n  ${out.style("cyan", command)}`);
   }
-  out.print(
-    `\nEdit ${out.style("cyan", material.edit)}\nand ask again: the change is there at once.`,
-  );
+  out.print(`\nEdit ${out.style("cyan", edit)}\nand ask again: the change is there at once.`);
   if (process.platform === "darwin" && second !== undefined) {
     out.print("\nmacOS needs each other guest's address first:");
     out.print(`  sudo ifconfig lo0 alias ${second.address} up`);
@@ -152,7 +145,8 @@ function tell(out: Output, { material, admin, port, passwordPort, topology }: To
 
 /** A condition, as a line among the requests: an edit that is wrong says so. */
 function news({ title, detail }: Condition, holds: boolean, out: Output): string {
-  const text = holds ? `${title}: ${clean(detail)}` : `over: ${title}`;
+  const more = detail === "" ? "" : `: ${clean(detail)}`;
+  const text = holds ? `${title}${more}` : `over: ${title}`;
   return `${timeNow()}  ${out.style(holds ? "yellow" : "green", text)}`;
 }
 
@@ -165,13 +159,6 @@ function line(access: Access, { guests }: Material, out: Output): string {
   const who = `${clean(access.address).padEnd(15)} ${clean(name).padEnd(14)}`;
   const status = out.style(colour, String(access.status));
   return `${out.style("dim", time)} ${who} ${access.what.padEnd(16)} ${status}`;
-}
-
-/** How to call this program from the folder the person is in. */
-function program(): string {
-  const main = fileURLToPath(import.meta.url);
-  if (!main.endsWith(join("src", "cli", "commands", "demo.ts"))) return "frontdesk";
-  return relative(process.cwd(), join(dirname(main), "../../../bin/frontdesk")) || "frontdesk";
 }
 
 async function freePort(wanted: number, taken?: number): Promise<number> {

@@ -2,9 +2,10 @@
  * The demo's instances: a dozen guests on loopback, one of each kind worth looking at.
  */
 
-export interface SampleInstance {
-  readonly address: string;
-  readonly name: string;
+import { parseIp } from "../../model/address.ts";
+import type { Guest } from "./tries.ts";
+
+export interface SampleInstance extends Guest {
   readonly about: string;
 }
 
@@ -13,11 +14,11 @@ const ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexampleexampleexampleexamp
 
 /** The first guest is who plain curl is; the others need `--interface`. */
 export const SAMPLES: readonly SampleInstance[] = [
-  { address: "127.0.0.1", name: "web-01", about: "cloud-config, two keys, a password" },
-  { address: "127.0.0.11", name: "db-01", about: "a shell script as user data" },
-  { address: "127.0.0.12", name: "cache-01", about: "no user data, no keys" },
+  { address: parseIp("127.0.0.1"), name: "web-01", about: "cloud-config, two keys, a password" },
+  { address: parseIp("127.0.0.11"), name: "db-01", about: "a shell script as user data" },
+  { address: parseIp("127.0.0.12"), name: "cache-01", about: "no user data, no keys" },
   ...Array.from({ length: 9 }, (_, index) => ({
-    address: `127.0.0.${13 + index}`,
+    address: parseIp(`127.0.0.${13 + index}`),
     name: `worker-${String(index + 1).padStart(2, "0")}`,
     about: "one of nine alike",
   })),

@@ -58,6 +58,9 @@ import vpcVmdata from "../../../fixtures/cloudstack/vpc/etc-cloudstack/vmdata.js
 import vpcPassword from "../../../fixtures/cloudstack/vpc/etc-cloudstack/vmpassword.json" with {
   type: "json",
 };
+import { parseIp } from "../../model/address.ts";
+import { passwordCommand } from "../../source/source.ts";
+import type { Guest } from "./tries.ts";
 
 type Bags = Readonly<Record<string, unknown>>;
 
@@ -93,8 +96,12 @@ export const TOPOLOGY_NAMES = Object.keys(TOPOLOGIES) as Topology[];
 export interface TopologyFiles {
   /** File name -> text, as CloudStack's scripts write it. */
   readonly files: ReadonlyMap<string, string>;
-  readonly guests: readonly { readonly address: string; readonly name: string }[];
+  readonly guests: readonly Guest[];
+  /** What CloudStack says as the demo begins, so that there is a password in every topology. */
+  readonly commands: readonly string[];
 }
+
+const PASSWORD = "fN7xvQ2p";
 
 /** A topology's databags on loopback. */
 export function topologyFiles(topology: Topology): TopologyFiles {
@@ -103,14 +110,23 @@ export function topologyFiles(topology: Topology): TopologyFiles {
   for (const [name, bag] of Object.entries(bags)) {
     files.set(`${name}.json`, toLoopback(JSON.stringify(bag, undefined, 2)));
   }
-  const vmdata = JSON.parse(files.get("vmdata.json") ?? "{}") as Record<string, unknown>;
-  const guests = Object.entries(vmdata)
+  const read = (name: string): Record<string, unknown> | undefined => {
+    const text = files.get(`${name}.json`);
+    return text === undefined ? undefined : JSON.parse(text);
+  };
+  const leases = read("dhcpentry");
+  const guests = Object.entries(read("vmdata") ?? {})
     .filter((entry): entry is [string, string[][]] => Array.isArray(entry[1]))
-    .map(([address, keys]) => ({
-      address,
-      name: keys.find(([, key]) => key === "local-hostname")?.[2] ?? address,
-    }));
-  return { files, guests };
+    .map(
+      ([address, keys]): Guest => ({
+        address: parseIp(address),
+        name: keys.find(([, key]) => key === "local-hostname")?.[2] ?? address,
+        ...(leases !== undefined && !(address in leases) && { unanswered: "it has no lease" }),
+      }),
+    );
+  const first = guests.find(({ unanswered }) => unanswered === undefined);
+  const commands = first === undefined ? [] : [passwordCommand(first.address, PASSWORD)];
+  return { files, guests, commands };
 }
 
 /** The fixtures' guests live in 10.0.0.0/8 and 198.51.100.0/24. */
