@@ -4,6 +4,7 @@
 
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
+import { counted } from "../../model/count.ts";
 import { CommandError } from "../../model/errors.ts";
 import { openAdminClient } from "../admin-client.ts";
 import { ADMIN_OPTIONS, adminOf } from "../admin-options.ts";
@@ -41,9 +42,7 @@ export const apply: Command = {
     if (options.flag("json")) out.json(results);
     else {
       const changes = results.reduce((sum, { applied }) => sum + applied, 0);
-      out.note(
-        `applied ${results.length} ${results.length === 1 ? "file" : "files"}, ${changes} changes`,
-      );
+      out.note(`applied ${counted(results.length, "file")}, ${counted(changes, "change")}`);
     }
     return EXIT.done;
   },

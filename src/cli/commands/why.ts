@@ -3,6 +3,7 @@
  */
 
 import { type Ip, tryParseIp } from "../../model/address.ts";
+import { counted } from "../../model/count.ts";
 import { quote, UsageError } from "../../model/errors.ts";
 import type { Why } from "../../router/why.ts";
 import { openAdminClient } from "../admin-client.ts";
@@ -95,7 +96,8 @@ function* rows(answer: Why): Generator<[string, string]> {
   const doubt = "; not read whole yet, so this may be an earlier run's word";
   yield ["source", `${evidence.source}${evidence.remembered ? doubt : ""}`];
   yield ["password", answer.password === "pending" ? "waits for the guest" : "none waits"];
-  const body = reply.type === undefined ? "no body" : `${reply.bytes} bytes of ${reply.type}`;
+  const body =
+    reply.type === undefined ? "no body" : `${counted(reply.bytes, "byte")} of ${reply.type}`;
   yield ["answer", `${reply.status}, ${body}, to GET ${request.path}`];
   yield ["because", answer.reason];
   if (answer.advice !== undefined) yield ["advice", answer.advice];

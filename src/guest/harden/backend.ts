@@ -7,6 +7,7 @@
  * is missing.
  */
 
+import { counted } from "../../model/count.ts";
 import { ExecError, HardenError } from "../../model/errors.ts";
 import type { Exec } from "../../platform/exec.ts";
 import { findIptables, type Iptables } from "../../platform/iptables.ts";
@@ -83,7 +84,10 @@ export async function chooseBackend(
   if (wanted === "nftables") return pick(nftables, "asked for");
   if (wanted === "iptables") return pick(rules > 0 ? legacy : iptables[0], "asked for");
   if (legacy !== undefined && rules > 0) {
-    return pick(legacy, `${rules} rules of iptables-legacy rule this host`);
+    return pick(
+      legacy,
+      `${counted(rules, "rule")} of iptables-legacy ${rules === 1 ? "rules" : "rule"} this host`,
+    );
   }
   if (nftables === undefined) return pick(iptables[0], missing ?? "");
   const works = "nft works, and no rules of iptables-legacy are loaded; the table is our own";

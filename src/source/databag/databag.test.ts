@@ -157,7 +157,7 @@ test("entries that vanish stay served and are reported, as long as their lease l
   expect(lab.raised).toEqual(["SOURCE_SHRANK vmdata.json"]);
   leases(lab, { [Y]: lease("0d", true) });
   expect(await lab.told()).toEqual([`${Y} lease-removed 1`]);
-  expect(lab.detail("SOURCE_SHRANK")).toBe("1 entries are kept");
+  expect(lab.detail("SOURCE_SHRANK")).toBe("1 entry is kept");
   edit(lab, { [X]: entry("I") });
   expect(await lab.told()).toEqual([]);
   expect(lab.raised).toEqual([]);

@@ -105,7 +105,10 @@ export class Files {
   /** Says, or no longer says, that a databag has lost entries that stay in force. */
   reportLost(name: string, lost: number): void {
     if (lost === 0) this.#conditions.clear("SOURCE_SHRANK", name);
-    else this.#conditions.raise("SOURCE_SHRANK", name, `${lost} entries are kept`);
+    else {
+      const kept = lost === 1 ? "1 entry is kept" : `${lost} entries are kept`;
+      this.#conditions.raise("SOURCE_SHRANK", name, kept);
+    }
   }
 
   /** In how many milliseconds a look may find something that no event announces. */

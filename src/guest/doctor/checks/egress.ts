@@ -1,6 +1,7 @@
 /** Whether this instance's own firewall stops requests or their answers, and which rule does. */
 
 import { isIP } from "node:net";
+import { counted } from "../../../model/count.ts";
 import { type Check, fine, skipped } from "../check.ts";
 import type { Facts, Target } from "../facts.ts";
 import type { Found } from "../finding.ts";
@@ -48,7 +49,7 @@ export const egress: Check<Code> = {
       .filter(({ target, block }) => target.connect.kind !== "open" || !block.certain);
     const rules = ruleset.flatMap(({ chains }) => chains.flatMap((chain) => chain.rules)).length;
     if (stopped.length === 0)
-      return fine(rules === 0 ? "no rules" : `${rules} rules, none in the way`);
+      return fine(rules === 0 ? "no rules" : `${counted(rules, "rule")}, none in the way`);
     const found = grouped(stopped).map((group) => findingOf(facts, group));
     return { seen: `stops ${and(stopped.map(({ target }) => target.endpoint.host))}`, found };
   },

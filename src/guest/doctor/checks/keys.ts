@@ -1,5 +1,6 @@
 /** Whether the keys are there that clients cannot do without, and every listed one is answered. */
 
+import { counted } from "../../../model/count.ts";
 import { type Check, fine, skipped } from "../check.ts";
 import type { Found } from "../finding.ts";
 import { and, uplinkOf } from "../words.ts";
@@ -56,7 +57,8 @@ export const keys: Check<Code> = {
         ...(names.includes("instance-id") ? {} : { severity: "warning" }),
       });
     }
-    const seen = `${service.keys.filter(({ status }) => status === 200).length} keys answered`;
+    const answered = service.keys.filter(({ status }) => status === 200).length;
+    const seen = `${counted(answered, "key")} answered`;
     return found.length === 0 ? fine(seen) : { seen, found };
   },
 };

@@ -1,5 +1,6 @@
 /** Whether there is user data, in a form that clients understand. Its content is never shown. */
 
+import { counted } from "../../../model/count.ts";
 import { type Check, fine, skipped } from "../check.ts";
 import type { Found } from "../finding.ts";
 
@@ -61,14 +62,14 @@ export const userData: Check<Code> = {
     }
     const text = asked.body.toString("latin1");
     if (!FORMS.test(text) && BASE64.test(text) && FORMS.test(decoded(text))) {
-      return find(`${asked.body.length} bytes of base64, which hold user data`, {
+      return find(`${counted(asked.body.length, "byte")} of base64, which hold user data`, {
         code: "USER_DATA_ENCODED",
         cause: "what was given to the API as user data was base64 already, and was encoded again",
         certainty: "likely",
         remedy: ["frontdesk guest get user-data | base64 -d"],
       });
     }
-    return fine(`${asked.body.length} bytes`);
+    return fine(counted(asked.body.length, "byte"));
   },
 };
 
