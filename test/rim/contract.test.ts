@@ -4,15 +4,9 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-
-const ROOT = resolve(import.meta.dir, "../..");
-const NODE18 = join(ROOT, ".cache/node18/node");
-const scratch = mkdtempSync(join(tmpdir(), "frontdesk-rim-"));
-const bundle = join(scratch, "server.mjs");
+import { bundleServer, RUNTIMES, removeBundle, type Server, start } from "./runtimes.ts";
 
 const CROWD = 1000;
 /** What a flood may cost: replies in the kernel's and the runtime's buffers, and garbage. */
@@ -20,30 +14,16 @@ const FLOOD_MIB_MAX = 100;
 /** What the kernel allows at most. */
 const QUEUE_MAX = Number(readFileSync("/proc/sys/net/core/somaxconn", "utf8"));
 
-const RUNTIMES = [
-  { name: "bun", rim: "bun", command: [process.execPath, join(ROOT, "test/rim/server.ts")] },
-  { name: "node", rim: "node", command: ["node", bundle] },
-  { name: "node 18", rim: "node", command: [NODE18, bundle] },
-];
-
-beforeAll(async () => {
-  const built = await Bun.build({
-    entrypoints: [join(ROOT, "test/rim/server.ts")],
-    target: "node",
-    naming: "server.mjs",
-    outdir: scratch,
-  });
-  expect(built.success).toBe(true);
-});
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+beforeAll(bundleServer);
+afterAll(removeBundle);
 
 for (const runtime of RUNTIMES) {
-  const missing = runtime.name === "node 18" && !existsSync(NODE18);
+  const { missing } = runtime;
   if (missing) console.log("skipped: the rim on Node 18, because .cache/node18 is not there");
   describe.skipIf(missing)(`the rim on ${runtime.name}`, () => {
     let server: Server;
     beforeAll(async () => {
-      server = await start(runtime.command, runtime.rim);
+      server = await start(runtime);
     });
     afterAll(() => server.stop());
 
@@ -221,7 +201,7 @@ for (const runtime of RUNTIMES) {
     // Goal: small requests without end fill nothing either. Method: send them as fast as they are
     // taken, read nothing, and weigh the server, which has answered another guest meanwhile.
     test("takes no flood of requests whose replies are not read", async () => {
-      const own = await start(runtime.command, runtime.rim);
+      const own = await start(runtime);
       await own.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n");
       const before = residentMiB(own.pid);
       const socket = connect({ host: "127.0.0.1", port: own.port });
@@ -249,7 +229,7 @@ for (const runtime of RUNTIMES) {
     // Goal: a thousand guests in one instant all find a place in the kernel's queue. Method: the
     // server is stopped, so that it accepts none, and as many connections are opened.
     test.skipIf(QUEUE_MAX < CROWD)("has room for a thousand connections at once", async () => {
-      const own = await start(runtime.command, runtime.rim);
+      const own = await start(runtime);
       own.signal("SIGSTOP");
       const sockets = Array.from({ length: CROWD }, () => {
         const socket = connect({ host: "127.0.0.1", port: own.port });
@@ -288,7 +268,7 @@ for (const runtime of RUNTIMES) {
     });
 
     test("completes a request under way when it is closed, and accepts no new one", async () => {
-      const own = await start(runtime.command, runtime.rim);
+      const own = await start(runtime);
       const slow = own.ask("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
       await Bun.sleep(100);
       const ended = own.stop();
@@ -307,53 +287,9 @@ for (const runtime of RUNTIMES) {
   });
 }
 
-interface Answer {
-  readonly status: number;
-  readonly fields: Readonly<Record<string, string>>;
-  readonly body: Buffer;
-  /** How many reads it took to get it all. */
-  readonly segments: number;
-}
-
 function residentMiB(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024;
-}
-
-interface Server {
-  readonly pid: number;
-  readonly port: number;
-  ask(request: string): Promise<Answer>;
-  askUnix(request: string): Promise<Answer>;
-  /** Sends bytes and reads until the server closes, or is silent for half a second. */
-  raw(bytes: string): Promise<{ text: string; closed: boolean }>;
-  signal(name: NodeJS.Signals): void;
-  stop(): Promise<number>;
-}
-
-async function start(command: string[], rim: string): Promise<Server> {
-  const unix = join(mkdtempSync(join(scratch, "socket-")), "s");
-  const child = Bun.spawn([...command, rim, "0", unix], { stdout: "pipe", stderr: "inherit" });
-  const reader = child.stdout.getReader();
-  const line = new TextDecoder().decode((await reader.read()).value);
-  const port = Number(line.split(" ")[1]);
-  expect(port).toBeGreaterThan(0);
-  const at = { host: "127.0.0.1", port };
-  return {
-    pid: child.pid,
-    port,
-    ask: async (request) => parse(await exchange(at, request, true)),
-    askUnix: async (request) => parse(await exchange({ path: unix }, request, true)),
-    raw: async (bytes) => {
-      const { chunks, closed } = await exchange(at, bytes, false);
-      return { text: Buffer.concat(chunks).toString("latin1"), closed };
-    },
-    signal: (name) => child.kill(name),
-    stop: async () => {
-      child.kill("SIGTERM");
-      return child.exited;
-    },
-  };
 }
 
 /** Connections that the kernel keeps for the listener at a port: proc(5), `rx_queue`. */
@@ -363,60 +299,4 @@ function waitingAt(port: number): number {
   const fields = lines.map((line) => line.trim().split(/\s+/));
   const listener = fields.find(([, local, , state]) => local?.endsWith(end) && state === "0A");
   return Number.parseInt(listener?.[4]?.split(":")[1] ?? "", 16);
-}
-
-type Where = { host: string; port: number } | { path: string };
-
-function exchange(
-  where: Where,
-  bytes: string,
-  once: boolean,
-): Promise<{ chunks: Buffer[]; closed: boolean }> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    const head = bytes.startsWith("HEAD ");
-    const socket = connect(where as { host: string; port: number });
-    const end = (closed: boolean) => {
-      socket.destroy();
-      resolve({ chunks, closed });
-    };
-    let timer = setTimeout(() => end(false), 3000);
-    socket.on("connect", () => socket.write(Buffer.from(bytes, "latin1")));
-    socket.on("data", (chunk: Buffer) => {
-      chunks.push(chunk);
-      if (once && !head && complete(Buffer.concat(chunks))) end(false);
-      clearTimeout(timer);
-      timer = setTimeout(() => end(false), 1500);
-    });
-    socket.on("end", () => end(true));
-    socket.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "ECONNRESET" || error.code === "EPIPE") end(true);
-      else reject(error);
-    });
-  });
-}
-
-function complete(bytes: Buffer): boolean {
-  const end = bytes.indexOf("\r\n\r\n");
-  if (end === -1) return false;
-  const length = /\r\ncontent-length: *(\d+)/i.exec(bytes.toString("latin1", 0, end));
-  return bytes.length >= end + 4 + Number(length?.[1] ?? 0);
-}
-
-function parse({ chunks }: { chunks: Buffer[] }): Answer {
-  const bytes = Buffer.concat(chunks);
-  const end = bytes.indexOf("\r\n\r\n");
-  const [first = "", ...lines] = bytes.toString("latin1", 0, end).split("\r\n");
-  const fields = Object.fromEntries(
-    lines.map((line) => {
-      const colon = line.indexOf(":");
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
-    }),
-  );
-  return {
-    status: Number(first.split(" ")[1]),
-    fields,
-    body: bytes.subarray(end + 4),
-    segments: chunks.length,
-  };
 }

@@ -8,6 +8,7 @@ import type { Reply } from "../../src/protocol/http.ts";
 import type { Handler, Rim } from "../../src/router/http/rim.ts";
 
 const TEXT = "text/plain; charset=utf-8";
+const LARGE_BYTES = 1024 * 1024;
 const [name, port, unix] = process.argv.slice(2);
 const rim: Rim =
   name === "bun"
@@ -42,6 +43,7 @@ const handler: Handler = async (request) => {
   const path = request.target.split("?")[0] ?? "";
   const reply = fixed[path];
   if (reply !== undefined) return reply;
+  if (path.startsWith("/large/")) return large(path);
   switch (path) {
     case "/throw":
       throw new Error("secret detail");
@@ -62,6 +64,14 @@ const handler: Handler = async (request) => {
     }
   }
 };
+
+/** A mebibyte, another for each path: all bytes are the last of the path. */
+function large(path: string): Reply {
+  const fill = path.charCodeAt(path.length - 1);
+  const read = async () => new Uint8Array(LARGE_BYTES).fill(fill);
+  return { status: 200, body: { length: LARGE_BYTES, hash: path, read }, type: TEXT };
+}
+
 /** Throws at once, not in a promise: the other way in which a handler can fail. */
 const throwing: Handler = (request) => {
   if (request.target === "/throw-now") throw new Error("secret detail");
