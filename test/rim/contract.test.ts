@@ -6,8 +6,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
+import { HELD_BYTES_MAX } from "../../src/router/http/shared-body.ts";
 import { bundleServer, RUNTIMES, removeBundle, type Server, start } from "./runtimes.ts";
 
+const MIB = 1024 * 1024;
 const CROWD = 1000;
 /** What a flood may cost: replies in the kernel's and the runtime's buffers, and garbage. */
 const FLOOD_MIB_MAX = 100;
@@ -265,6 +267,17 @@ for (const runtime of RUNTIMES) {
     test("knows no peer on a unix socket", async () => {
       const reply = await server.askUnix("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
       expect(JSON.parse(reply.body.toString())).toEqual({ method: "GET", target: "/a" });
+    });
+
+    // Goal: what was sent there takes no room from guests. Method: send more than there is room for,
+    // though nothing is read at the same time.
+    test("keeps no large body for a unix socket that has got it", async () => {
+      for (let index = 0; index <= HELD_BYTES_MAX / MIB; index++) {
+        const reply = await server.askUnix(`GET /large/${index} HTTP/1.1\r\nHost: x\r\n\r\n`);
+        expect(reply.body.length).toBe(MIB);
+      }
+      const reply = await server.ask("GET /large/guest HTTP/1.1\r\nHost: x\r\n\r\n");
+      expect([reply.status, reply.body.length]).toEqual([200, MIB]);
     });
 
     test("completes a request under way when it is closed, and accepts no new one", async () => {

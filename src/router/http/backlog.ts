@@ -33,13 +33,20 @@ export function raiseBacklogs(): void {
   try {
     const ffi = process.getBuiltinModule("bun:ffi") as unknown as Ffi;
     const { symbols: libc, close } = ffi.dlopen("libc.so.6", FUNCTIONS);
-    for (const fd of readdirSync("/proc/self/fd").filter(isSocket).map(Number)) {
-      const listens = Int32Array.of(0);
-      libc.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, listens, Int32Array.of(4));
-      if (listens[0] === 1) libc.listen(fd, BACKLOG);
+    try {
+      raise(libc);
+    } finally {
+      close();
     }
-    close();
   } catch {} // Another C library, or no /proc.
+}
+
+function raise(libc: Libc): void {
+  for (const fd of readdirSync("/proc/self/fd").filter(isSocket).map(Number)) {
+    const listens = Int32Array.of(0);
+    libc.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, listens, Int32Array.of(4));
+    if (listens[0] === 1) libc.listen(fd, BACKLOG);
+  }
 }
 
 function isSocket(fd: string): boolean {
