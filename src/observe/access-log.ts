@@ -11,7 +11,9 @@ export interface Access {
   readonly plane: "metadata" | "password";
   /** The peer's address, as the kernel reports it. */
   readonly address: string;
+  /** Where something is known of the address. */
   readonly network: string | undefined;
+  /** Absent where the address is nobody's, or withheld from whoever has it. */
   readonly instance: string | undefined;
   /** What kind of thing was asked for, from a closed set. */
   readonly what: string;
@@ -24,14 +26,21 @@ const LINES_PER_SECOND_MAX = 5000;
 /** One guest in a loop must not silence the others. A boot takes 30 lines. Lines a second. */
 const LINES_PER_INSTANCE_MAX = 100;
 
-/** All that are nobody's instance together, for they may change their address at will. */
+/** All strangers together, for they may change their address at will. Lines a second. */
 const LINES_OF_UNKNOWN_MAX = 500;
+
+/**
+ * All addresses together that are known and withheld; each alone has what an instance has. Who may
+ * be a liar shares nothing with instances, and who may be an instance nothing with strangers.
+ */
+const LINES_OF_WITHHELD_MAX = 1000;
 
 export class AccessLog {
   readonly #sink: Sink;
   readonly #now: () => number;
   #second = 0;
   #lines = 0;
+  #linesOfWithheld = 0;
   /** Lines of this second; as many entries as lines at most. */
   readonly #linesOf = new Map<string | undefined, number>();
   #suppressed = 0;
@@ -52,26 +61,35 @@ export class AccessLog {
     if (second !== this.#second) {
       this.#second = second;
       this.#lines = 0;
+      this.#linesOfWithheld = 0;
       this.#linesOf.clear();
     }
-    const { instance } = access;
-    const lines = this.#linesOf.get(instance) ?? 0;
-    const linesMax = instance === undefined ? LINES_OF_UNKNOWN_MAX : LINES_PER_INSTANCE_MAX;
-    if (lines >= linesMax || this.#lines >= LINES_PER_SECOND_MAX) {
+    if (!this.#hasRoomFor(access)) {
       this.#suppressed++;
       return;
     }
-    this.#lines++;
-    this.#linesOf.set(instance, lines + 1);
-    const who =
-      instance === undefined
-        ? ""
-        : `,"network":${JSON.stringify(access.network)}` +
-          `,"instance":${JSON.stringify(instance)}`;
+    const { network, instance } = access;
+    const where = network === undefined ? "" : `,"network":${JSON.stringify(network)}`;
+    const who = instance === undefined ? "" : `,"instance":${JSON.stringify(instance)}`;
     this.#sink.write(
       `{"level":30,"time":${time},"msg":"request","plane":"${access.plane}",` +
-        `"address":${JSON.stringify(access.address)}${who},` +
+        `"address":${JSON.stringify(access.address)}${where}${who},` +
         `"what":"${access.what}","status":${access.status}}\n`,
     );
+  }
+
+  /** Counts a line, where there is room for it in this second. */
+  #hasRoomFor({ network, instance, address }: Access): boolean {
+    if (this.#lines >= LINES_PER_SECOND_MAX) return false;
+    const isWithheld = instance === undefined && network !== undefined;
+    if (isWithheld && this.#linesOfWithheld >= LINES_OF_WITHHELD_MAX) return false;
+    // No instance has such a name.
+    const name = isWithheld ? `\0${network} ${address}` : instance;
+    const lines = this.#linesOf.get(name) ?? 0;
+    if (lines >= (name === undefined ? LINES_OF_UNKNOWN_MAX : LINES_PER_INSTANCE_MAX)) return false;
+    this.#linesOf.set(name, lines + 1);
+    this.#lines++;
+    if (isWithheld) this.#linesOfWithheld++;
+    return true;
   }
 }

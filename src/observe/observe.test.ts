@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AccessLog } from "./access-log.ts";
+import { type Access, AccessLog } from "./access-log.ts";
 import { Conditions } from "./conditions.ts";
 import { createLog } from "./log.ts";
 import { METRICS, Metrics, type Sample } from "./metrics.ts";
@@ -77,7 +77,8 @@ test("guests in a loop neither fill the log nor silence the others", () => {
   let now = 0;
   const log = new AccessLog(sink, () => now);
   const loop = (instance: string | undefined, times: number): void => {
-    const who = { plane: "metadata", address: "a", network: "n", instance } as const;
+    const network = instance === undefined ? undefined : "n";
+    const who = { plane: "metadata", address: "a", network, instance } as const;
     for (let index = 0; index < times; index++) log.record({ ...who, what: "key", status: 404 });
   };
   const lines = (): number => text().split("\n").length - 1;
@@ -91,6 +92,25 @@ test("guests in a loop neither fill the log nor silence the others", () => {
   now = 1000;
   loop("loud", 1);
   expect(lines()).toBe(5001);
+});
+
+test("an address that is withheld shares no allowance with strangers, nor with instances", () => {
+  const { sink, text } = memory();
+  const log = new AccessLog(sink, () => 0);
+  const loop = (who: Partial<Access>, times: number): number => {
+    const before = text().split("\n").length;
+    const access = { plane: "metadata", address: "stranger", what: "key", status: 404 } as const;
+    const nobody = { network: undefined, instance: undefined };
+    for (let index = 0; index < times; index++) log.record({ ...access, ...nobody, ...who });
+    return text().split("\n").length - before;
+  };
+  expect(loop({}, 1000)).toBe(500);
+  expect(loop({ network: "n", address: "10.1.1.1" }, 1000)).toBe(100);
+  expect(loop({ network: "n", address: "10.1.1.2" }, 30)).toBe(30);
+  for (let index = 0; index < 100; index++) loop({ network: "n", address: `liar ${index}` }, 100);
+  expect(text().split("\n").length - 1).toBe(1500);
+  expect(loop({ network: "n", instance: "i" }, 30)).toBe(30);
+  expect(JSON.parse(text().split("\n")[500] ?? "")).toMatchObject({ network: "n" });
 });
 
 test("secrets are masked in the program's log, in case one slips in", () => {
