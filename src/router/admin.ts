@@ -15,7 +15,7 @@ export interface AdminPorts {
   readonly metrics: Metrics;
   /** Whether guests are answered from a source that has been read, on every listener. */
   readonly ready: () => boolean;
-  readonly why: (ip: string, path: string) => Why | undefined;
+  readonly why: (ip: string, path: string) => Promise<Why | undefined>;
   /** Applies one command; resolves with the number of changes once guests see them. */
   readonly apply: (text: string, name: string) => Promise<number>;
   /** What the router is doing, for people and the demo. */
@@ -35,7 +35,7 @@ const ROUTES: Readonly<Record<string, Answer>> = {
   "GET /metrics": async (_request, _query, { metrics }) => text(200, await metrics.text()),
   "GET /status": async (_request, _query, { status }) => json(200, status()),
   "GET /why": async (_request, query, { why }) => {
-    const answer = why(query.get("ip") ?? "", query.get("path") ?? "/latest/meta-data/");
+    const answer = await why(query.get("ip") ?? "", query.get("path") ?? "/latest/meta-data/");
     return answer === undefined ? failure(400, "USAGE", "ip is not an address") : json(200, answer);
   },
   "POST /apply": async (request, query, { apply }) => {

@@ -230,7 +230,10 @@ async function assemble(
       ready: isReady,
       apply: (text, name) => feed.applyCommand(opened, text, name),
       why: (ip, path) =>
-        explain(ip, path, { directory, now, loadingSince, passwords, source: settings.source }),
+        explain(ip, path, {
+          ...{ directory, now, loadingSince, passwords, source: settings.source },
+          identify: (address) => identity.explain(address),
+        }),
       status: () => ({
         ...{ version, source: settings.source, ready: isReady(), listening: listeners.open },
         ...{ bindings: directory.size, networks: opened.networks() },

@@ -4,7 +4,7 @@
  */
 
 import { join, resolve } from "node:path";
-import { tryParseIp } from "../model/address.ts";
+import { type Ip, tryParseIp } from "../model/address.ts";
 import type { WithholdReason } from "../model/binding.ts";
 import { lookUp } from "../protocol/document.ts";
 import type { GuestRequest, Reply } from "../protocol/http.ts";
@@ -13,6 +13,7 @@ import { type Route, route } from "../protocol/path.ts";
 import { parseKeys } from "../protocol/public-keys.ts";
 import { isLeaseCommanded } from "../source/databag/evidence.ts";
 import type { Bound, Directory, Entry } from "./directory.ts";
+import type { Identified } from "./identity.ts";
 import { asker, type MetadataPorts } from "./metadata-server.ts";
 import { nearby } from "./nearby.ts";
 import type { Passwords } from "./passwords.ts";
@@ -27,6 +28,8 @@ export interface Evidence {
   readonly metadata: string | undefined;
   /** Under which name it stands there: the record's id, or the address in a databag. */
   readonly entry: string | undefined;
+  /** What the kernel knows of the address, as one sentence; absent where that plays no part. */
+  readonly kernel: string | undefined;
   /** The source has not been read whole in this run, so an earlier run's word may be what holds. */
   readonly remembered: boolean;
 }
@@ -60,15 +63,17 @@ export interface Why {
 
 export interface WhyPorts extends Pick<MetadataPorts, "now" | "loadingSince"> {
   readonly source: string;
-  readonly directory: Directory;
+  readonly directory: Pick<Directory, "networkOf">;
+  /** Who an address is taken for. */
+  readonly identify: (address: Ip) => Promise<Identified>;
   readonly passwords: Pick<Passwords, "pending">;
 }
 
 /** @returns `undefined` if `ip` is not an IP address. */
-export function explain(ip: string, path: string, ports: WhyPorts): Why | undefined {
+export async function explain(ip: string, path: string, ports: WhyPorts): Promise<Why | undefined> {
   const address = tryParseIp(ip);
   if (address === undefined) return undefined;
-  const entry = ports.directory.find(address);
+  const { entry, evidence: kernel } = await ports.identify(address);
   const who = asker(entry, ports);
   const asked = route(path);
   const request: GuestRequest = { method: "GET", target: path, header: () => undefined };
@@ -86,7 +91,7 @@ export function explain(ip: string, path: string, ports: WhyPorts): Why | undefi
     mac: entry?.mac,
     epoch: entry?.epoch,
     record: entry?.kind === "bound" ? `${entry.origin.kind}:${entry.origin.place}` : undefined,
-    evidence: evidenceOf(entry, ports),
+    evidence: evidenceOf(entry, kernel, ports),
     reason,
     advice,
     nearest: near,
@@ -146,7 +151,11 @@ const BELOW_KEYS: ReadonlySet<Route["kind"]> = new Set([
   "openssh-key",
 ] as const);
 
-function evidenceOf(entry: Entry | undefined, { source, loadingSince }: WhyPorts): Evidence {
+function evidenceOf(
+  entry: Entry | undefined,
+  kernel: string | undefined,
+  { source, loadingSince }: WhyPorts,
+): Evidence {
   const dir = /^databag:(.+)$/s.exec(source)?.[1];
   const said = (name: string): string => (dir === undefined ? name : join(resolve(dir), name));
   const origin = entry?.kind === "bound" ? entry.origin : undefined;
@@ -158,7 +167,7 @@ function evidenceOf(entry: Entry | undefined, { source, loadingSince }: WhyPorts
     lease = isLeaseCommanded(entry) ? "a vm_dhcp_entry command" : said("dhcpentry.json");
   }
   const remembered = loadingSince() !== undefined;
-  return { source, lease, metadata, entry: nameAt(entry), remembered };
+  return { source, lease, metadata, entry: nameAt(entry), kernel, remembered };
 }
 
 function nameAt(entry: Entry | undefined): string | undefined {

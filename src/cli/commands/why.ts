@@ -95,6 +95,7 @@ function* rows(answer: Why): Generator<[string, string]> {
   }
   const doubt = "; not read whole yet, so this may be an earlier run's word";
   yield ["source", `${evidence.source}${evidence.remembered ? doubt : ""}`];
+  if (evidence.kernel !== undefined) yield ["kernel", evidence.kernel];
   yield ["password", answer.password === "pending" ? "waits for the guest" : "none waits"];
   const body =
     reply.type === undefined ? "no body" : `${counted(reply.bytes, "byte")} of ${reply.type}`;

@@ -1,0 +1,192 @@
+/**
+ * Who is answered when guests lie about their address, and when they have addresses that no source
+ * knows: the real router, the kernel's neighbour table and nftables, in namespaces.
+ */
+
+import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeDatabags } from "./databags.ts";
+import { asks, gets, ip, spoof } from "./firewall.ts";
+import { type Lab, labMissing, openLab, type Place } from "./lab.ts";
+import { ok, until } from "./program.ts";
+import { RIMS, type Rim, type Router, startRouter } from "./router.ts";
+
+/** The MAC addresses of the first leases that `writeDatabags` writes. */
+const OWNER_MAC = "02:00:00:00:00:01";
+const THIEF_MAC = "02:00:00:00:00:02";
+const SIX_MAC = "02:00:00:00:00:03";
+const OWNER = "10.1.1.11";
+const THIEF = "10.1.1.12";
+/** Of the guest that has no IPv4: the address of its lease, which it does not use. */
+const SIX = "10.1.1.13";
+const ROUTER = "10.1.1.1";
+const ROUTER6 = "fd00:5a::1";
+const PATH = "/latest/meta-data/instance-id";
+const TEST_MS_MAX = 60_000;
+
+const lacking = labMissing(["nft", "curl", "python3"]);
+
+for (const rim of RIMS) {
+  const identity = (
+    macEvidence: string,
+    name: string,
+    body: (scene: Scene) => Promise<void>,
+  ): void => {
+    test.skipIf(lacking !== undefined)(
+      `${macEvidence}: ${name}, on the ${rim} rim`,
+      async () => {
+        await using scene = await open(rim, macEvidence);
+        await body(scene);
+      },
+      TEST_MS_MAX,
+    );
+  };
+
+  identity(
+    "enforce",
+    "a guest with another's address gets nothing, and the owner is answered meanwhile",
+    async ({ lab, owner, thief }) => {
+      expect(await asks(owner, `http://${ROUTER}${PATH}`)).toBe("i-owner");
+      expect(await asks(thief, `http://${ROUTER}${PATH}`)).toBe("i-thief");
+      await ip(thief, `address add ${OWNER}/32 dev eth0`);
+      const stop = new AbortController();
+      const asked = keepAsking(owner, stop.signal);
+      for (let i = 0; i < 3; i++) {
+        await spoof(thief, "arp", OWNER, THIEF_MAC);
+        expect(await gets(thief, `http://${ROUTER}${PATH}`, OWNER)).toBe("");
+        expect(await gets(thief, `http://${ROUTER}:8080/`, OWNER)).toBe("");
+      }
+      stop.abort();
+      const answers = await asked;
+      expect(answers.length).toBeGreaterThan(10);
+      expect(new Set(answers)).toEqual(new Set(["i-owner"]));
+      await ip(thief, `address del ${OWNER}/32 dev eth0`);
+      const rules = await ok(lab.router.command(["nft", "list", "table", "inet", "frontdesk"]));
+      expect(rules).toMatch(/packets [1-9]\d* bytes \d+ drop comment "[^"]*wrong MAC address/);
+    },
+  );
+
+  identity(
+    "enforce",
+    "without the firewall's table, the router itself refuses",
+    async ({ lab, owner, thief, router }) => {
+      expect(await asks(owner, `http://${ROUTER}${PATH}`)).toBe("i-owner");
+      await ip(lab.router, `neigh flush dev eth0`);
+      await lab.router.run(["nft", "delete", "table", "inet", "frontdesk"]);
+      await lab.router.run(["ip", "neigh", "del", OWNER, "dev", "eth0"]);
+      await ip(owner, "link set eth0 down");
+      await ip(thief, `address add ${OWNER}/32 dev eth0`);
+      await spoof(thief, "arp", OWNER, THIEF_MAC);
+      expect(await gets(thief, `http://${ROUTER}${PATH}`, OWNER)).toBe("");
+      expect((await router.admin("/conditions")).body).toContain("MAC_MISMATCH");
+    },
+  );
+
+  identity(
+    "audit",
+    "a guest with another's address is answered, counted and named, until the owner is back",
+    async ({ owner, thief, router }) => {
+      await ip(owner, "link set eth0 down");
+      await ip(thief, `address add ${OWNER}/32 dev eth0`);
+      await spoof(thief, "arp", OWNER, THIEF_MAC);
+      expect(await asks(thief, `http://${ROUTER}${PATH}`, OWNER)).toBe("i-owner");
+      await until("the mismatch to be named", 5_000, async () =>
+        (await router.admin("/conditions")).body.includes(
+          `seen with ${THIEF_MAC}, leased to ${OWNER_MAC}`,
+        ),
+      );
+      expect((await router.admin("/metrics")).body).toMatch(/mac_mismatches_total [1-9]/);
+      const why = JSON.parse((await router.admin(`/why?ip=${OWNER}&path=${PATH}`)).body);
+      expect(JSON.stringify(why)).toContain(`${THIEF_MAC} there, but the lease says`);
+
+      await ip(thief, `address del ${OWNER}/32 dev eth0`);
+      await ip(owner, "link set eth0 up");
+      await ip(owner, `route replace default via ${ROUTER}`);
+      await until("the mismatch to be over", 10_000, async () => {
+        expect(await asks(owner, `http://${ROUTER}${PATH}`)).toBe("i-owner");
+        return !(await router.admin("/conditions")).body.includes("MAC_MISMATCH");
+      });
+    },
+  );
+
+  identity(
+    "audit",
+    "a guest without IPv4 is known by its MAC address: privacy and link-local addresses",
+    async ({ six, router }) => {
+      const privacy = "fd00:5a::8d3f:1122:3344:5566";
+      await ip(six, `-6 address add ${privacy}/64 dev eth0 nodad`);
+      expect(await asks(six, `http://[${ROUTER6}]${PATH}`, privacy)).toBe("i-six");
+      expect(await asks(six, `http://[${ROUTER6}]/latest/local-ipv4`, privacy)).toBe(SIX);
+      const why = JSON.parse((await router.admin(`/why?ip=${privacy}&path=${PATH}`)).body);
+      expect(JSON.stringify(why)).toContain(`${SIX_MAC} is the one that ${SIX} is leased to`);
+      // A stranger's addresses are nobody's.
+      expect(JSON.parse((await router.admin(`/why?ip=fd00:5a::77`)).body).identity).toBe("unknown");
+    },
+  );
+}
+
+interface Scene extends AsyncDisposable {
+  readonly lab: Lab;
+  readonly owner: Place;
+  readonly thief: Place;
+  readonly six: Place;
+  readonly router: Router;
+}
+
+async function open(rim: Rim, macEvidence: string): Promise<Scene> {
+  const lab = await openLab({
+    guests: [
+      { mac: OWNER_MAC, address: OWNER },
+      { mac: THIEF_MAC, address: THIEF },
+      { mac: SIX_MAC },
+    ],
+  });
+  const [owner, thief, six] = lab.guests;
+  if (owner === undefined || thief === undefined || six === undefined) throw new Error("lab");
+  await ip(lab.router, `-6 address add ${ROUTER6}/64 dev eth0 nodad`);
+  const named = (name: string, at: string) =>
+    [
+      ["metadata", "instance-id", `i-${name}`],
+      ["metadata", "local-ipv4", at],
+    ] as const;
+  const folder = join(lab.folder, "cloudstack");
+  writeDatabags(folder, {
+    ...{ router: ROUTER, prefix: 24 },
+    instances: {
+      [OWNER]: named("owner", OWNER),
+      [THIEF]: named("thief", THIEF),
+      [SIX]: named("six", SIX),
+    },
+  });
+  const config = join(lab.folder, "frontdesk.yaml");
+  const manage = macEvidence === "enforce";
+  const cidrs = "[10.1.1.0/24, fd00:5a::/64]";
+  writeFileSync(
+    config,
+    `networks: [{id: eth0, cidrs: ${cidrs}, macEvidence: ${macEvidence}}]\nfirewall: {manage: ${manage}}\n`,
+  );
+  const router = await startRouter({
+    ...{ rim, source: `databag:${folder}`, stateDir: join(lab.folder, "state"), place: lab.router },
+    listen: [`${ROUTER}:80`, `[${ROUTER6}]:80`],
+    passwordListen: [`${ROUTER}:8080`],
+    more: ["--config", config],
+  });
+  return {
+    ...{ lab, owner, thief, six, router },
+    async [Symbol.asyncDispose]() {
+      await router[Symbol.asyncDispose]();
+      await lab[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Asks as often as the firewall lets one guest; what takes a second counts as an answer of "". */
+async function keepAsking(place: Place, signal: AbortSignal): Promise<string[]> {
+  const answers: string[] = [];
+  while (!signal.aborted) {
+    answers.push(await gets(place, `http://${ROUTER}${PATH}`));
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  return answers;
+}
