@@ -4,11 +4,12 @@
 
 import { script } from "@bomb.sh/tab";
 import { type Command, EXIT } from "../command.ts";
+import { SCRIPTS } from "../completion-scripts.ts";
 
 export const completion: Command = {
   description:
-    "The program must be found on the PATH as `frontdesk`: the script calls it.\n" +
-    "In bash the package bash-completion must be installed.",
+    "Prints a script for the shell to read. It completes `frontdesk`, and `bin/frontdesk` of a " +
+    "checkout. In zsh compinit must have run before; PowerShell needs `frontdesk` on the PATH.",
   arguments: [
     { name: "<shell>", summary: "the shell", choices: ["bash", "zsh", "fish", "powershell"] },
   ],
@@ -17,9 +18,9 @@ export const completion: Command = {
     ["frontdesk completion fish > ~/.config/fish/completions/frontdesk.fish", "in every fish"],
   ],
   run: async ({ args: [shell = ""], out }) => {
-    script(shell, "frontdesk", "frontdesk");
-    // The library's registration lacks this, and then bash never completes a file's name.
-    if (shell === "bash") out.print("complete -o default -F __frontdesk_complete frontdesk");
+    const text = SCRIPTS[shell];
+    if (text === undefined) script(shell, "frontdesk", "frontdesk");
+    else out.print(text.trimEnd());
     return EXIT.done;
   },
 };
