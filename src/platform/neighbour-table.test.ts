@@ -143,7 +143,7 @@ test("the table says what a plain map would", () => {
 
 function open() {
   const heard: string[] = [];
-  const table = new NeighbourTable((address) => heard.push(address));
+  const table = new NeighbourTable({ onChange: (address) => heard.push(address) });
   const put = (address: string, to: string | undefined, device = "eth0"): void =>
     table.put({
       ...{ address: parseIp(address), device, permanent: false },

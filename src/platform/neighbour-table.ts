@@ -83,23 +83,36 @@ interface Row extends Neighbour {
   next: Row | undefined;
 }
 
+export interface NeighbourTableOptions {
+  /** Told of each address at which something is other than before. */
+  readonly onChange?: (address: Ip) => void;
+  /** @default ADDRESSES_PER_MAC_MAX */
+  readonly addressesPerMacMax?: number;
+}
+
 export class NeighbourTable {
   readonly #rows = new Map<Ip, Row>();
   /** The addresses of each MAC, oldest first. */
   readonly #byMac = new Map<Mac, Ip[]>();
   readonly #onChange: (address: Ip) => void;
+  readonly #addressesPerMacMax: number;
   /** Where the search for the oldest row is. */
   #walk: Iterator<Ip> = this.#rows.keys();
   #size = 0;
   #reading = 0;
 
-  /** @param onChange is told of each address at which something is other than before. */
-  constructor(onChange: (address: Ip) => void = () => {}) {
-    this.#onChange = onChange;
+  constructor({ onChange, addressesPerMacMax }: NeighbourTableOptions = {}) {
+    this.#onChange = onChange ?? (() => {});
+    this.#addressesPerMacMax = addressesPerMacMax ?? ADDRESSES_PER_MAC_MAX;
   }
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether anything is known of an address. */
+  has(address: Ip): boolean {
+    return this.#rows.has(address);
   }
 
   /**
@@ -189,7 +202,7 @@ export class NeighbourTable {
   /** Pushes out the oldest address of the same MAC, or the oldest of all. */
   #makeRoom(mac: Mac): void {
     const own = this.#byMac.get(mac);
-    if (own !== undefined && own.length >= ADDRESSES_PER_MAC_MAX) {
+    if (own !== undefined && own.length >= this.#addressesPerMacMax) {
       this.#pushOut(own[0], mac);
     } else if (this.#size >= ROWS_MAX) {
       this.#pushOut(this.#oldest());

@@ -38,6 +38,34 @@ test("a row that is looked up and not there is forgotten", async () => {
   expect(scene.neighbours.find(GUEST)).toBeUndefined();
 });
 
+for (const devices of [["eth0"], []]) {
+  const how = devices.length > 0 ? "row by row" : "in the whole table";
+  test(`a guest with many addresses is known at each of them, read ${how}`, async () => {
+    await using scene = await open({ devices: () => devices });
+    const addresses = Array.from({ length: 200 }, (_, index) => parseIp(`10.1.2.${index + 1}`));
+    const asked = addresses.map((address) => scene.neighbours.lookUp(address));
+    const ask = await scene.next();
+    for (const address of addresses) ask.say(`${address} dev eth0 lladdr ${ONE} STALE`);
+    ask.end();
+    expect(new Set(await Promise.all(asked))).toEqual(new Set([ONE]));
+    expect(scene.neighbours.size).toBe(64); // In memory it takes no more room than any other.
+  });
+}
+
+test("what is read of a guest with many addresses still must not disagree", async () => {
+  await using scene = await open({ devices: () => ["eth0"] });
+  scene.monitor.say(`10.1.2.1 dev eth1 lladdr ${TWO} REACHABLE`);
+  const addresses = Array.from({ length: 200 }, (_, index) => parseIp(`10.1.2.${index + 1}`));
+  const asked = addresses.map((address) => scene.neighbours.lookUp(address));
+  const onDevice = scene.neighbours.lookUp(addresses[0] ?? GUEST, "eth0");
+  const ask = await scene.next();
+  for (const address of addresses) ask.say(`${address} dev eth0 lladdr ${ONE} STALE`);
+  scene.monitor.say("10.1.2.2 dev eth0  FAILED");
+  ask.end();
+  expect((await Promise.all(asked)).slice(0, 3)).toEqual([undefined, undefined, ONE]);
+  expect(await onDevice).toBe(ONE);
+});
+
 test("a program that does not end in time does not keep the guest waiting", async () => {
   await using scene = await open({ devices: () => ["eth0"] });
   scene.monitor.say(`10.1.1.5 dev eth0 lladdr ${ONE} STALE`);

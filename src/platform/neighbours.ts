@@ -12,7 +12,12 @@
 
 import type { Ip, Mac } from "../model/address.ts";
 import { type Running, type StartLines, startLines } from "./lines.ts";
-import { type Neighbour, NeighbourTable, parseNeighbour } from "./neighbour-table.ts";
+import {
+  type Neighbour,
+  type NeighbourLine,
+  NeighbourTable,
+  parseNeighbour,
+} from "./neighbour-table.ts";
 
 /** How long a look-up may take; then what is in memory is the answer. ms. */
 const LOOK_UP_MS_MAX = 50;
@@ -100,6 +105,9 @@ class KernelNeighbours implements Neighbours {
   #lastReadMs = 0;
   /** What the monitor said while a reading was under way: that is newer. */
   #touched = new Set<string>();
+  /** Of whom a reading is under way, and what it found of them. */
+  #wanted = new Set<Ip>();
+  #found = new NeighbourTable();
   readonly #timers = new Set<NodeJS.Timeout>();
   #readTimer: NodeJS.Timeout | undefined;
   #trouble: string | undefined;
@@ -108,7 +116,7 @@ class KernelNeighbours implements Neighbours {
   constructor(options: NeighboursOptions) {
     this.#options = options;
     this.#start = options.start ?? startLines;
-    this.#table = new NeighbourTable(options.onChange);
+    this.#table = new NeighbourTable(options);
     this.ready = new Promise((resolve) => {
       this.#isReady = resolve;
     });
@@ -193,7 +201,12 @@ class KernelNeighbours implements Neighbours {
     const row = parseNeighbour(line);
     if (row === undefined || this.#monitor === undefined) return;
     if (this.#reading !== undefined) this.#touched.add(`${row.address} ${row.device}`);
-    this.#table.put(row);
+    this.#put(row, this.#table);
+  }
+
+  #put(row: NeighbourLine, table: NeighbourTable): void {
+    table.put(row);
+    if (this.#wanted.has(row.address)) this.#found.put(row);
   }
 
   #readWhole(): void {
@@ -219,15 +232,32 @@ class KernelNeighbours implements Neighbours {
     this.#touched.clear();
     // Of a look-up without a monitor nothing stays.
     const answers = this.#monitor === undefined ? new NeighbourTable() : this.#table;
+    this.#wanted = new Set(waiting.map(({ address }) => address));
+    this.#found = new NeighbourTable({ addressesPerMacMax: WAITING_MAX });
     const ok = await (asked === undefined ? this.#readAll(answers) : this.#ask(asked, answers));
     this.#reading = undefined;
     if (this.#touched.size > TOUCHED_MAX) this.#wholeWanted = true;
-    for (const { address, device, answer } of waiting) answer(answers.at(address, device));
+    for (const { address, device, answer } of waiting) {
+      answer(this.#answer(answers, address, device));
+    }
+    this.#wanted.clear();
     // One that ends at once is no monitor: the trouble is over when it has lived for a while.
     const isWatched = performance.now() - this.#watchedSinceMs >= SECOND_READING_MS;
     if (ok && isWatched && this.#monitor !== undefined) this.#tell(undefined);
     if (asked === undefined) this.#isReady();
     if (this.#waiting.length > 0 || this.#wholeWanted) this.#readSoon();
+  }
+
+  /**
+   * What was found for one who waited: the table may have pushed it out again already, for another
+   * address of the same guest. What it knows besides must not disagree.
+   */
+  #answer(answers: NeighbourTable, address: Ip, device?: string): Neighbour | undefined {
+    const known = answers.at(address, device);
+    if (!this.#found.has(address)) return known;
+    const found = this.#found.at(address, device);
+    if (device !== undefined || !answers.has(address)) return found;
+    return known?.mac === found?.mac ? found : undefined;
   }
 
   /** The lines that ask for single rows; `undefined` where the whole table is as cheap. */
@@ -255,7 +285,7 @@ class KernelNeighbours implements Neighbours {
     });
     for (const [key, address] of ok ? missing : []) {
       const device = key.slice(address.length + 1);
-      if (!this.#touched.has(key)) answers.put({ address, device, permanent: false });
+      if (!this.#touched.has(key)) this.#put({ address, device, permanent: false }, answers);
     }
     return ok;
   }
@@ -279,7 +309,7 @@ class KernelNeighbours implements Neighbours {
         if (row === undefined) return;
         const key = `${row.address} ${row.device}`;
         onRow(key);
-        if (!this.#touched.has(key)) answers.put(row);
+        if (!this.#touched.has(key)) this.#put(row, answers);
       },
     });
     this.#reading = reading;
