@@ -1,5 +1,5 @@
 /**
- * What could not be written and is tried again: bounded, the oldest goes first. What went is in
+ * What could not be written and is tried again. Bounded: when it is full all of it goes. It is in
  * the owner's memory still, so the next snapshot makes it durable.
  */
 
@@ -37,9 +37,10 @@ export class Backlog {
     this.#kept.push({ number, bytes, entry });
     this.#bytes += bytes;
     if (this.#bytes <= this.#bytesMax) return;
+    // The last to come is not the last in order: a write that hung fails late.
+    for (const { number } of this.#kept) this.#lostBefore = Math.max(this.#lostBefore, number + 1);
     this.#kept = [];
     this.#bytes = 0;
-    this.#lostBefore = Math.max(this.#lostBefore, number + 1);
   }
 
   /** Takes all of it, to be written, in the order of appending: a write that hung fails late. */

@@ -6,12 +6,11 @@
  */
 
 import { describe, expect, test } from "bun:test";
-import { cpSync } from "node:fs";
 import { brokenDisk, type DiskCall, ioError } from "../../../test/state/disks.ts";
+import { fate, foundAfterKill } from "../../../test/state/outcomes.ts";
 import {
   addressOf,
   binding,
-  entriesOf,
   type Opened,
   open,
   password,
@@ -20,7 +19,6 @@ import {
 } from "../../../test/state/samples.ts";
 import type { Ip } from "../../model/address.ts";
 import type { Change } from "../../model/change.ts";
-import { StateError } from "../../model/errors.ts";
 import type { Entry } from "./entry.ts";
 import type { StateOptions } from "./state.ts";
 
@@ -73,26 +71,6 @@ function putOf(index: number, epoch: number): Change {
 
 function gone(index: number): Change {
   return { kind: "delete", network: "204", address: addressOf(index) };
-}
-
-/** What became of an append: "durable", or the error's code. */
-async function fate(append: Promise<void>): Promise<string> {
-  try {
-    await append;
-    return "durable";
-  } catch (error) {
-    expect(error).toBeInstanceOf(StateError);
-    return (error as StateError).code;
-  }
-}
-
-/** What a program finds that starts after this one was killed now. */
-async function foundAfterKill(dir: string): Promise<readonly Entry[]> {
-  using copy = scratch();
-  cpSync(dir, copy.path, { recursive: true, filter: (path) => !/lock$|sock$/.test(path) });
-  await using opened = await open(copy.path);
-  expect(opened.state.setAside).toBe(false);
-  return entriesOf(opened.state);
 }
 
 /** The epoch found at each address; 0 for nothing. */
