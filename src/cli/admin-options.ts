@@ -3,17 +3,19 @@
  */
 
 import type { OptionSpec, Options } from "./command.ts";
-import { defaultAdmin, defaultStateDir } from "./state-dir.ts";
+import { defaultAdmin, defaultStateDir, STATE_DIR_WORD, shownStateDir } from "./state-dir.ts";
 
 export const ADMIN_OPTIONS: readonly OptionSpec[] = [
   {
     flags: "--admin <address>",
     summary: "the router's admin listener, unix:PATH or ADDR:PORT",
+    usual: defaultAdmin(STATE_DIR_WORD),
     env: "FRONTDESK_ADMIN",
   },
   {
     flags: "--state-dir <dir>",
     summary: "the router's state directory, which holds its admin socket",
+    usual: shownStateDir(process.env),
     env: "FRONTDESK_STATE_DIR",
   },
 ];

@@ -168,7 +168,7 @@ function ofConfig(network: ResolvedSettings["networks"][number]): FirewallNetwor
 
 function ofSource(id: string, texts: readonly string[], options: Options): FirewallNetwork {
   const cidrs = texts.map(parseCidr);
-  const macEvidence = (options.string("mac-evidence") ?? "audit") as MacEvidence;
+  const macEvidence = options.string("mac-evidence") as MacEvidence;
   return { id, cidrs, devices: devicesIn(cidrs), routed: false, macEvidence };
 }
 

@@ -14,6 +14,18 @@ export function defaultStateDir(env: NodeJS.ProcessEnv): string {
   return join(isAbsolute(base) ? base : join(homedir(), ".local/state"), "frontdesk");
 }
 
+/** The same for `--help`, which works also for a user who has no home. */
+export function shownStateDir(env: NodeJS.ProcessEnv): string {
+  try {
+    return defaultStateDir(env);
+  } catch {
+    return "frontdesk in ~/.local/state";
+  }
+}
+
+/** What help calls the directory that `--state-dir` names. */
+export const STATE_DIR_WORD = "STATE-DIR";
+
 export function defaultAdmin(stateDir: string): string {
   return `unix:${join(stateDir, "run", "admin.sock")}`;
 }

@@ -59,7 +59,7 @@ export interface ResolvedSettings {
 type Found = { [Name in SettingName]?: Setting<string | readonly string[]> };
 
 /** What holds where nobody says. */
-const DEFAULTS: Partial<Readonly<Record<SettingName, string>>> = {
+export const DEFAULTS: Readonly<Record<"hosts" | "logLevel", string>> = {
   hosts: "audit",
   logLevel: "info",
 };
@@ -105,7 +105,8 @@ function resolveOne(
   if (file !== undefined && given !== undefined) {
     return { value: given, from: { kind: "file", name: `${file.file}:${file.line(path)}` } };
   }
-  const value = DEFAULTS[name];
+  const usual: Partial<Readonly<Record<SettingName, string>>> = DEFAULTS;
+  const value = usual[name];
   return value === undefined ? undefined : { value, from: { kind: "default", name: "default" } };
 }
 

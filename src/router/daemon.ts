@@ -87,7 +87,7 @@ export interface Router {
 }
 
 /** The virtual router's ports: what `auto` listens on. */
-const AUTO_PORTS: Readonly<Record<Plane, number>> = { metadata: 80, password: 8080 };
+export const AUTO_PORTS: Readonly<Record<Plane, number>> = { metadata: 80, password: 8080 };
 
 /**
  * The folder of this router's state: one realm for one network namespace and one source, because

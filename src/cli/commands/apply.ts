@@ -21,6 +21,11 @@ export const apply: Command = {
     { name: "<file...>", summary: "vm_metadata, vm_password or vm_dhcp_entry; - is stdin" },
   ],
   options: [...ADMIN_OPTIONS, JSON_OPTION],
+  exits: [
+    [EXIT.done, "each file is applied, visible to its guest and safe on the disk"],
+    [EXIT.failed, "one was not; those before it are applied"],
+    [EXIT.usage, "called wrongly"],
+  ],
   examples: [
     ["frontdesk apply /var/cache/cloud/vm_metadata.json.*", "make metadata visible at once"],
     ["frontdesk apply - < command.json", "from a script"],

@@ -37,6 +37,11 @@ export const bridge: Command = {
     { flags: "--log-level <level>", summary: "how much to log", choices: ["debug", "info", "warn", "error"], default: "info", env: "FRONTDESK_LOG_LEVEL" },
     JSON_OPTION,
   ],
+  exits: [
+    [EXIT.done, "ended because it was told to, by SIGTERM or SIGINT; or printed"],
+    [EXIT.failed, "cannot start or go on; the reason is one line on standard error"],
+    [EXIT.usage, "called wrongly"],
+  ],
   examples: [
     ["frontdesk bridge --device eth0 --listen [fd00:ec2::254]:80 --upstream 10.1.1.1:80 --leases /etc/cloudstack/dhcpentry.json", "metadata over IPv6 on a virtual router that is as CloudStack made it"],
     ["frontdesk bridge --device eth0 --listen [fd00::1]:80 --password-listen [fd00::1]:8080 --upstream 10.1.1.1:80 --password-upstream 10.1.1.1:8080 --leases /var/lib/misc/dnsmasq.leases", "passwords too"],

@@ -24,10 +24,15 @@ export const firewall: Command = {
     { flags: "--password-listen <address...>", summary: "ADDR:PORT for passwords, or auto", repeatable: true, env: "FRONTDESK_PASSWORD_LISTEN" },
     { flags: "--admin-listen <address>", summary: "unix:PATH or ADDR:PORT", env: "FRONTDESK_ADMIN_LISTEN" },
     { flags: "--network <id>", summary: "name of the network, where the source does not say", env: "FRONTDESK_NETWORK" },
-    { flags: "--mac-evidence <mode>", summary: "where no file says: check leases' MAC addresses?", choices: ["off", "audit", "enforce"] },
+    { flags: "--mac-evidence <mode>", summary: "where no file says: check leases' MAC addresses?", choices: ["off", "audit", "enforce"], default: "audit" },
     { flags: "--config <file>", summary: "the router's configuration file", env: "FRONTDESK_CONFIG" },
     ...ADMIN_OPTIONS,
     JSON_OPTION,
+  ],
+  exits: [
+    [EXIT.done, "printed, in force as asked for, or removed"],
+    [EXIT.failed, "not done: nft refused it, or the router could not be asked"],
+    [EXIT.usage, "called or configured wrongly"],
   ],
   examples: [
     ["frontdesk router firewall", "what would be done for the router that runs"],

@@ -2,20 +2,25 @@
  * `frontdesk router`: answers guests until it is told to stop.
  */
 
-import { type ResolvedSettings, resolveRouterSettings } from "../../config/resolve.ts";
-import { SETTINGS } from "../../config/settings.ts";
+import { DEFAULTS, type ResolvedSettings, resolveRouterSettings } from "../../config/resolve.ts";
+import { HOSTS_MODES, LOG_LEVELS, SETTINGS } from "../../config/settings.ts";
 import { UsageError } from "../../model/errors.ts";
 import { FileSink } from "../../observe/sink.ts";
-import { openRouter, type RouterSettings } from "../../router/daemon.ts";
+import { AUTO_PORTS, openRouter, type RouterSettings } from "../../router/daemon.ts";
 import { chooseRim } from "../../router/http/index.ts";
+import type { Plane } from "../../router/listeners.ts";
+import { placeOf } from "../../router/state/place.ts";
 import { parseAdmin, parseListens } from "../addresses.ts";
 import { type Command, EXIT, type Options } from "../command.ts";
 import { evidenceSettings } from "../network-settings.ts";
-import { defaultAdmin, defaultStateDir } from "../state-dir.ts";
+import { defaultAdmin, defaultStateDir, STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
 import { version } from "../version.ts";
 
 /** How long requests under way may take after SIGTERM. ms. */
 const DRAIN_MS = 5000;
+
+/** A laptop's ports, where the virtual router's need root and are often taken. */
+const LAB_PORTS: Readonly<Record<Plane, number>> = { metadata: 8775, password: 8778 };
 
 // biome-ignore format: a table reads best with one line for each option
 export const router: Command = {
@@ -25,17 +30,22 @@ export const router: Command = {
     "On a laptop: --source file:PATH.",
   options: [
     { flags: "--source <where>", summary: "databag:DIR or file:PATH", env: "FRONTDESK_SOURCE" },
-    { flags: "--listen <address...>", summary: "ADDR:PORT for guests, or auto", repeatable: true, env: "FRONTDESK_LISTEN" },
-    { flags: "--password-listen <address...>", summary: "ADDR:PORT for passwords, or auto", repeatable: true, env: "FRONTDESK_PASSWORD_LISTEN" },
-    { flags: "--admin-listen <address>", summary: "unix:PATH or ADDR:PORT", env: "FRONTDESK_ADMIN_LISTEN" },
+    { flags: "--listen <address...>", summary: "ADDR:PORT for guests, or auto", repeatable: true, usual: usualWords("metadata"), env: "FRONTDESK_LISTEN" },
+    { flags: "--password-listen <address...>", summary: "ADDR:PORT for passwords, or auto", repeatable: true, usual: usualWords("password"), env: "FRONTDESK_PASSWORD_LISTEN" },
+    { flags: "--admin-listen <address>", summary: "for operators and other commands: unix:PATH or ADDR:PORT", usual: defaultAdmin(STATE_DIR_WORD), env: "FRONTDESK_ADMIN_LISTEN" },
     { flags: "--network <id>", summary: "name of the network, where the source does not say", env: "FRONTDESK_NETWORK" },
-    { flags: "--state-dir <dir>", summary: "where to keep bindings and passwords, sealed", env: "FRONTDESK_STATE_DIR" },
-    { flags: "--seal-key <file>", summary: "32 bytes that seal the state, kept elsewhere", env: "FRONTDESK_SEAL_KEY" },
+    { flags: "--state-dir <dir>", summary: "where to keep bindings and passwords, sealed", usual: shownStateDir(process.env), env: "FRONTDESK_STATE_DIR" },
+    { flags: "--seal-key <file>", summary: "32 bytes that seal the state, kept elsewhere", usual: placeOf(STATE_DIR_WORD, "main").sealKey, env: "FRONTDESK_SEAL_KEY" },
     { flags: "--cache-dir <dir>", summary: "CloudStack's /var/cache/cloud, for passwords", env: "FRONTDESK_CACHE_DIR" },
     { flags: "--password-token-file <file>", summary: "token for CloudStack's save_password", env: "FRONTDESK_PASSWORD_TOKEN_FILE" },
-    { flags: "--hosts <mode>", summary: "what to do about foreign Host headers", choices: ["any", "audit", "enforce"], env: "FRONTDESK_HOSTS" },
+    { flags: "--hosts <mode>", summary: "what to do about foreign Host headers", choices: HOSTS_MODES, usual: DEFAULTS.hosts, env: "FRONTDESK_HOSTS" },
     { flags: "--config <file>", summary: "these settings as YAML; flags and environment win", env: "FRONTDESK_CONFIG" },
-    { flags: "--log-level <level>", summary: "how much to log", choices: ["debug", "info", "warn", "error"], env: "FRONTDESK_LOG_LEVEL" },
+    { flags: "--log-level <level>", summary: "how much to log", choices: LOG_LEVELS, usual: DEFAULTS.logLevel, env: "FRONTDESK_LOG_LEVEL" },
+  ],
+  exits: [
+    [EXIT.done, "ended because it was told to, by SIGTERM or SIGINT"],
+    [EXIT.failed, "cannot start or go on; the reason is one line on standard error"],
+    [EXIT.usage, "called or configured wrongly"],
   ],
   examples: [
     ["frontdesk router --source databag:/etc/cloudstack", "take the virtual router's place on :80 and :8080"],
@@ -95,8 +105,8 @@ async function settingsOf(
     cacheDir: given.cacheDir?.value,
     passwordTokenFile: given.passwordTokenFile?.value,
   };
-  const listens = listensOf("listen", given) ?? usualListen(source, 8775);
-  const passwordListens = listensOf("passwordListen", given) ?? usualListen(source, 8778);
+  const listens = listensOf("listen", given) ?? usualListen(source, "metadata");
+  const passwordListens = listensOf("passwordListen", given) ?? usualListen(source, "password");
   const adminListen = given.adminListen?.value ?? defaultAdmin(stateDir);
   const settings: RouterSettings = {
     source,
@@ -130,6 +140,11 @@ function listensOf(
 }
 
 /** A router's own addresses come from its databags; a file knows none, so that is a laptop. */
-function usualListen(source: string, port: number): readonly string[] {
-  return source.startsWith("file:") ? [`127.0.0.1:${port}`] : ["auto"];
+function usualListen(source: string, plane: Plane): readonly string[] {
+  return source.startsWith("file:") ? [`127.0.0.1:${LAB_PORTS[plane]}`] : ["auto"];
+}
+
+function usualWords(plane: Plane): string {
+  const [laptop, other] = ["file:", "databag:"].map((source) => usualListen(source, plane)[0]);
+  return `${laptop} with file:, else ${other}, on port ${AUTO_PORTS[plane]}`;
 }
