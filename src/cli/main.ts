@@ -24,7 +24,7 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   examples: [
     ["frontdesk demo", "try it on loopback, without CloudStack"],
     ["frontdesk router --source databag:/etc/cloudstack", "answer guests on a virtual router"],
-    ["frontdesk why --ip 10.1.1.57", "explain what a guest is told"],
+    ["frontdesk why 10.1.1.57", "explain what a guest is told"],
   ],
   entries: commands,
   out: openOutput(process.stdout, process.stderr, process.env),
