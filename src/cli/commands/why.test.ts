@@ -186,6 +186,23 @@ test("it says by which evidence: a record of the file, or the databags and what 
   });
 });
 
+test("what is only remembered is said to be", async () => {
+  const file = join(folder, "broken.yaml");
+  cpSync(LAB, file);
+  await launch("broken", `file:${file}`);
+  expect((await rows("broken", "127.0.0.2")).source).toBe(`file:${file}`);
+  const router = routers.pop();
+  router?.kill();
+  await router?.exited;
+  writeFileSync(file, "instances: [");
+  await launch("broken", `file:${file}`);
+  expect(await rows("broken", "127.0.0.2")).toMatchObject({
+    code: 0,
+    instance: "i-2 (web-02)",
+    source: `file:${file}; not read whole yet, so this may be an earlier run's word`,
+  });
+}, 20_000);
+
 test("an address that nobody has: what to do depends on the source", async () => {
   const unwritten = await rows("file", "127.0.0.9");
   expect(unwritten).toMatchObject({ code: 3, because: expect.stringContaining("no record of") });
