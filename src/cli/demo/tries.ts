@@ -3,10 +3,9 @@
  * demo was started.
  */
 
-import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Ip } from "../../model/address.ts";
 import { passwordCommand } from "../../source/source.ts";
+import { programName } from "./program-name.ts";
 
 export interface Guest {
   readonly address: Ip;
@@ -77,9 +76,8 @@ export function tries(guests: readonly Guest[], place: Place, takesCommands: boo
   return asked;
 }
 
-/** How to call this program from the folder the person is in. */
 function program(): string {
-  const main = fileURLToPath(import.meta.url);
-  if (!main.endsWith(join("src", "cli", "demo", "tries.ts"))) return "frontdesk";
-  return relative(process.cwd(), join(dirname(main), "../../../bin/frontdesk")) || "frontdesk";
+  const { execPath, argv, env } = process;
+  const here = { module: import.meta.url, cwd: process.cwd(), path: env.PATH };
+  return programName({ ...here, execPath, script: argv[1] });
 }
