@@ -27,7 +27,10 @@ for (const runtime of RUNTIMES) {
     beforeAll(async () => {
       server = await start(runtime);
     });
-    afterAll(() => server.stop());
+    afterAll(async () => {
+      await server.stop();
+      expect(await server.complaints()).toBe("");
+    });
 
     test("sends a body as it is, with its length and type", async () => {
       const reply = await server.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -168,6 +171,22 @@ for (const runtime of RUNTIMES) {
           expect([what, reply.text.split("HTTP/1.").length]).toEqual([what, 2]);
         }
       }
+    });
+
+    test("says nothing about malformed requests on its standard error", async () => {
+      const own = await start(runtime);
+      for (let round = 0; round < 3; round++) {
+        const socket = connect({ host: "127.0.0.1", port: own.port });
+        socket.on("error", () => {});
+        for (const junk of ["GET / HTTP/1.1\r\nno colon\r\n\r\n", "more\0\r\n\r\n", "\0\0\r\n"]) {
+          socket.write(junk);
+          await Bun.sleep(20);
+        }
+        socket.end();
+        await Bun.sleep(20);
+      }
+      expect(await own.stop()).toBe(0);
+      expect(await own.complaints()).toBe("");
     });
 
     test("refuses long bodies, and reads those within the limit", async () => {

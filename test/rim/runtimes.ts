@@ -63,12 +63,14 @@ export interface Server {
   /** Sends bytes and reads until the server closes, or is silent for half a second. */
   raw(bytes: string): Promise<{ text: string; closed: boolean }>;
   signal(name: NodeJS.Signals): void;
+  /** What it has written to its standard error until its end. */
+  complaints(): Promise<string>;
   stop(): Promise<number>;
 }
 
 export async function start({ command, rim }: Runtime): Promise<Server> {
   const unix = join(mkdtempSync(join(scratch, "socket-")), "s");
-  const child = Bun.spawn([...command, rim, "0", unix], { stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn([...command, rim, "0", unix], { stdout: "pipe", stderr: "pipe" });
   const reader = child.stdout.getReader();
   const line = new TextDecoder().decode((await reader.read()).value);
   const port = Number(line.split(" ")[1]);
@@ -84,6 +86,7 @@ export async function start({ command, rim }: Runtime): Promise<Server> {
       return { text: Buffer.concat(chunks).toString("latin1"), closed };
     },
     signal: (name) => child.kill(name),
+    complaints: () => new Response(child.stderr).text(),
     stop: async () => {
       child.kill("SIGTERM");
       return child.exited;

@@ -237,12 +237,14 @@ function send(response: ServerResponse, reply: Reply, how: How): void {
   else response.end(body);
 }
 
+/** Reads nothing more: Node would parse it, fail again, and complain on our standard error. */
 function refuse(socket: unknown, status: string): void {
   if (!(socket instanceof Socket) || socket.destroyed) return;
-  if (!socket.writable) socket.destroy();
-  else if (socket.bytesWritten > 0)
-    socket.end(); // It has had a reply: this one closes.
-  else socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  // Else it has had a reply: this one closes.
+  if (socket.writable && socket.bytesWritten === 0) {
+    socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  }
+  socket.destroy(); // What was written is the kernel's by now.
 }
 
 function listenerOf(server: Server, at: ListenAddress, open: ReadonlySet<Socket>): Listener {
