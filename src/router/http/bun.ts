@@ -10,7 +10,7 @@
 
 import type { Body } from "../../model/binding.ts";
 import { raiseBacklogs } from "./backlog.ts";
-import { IDLE_TIMEOUT_S } from "./limits.ts";
+import { IDLE_TIMEOUT_S, WAITING_TIMEOUT_S } from "./limits.ts";
 import { toListenError } from "./listen-error.ts";
 import { contentFor, fieldsOf, wantsClose } from "./reply.ts";
 import type {
@@ -67,6 +67,11 @@ class BunRequest implements RimRequest {
       // Bun looks every 4 s, so that one second is over then, whatever is read meanwhile.
       cut: () => server.timeout(request, 1),
     };
+  }
+
+  /** How long its connection may be without a byte; on a unix socket there is no limit. */
+  set patienceS(seconds: number) {
+    this.#server?.timeout(this.#request, seconds);
   }
 
   /** Resolves when its connection has ended; at once on a unix socket. */
@@ -152,8 +157,10 @@ async function shared(body: Body, { reply, headers, request }: SharedReply): Pro
     headers["content-length"] = String(body.length);
     return new Response(null, { status, headers });
   }
+  request.patienceS = WAITING_TIMEOUT_S;
   const content = await contentFor(reply, body, { bodies, reader: request.reader });
   if (content !== undefined) {
+    request.patienceS = IDLE_TIMEOUT_S;
     request.isHandedOver = true;
     return new Response(content, { status, headers });
   }

@@ -5,6 +5,9 @@
 /** A connection without traffic is closed after this. Clients need 5 s at least. Seconds. */
 export const IDLE_TIMEOUT_S = 10;
 
+/** The same for one that waits in line for a large body: a turn, and time to end it. Seconds. */
+export const WAITING_TIMEOUT_S = 20;
+
 /** A request's headers must be complete within this: slow senders hold nothing for long. ms. */
 export const HEADERS_TIMEOUT_MS = 10_000;
 

@@ -14,6 +14,7 @@ import {
   IDLE_TIMEOUT_S,
   PIPELINED_MAX,
   REQUEST_TIMEOUT_MS,
+  WAITING_TIMEOUT_S,
 } from "./limits.ts";
 import { toListenError } from "./listen-error.ts";
 import { contentFor, fieldsOf, wantsClose } from "./reply.ts";
@@ -87,7 +88,7 @@ async function listen(options: ListenOptions): Promise<Listener> {
     requireHostHeader: false,
   });
   server.maxHeadersCount = 0; // HEADER_BYTES_MAX bounds them, and none is left out unseen.
-  server.timeout = 2 * IDLE_TIMEOUT_S * 1000;
+  server.timeout = WAITING_TIMEOUT_S * 1000;
   server.on("request", (message, response) => {
     const exchange = { message, response, bodyBytesMax };
     void inTurn(message.socket, response, () =>
