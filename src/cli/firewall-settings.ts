@@ -6,7 +6,14 @@
 import { readFile } from "node:fs/promises";
 import type { LoadedConfig } from "../config/load.ts";
 import { type ResolvedSettings, resolveRouterSettings } from "../config/resolve.ts";
-import { type Cidr, type Ip, parseCidr, parseIp, tryParseHostPort } from "../model/address.ts";
+import {
+  type Cidr,
+  type Ip,
+  parseCidr,
+  parseIp,
+  tryParseHostPort,
+  tryParseListen,
+} from "../model/address.ts";
 import type { Endpoint, Network } from "../model/change.ts";
 import { ConfigError } from "../model/errors.ts";
 import { Conditions } from "../observe/conditions.ts";
@@ -68,7 +75,7 @@ export async function firewallSettings(
     const hosts = [...known.endpoints.map(({ address }) => address), ...METADATA_ADDRESSES];
     const auto =
       known.endpoints.length === 0 ? [] : hosts.map((host) => ({ host, port: PORTS[name] }));
-    return [...(isAuto ? auto : []), ...texts.flatMap((text) => tryParseHostPort(text) ?? [])];
+    return [...(isAuto ? auto : []), ...texts.flatMap((text) => tryParseListen(text) ?? [])];
   };
   // Of two leases for one address the later one holds: the source's, which knows what is meant.
   const leases = [...(await readLeaseFiles(own)), ...known.leases];

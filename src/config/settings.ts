@@ -5,7 +5,7 @@
  * Needs no library, because a router without a configuration file loads none.
  */
 
-import { tryParseHostPort } from "../model/address.ts";
+import { tryParseHostPort, tryParseListen } from "../model/address.ts";
 
 /** How a setting is written: what `flaw` accepts. */
 export type SettingKind = "text" | "path" | "place" | "listen" | "admin" | "hosts" | "log-level";
@@ -57,7 +57,7 @@ export function flaw(kind: SettingKind, text: string): string | undefined {
         ? undefined
         : "must be a word, a colon and a place: file:lab.yaml";
     case "listen":
-      return text === "auto" || tryParseHostPort(text) !== undefined
+      return text === "auto" || tryParseListen(text) !== undefined
         ? undefined
         : "must be ADDR:PORT, [IPV6]:PORT or auto";
     case "admin":

@@ -88,6 +88,27 @@ export function tryParseHostPort(text: string): { host: Ip; port: number } | und
   return match?.[1] === undefined || isIP(match[1]) === 6 ? { host, port } : undefined;
 }
 
+/** The name of a network device, as the kernel allows it. */
+const ZONE = /%([A-Za-z0-9_.:@+-]{1,15})\]/;
+
+/**
+ * As `tryParseHostPort`; a link-local IPv6 address may say, and without that nobody could listen on
+ * it, which link it is on: `[fe80::a9fe:a9fe%eth1]:80`.
+ */
+export function tryParseListen(
+  text: string,
+): { host: Ip; zone?: string; port: number } | undefined {
+  const zone = ZONE.exec(text)?.[1];
+  const at = tryParseHostPort(text.replace(ZONE, "]"));
+  if (at === undefined || zone === undefined) return at;
+  return isLinkLocal(at.host) ? { ...at, zone } : undefined;
+}
+
+/** Whether it is an IPv6 address that is good on one link only. @see RFC 4291 section 2.5.6 */
+export function isLinkLocal(address: Ip): boolean {
+  return /^fe[89ab][0-9a-f]:/.test(address);
+}
+
 /**
  * Parses `10.1.1.0/24`, `10.1.1.1/24` (host bits are dropped) or `fd00::/64`.
  *

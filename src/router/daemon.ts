@@ -13,6 +13,7 @@ import { type Condition, Conditions } from "../observe/conditions.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { Sink } from "../observe/sink.ts";
+import { metadataAddresses } from "../platform/devices.ts";
 import { contentHash } from "../protocol/etag.ts";
 import { openSource } from "../source/index.ts";
 import { passwordCommand, type Source } from "../source/source.ts";
@@ -85,6 +86,9 @@ export interface Router {
   /** Lets requests under way end for `graceMs`, saves, closes (SIGTERM). */
   close(graceMs: number): Promise<void>;
 }
+
+/** How often this machine's own addresses are looked at. ms. */
+const LOOK_AROUND_MS = 5000;
 
 /** The virtual router's ports: what `auto` listens on. */
 export const AUTO_PORTS: Readonly<Record<Plane, number>> = { metadata: 80, password: 8080 };
@@ -258,6 +262,13 @@ async function assemble(
     milestones.look(progress);
   };
   allowed = allowedHosts(listeners.names, [], settings.hostNames);
+  // Devices and their addresses come and go without a word in the source.
+  const lookAround = setInterval(() => {
+    const isKnown = feed.loadingSince === undefined || feed.servesRemembered;
+    if (isKnown) void onLook().catch(() => {});
+  }, LOOK_AROUND_MS);
+  lookAround.unref();
+  closers.push(() => clearInterval(lookAround));
   const stop = new AbortController();
   closers.push(() => stop.abort());
   closers.push(settle(() => feed.loadingSince !== undefined, rim.collect));
@@ -299,9 +310,11 @@ async function closeAll(closers: (() => unknown)[]): Promise<void> {
 
 function targets(listen: Listen, plane: Plane, source: Source): readonly ListenTarget[] {
   if (listen !== "auto") return listen;
-  return source
-    .endpoints()
-    .map(({ address }) => ({ plane, host: address, port: AUTO_PORTS[plane] }));
+  const own = source.endpoints().map(({ address }) => ({ host: address }));
+  // Where no source knows an address of ours, nobody's guests are here yet.
+  const usual = own.length === 0 ? [] : metadataAddresses();
+  const all = new Map([...own, ...usual].map((at) => [JSON.stringify(at), at]));
+  return [...all.values()].map((at) => ({ plane, ...at, port: AUTO_PORTS[plane] }));
 }
 
 /** A password may come before the metadata, but is given only to whom the address is bound. */

@@ -20,9 +20,6 @@ import { LeaseFiles } from "./lease-files.ts";
 import type { ListenTarget } from "./listeners.ts";
 import { comparesMac, type GivenNetwork, isLoopback, type Policy, policiesOf } from "./policies.ts";
 
-/** Devices come and go without a word in the source. ms. */
-const DEVICES_EVERY_MS = 5000;
-
 const FIREWALL_SUBJECT = "table inet frontdesk";
 
 export interface EvidenceSettings {
@@ -53,7 +50,6 @@ export class Evidence {
   readonly #hosts = new Map<NetworkId, HostsMode>();
   /** What was done last, so that nothing is done again. */
   #done = "";
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(settings: EvidenceSettings, ports: EvidencePorts) {
     this.#settings = settings;
@@ -96,7 +92,6 @@ export class Evidence {
     this.#networks = networks;
     this.#listening = listening;
     this.#apply();
-    this.#timer ??= setInterval(() => this.#apply(), DEVICES_EVERY_MS).unref();
   }
 
   /** These changes are visible to guests. */
@@ -107,7 +102,6 @@ export class Evidence {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
     this.#leaseFiles?.close();
     await Promise.all([this.#neighbours?.close(), this.#firewall?.close()]);
   }

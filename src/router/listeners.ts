@@ -5,7 +5,7 @@
  * second, and a condition says so; the others serve meanwhile.
  */
 
-import { type Ip, tryParseHostPort } from "../model/address.ts";
+import { type Ip, tryParseListen } from "../model/address.ts";
 import { ListenError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Handler, Listener, Rim } from "./http/rim.ts";
@@ -16,6 +16,8 @@ export type Plane = "metadata" | "password";
 export interface ListenTarget {
   readonly plane: Plane;
   readonly host: Ip;
+  /** The device of a link-local address. */
+  readonly zone?: string;
   /** 0 takes a free one. */
   readonly port: number;
 }
@@ -141,10 +143,10 @@ export class Listeners {
 
   async #listen(target: ListenTarget, as?: Handler): Promise<void> {
     const { rim, handlers } = this.#options;
-    const { host, port, plane } = target;
+    const { host, zone, port, plane } = target;
     try {
       const listener = await rim.listen({
-        at: { host, port },
+        at: { host: zone === undefined ? host : `${host}%${zone}`, port },
         handler: as ?? handlers[plane],
         bodyBytesMax: BODY_BYTES_MAX,
       });
@@ -161,8 +163,9 @@ export class Listeners {
 }
 
 /** As people write it; with the port that was asked for. */
-export function addressOf({ host, port }: ListenTarget): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+export function addressOf({ host, zone, port }: ListenTarget): string {
+  const at = zone === undefined ? host : `${host}%${zone}`;
+  return host.includes(":") ? `[${at}]:${port}` : `${at}:${port}`;
 }
 
 function isSame(a: ListenTarget, b: ListenTarget): boolean {
@@ -180,6 +183,6 @@ function nameOf(target: ListenTarget): string {
  * @returns `undefined` if it is anything else.
  */
 export function parseListen(text: string, plane: Plane): ListenTarget | undefined {
-  const at = tryParseHostPort(text);
+  const at = tryParseListen(text);
   return at === undefined ? undefined : { plane, ...at };
 }

@@ -22,6 +22,8 @@ const THIEF = "10.1.1.12";
 const SIX = "10.1.1.13";
 const ROUTER = "10.1.1.1";
 const ROUTER6 = "fd00:5a::1";
+/** Where EC2's 169.254.169.254 would be on the link. */
+const LINK_LOCAL = "fe80::a9fe:a9fe";
 const PATH = "/latest/meta-data/instance-id";
 const TEST_MS_MAX = 60_000;
 
@@ -118,6 +120,7 @@ for (const rim of RIMS) {
       await ip(six, `-6 address add ${privacy}/64 dev eth0 nodad`);
       expect(await asks(six, `http://[${ROUTER6}]${PATH}`, privacy)).toBe("i-six");
       expect(await asks(six, `http://[${ROUTER6}]/latest/local-ipv4`, privacy)).toBe(SIX);
+      expect(await asks(six, `http://[${LINK_LOCAL}%25eth0]${PATH}`)).toBe("i-six");
       const why = JSON.parse((await router.admin(`/why?ip=${privacy}&path=${PATH}`)).body);
       expect(JSON.stringify(why)).toContain(`${SIX_MAC} is the one that ${SIX} is leased to`);
       // A stranger's addresses are nobody's.
@@ -145,6 +148,7 @@ async function open(rim: Rim, macEvidence: string): Promise<Scene> {
   const [owner, thief, six] = lab.guests;
   if (owner === undefined || thief === undefined || six === undefined) throw new Error("lab");
   await ip(lab.router, `-6 address add ${ROUTER6}/64 dev eth0 nodad`);
+  await ip(lab.router, `-6 address add ${LINK_LOCAL}/64 dev eth0 nodad`);
   const named = (name: string, at: string) =>
     [
       ["metadata", "instance-id", `i-${name}`],
@@ -168,7 +172,7 @@ async function open(rim: Rim, macEvidence: string): Promise<Scene> {
   );
   const router = await startRouter({
     ...{ rim, source: `databag:${folder}`, stateDir: join(lab.folder, "state"), place: lab.router },
-    listen: [`${ROUTER}:80`, `[${ROUTER6}]:80`],
+    listen: [`${ROUTER}:80`, `[${ROUTER6}]:80`, `[${LINK_LOCAL}%eth0]:80`],
     passwordListen: [`${ROUTER}:8080`],
     more: ["--config", config],
   });
