@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..");
 /** How long a demo may take to print what to try, and an edit to be seen. ms. */
@@ -66,6 +66,21 @@ for (const scene of SCENES) {
   });
 }
 
+test.skipIf(!canPlay)("however it ends, the demo leaves nothing behind", async () => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    const demo = await Demo.start("shared");
+    expect(existsSync(demo.edit)).toBe(true);
+    await demo.end(signal);
+    expect([signal, existsSync(dirname(demo.edit))]).toEqual([signal, false]);
+  }
+  const demo = await Demo.start("shared");
+  demo.stopReading();
+  // It prints a line for each request, and nobody reads it; the answer may be lost with it.
+  await demo.try("its user data").catch(() => {});
+  await demo.ended;
+  expect(existsSync(dirname(demo.edit))).toBe(false);
+});
+
 async function play(demo: Demo, scene: Scene): Promise<void> {
   expect(demo.text).toContain(scene.headline);
   expect(await demo.try(`what ${scene.name} is told`)).toContain("local-hostname\n");
@@ -102,6 +117,7 @@ async function play(demo: Demo, scene: Scene): Promise<void> {
 /** A demo that runs, and what it has printed. */
 class Demo {
   readonly #child: ChildProcess;
+  readonly ended: Promise<unknown>;
   readonly tries: ReadonlyMap<string, string>;
   readonly tried = new Set<string>();
   readonly text: string;
@@ -110,6 +126,7 @@ class Demo {
 
   private constructor(child: ChildProcess, text: string) {
     this.#child = child;
+    this.ended = new Promise((resolve) => child.once("exit", resolve));
     this.text = text;
     this.tries = new Map(
       [...text.matchAll(/^ {2}# (.*)\n {2}(.*)$/gm)].map(([, about = "", command = ""]) => {
@@ -148,11 +165,13 @@ class Demo {
     return shell(command);
   }
 
-  async end(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
-    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
-    this.#child.kill("SIGINT");
-    await ended;
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+  }
+
+  async end(signal: NodeJS.Signals = "SIGINT"): Promise<void> {
+    this.#child.kill(signal);
+    await this.ended;
   }
 }
 

@@ -2,7 +2,8 @@
  * `frontdesk demo`: a router on loopback with sample instances, and what to try with it.
  */
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,6 +56,9 @@ export const demo: Command = {
   async run({ options, out }) {
     const topology = options.string("topology") as Topology | undefined;
     const folder = await mkdtemp(join(tmpdir(), "frontdesk-demo-"));
+    // Also where nobody reads on (`frontdesk demo | head`), and the program ends at once.
+    const remove = (): void => rmSync(folder, { recursive: true, force: true });
+    process.once("exit", remove);
     try {
       const material = await prepare(folder, topology);
       const admin = join(folder, "admin.sock");
@@ -85,15 +89,18 @@ export const demo: Command = {
         const place = { host: HOST, port, passwordPort, admin: `unix:${admin}` };
         tell(out, { material, place, topology });
         await new Promise<void>((resolve) => {
-          process.once("SIGINT", () => resolve());
-          process.once("SIGTERM", () => resolve());
+          // SIGHUP: the terminal was closed.
+          for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+            process.once(signal, () => resolve());
+          }
         });
         out.note("");
       } finally {
         await router.close(DRAIN_MS);
       }
     } finally {
-      await rm(folder, { recursive: true, force: true });
+      remove();
+      process.off("exit", remove);
     }
     return EXIT.done;
   },
