@@ -2,8 +2,8 @@
  * Says when a file is not as it was last read, by looking ten times a second.
  *
  * Looking works where notification does not: on network file systems, through links, and for files
- * that are replaced together with their folder. `platform/watch.ts` follows one folder and says when
- * it differs from the last look; here files lie anywhere, and differ from what was read.
+ * that are replaced together with their folder. `platform/watch.ts` follows one folder and tells
+ * when it differs from the last look; here files lie anywhere, and differ from what was read.
  */
 
 import { setTimeout } from "node:timers/promises";
