@@ -38,11 +38,14 @@ export async function openDesk(folder: string, instance: Instance): Promise<Desk
     renameSync(`${file}.new`, file);
   };
   write(instance);
-  const port = await freePort("127.0.0.1");
+  // At the same time, so that they are two.
+  const [port, passwordPort] = await Promise.all([freePort("127.0.0.1"), freePort("127.0.0.1")]);
   const router = await startRouter({
     rim: "bun",
     source: `file:${file}`,
     listen: [`127.0.0.1:${port}`],
+    // Its usual one may be another program's.
+    passwordListen: [`127.0.0.1:${passwordPort}`],
     stateDir: join(folder, "state"),
   });
   return {
