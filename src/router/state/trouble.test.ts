@@ -33,46 +33,37 @@ describe("when the disk is full", () => {
     expect(await found(folder.path)).toEqual([put(1), put(2), put(3), put(4)]);
   });
 
-  for (let reaches = 0; reaches < 40; reaches += 3) {
-    test(`after ${reaches} bytes of a frame, what follows is not spoilt by them`, async () => {
-      using folder = scratch();
-      let failures = 0;
-      const disk = brokenDisk((call, path) => {
-        if (call !== "write" || !isJournal(path) || failures !== 1) return undefined;
-        failures++;
-        return reaches;
-      });
-      {
-        await using opened = await open(folder.path, { disk });
-        await opened.state.append([put(1)]);
-        failures = 1;
-        expect(await fate(opened.state.append([put(2)]))).toBe("STATE_UNWRITABLE");
-        await until(() => opened.held().length === 0);
-        await opened.state.append([put(3)]);
-      }
-      expect(await found(folder.path)).toEqual([put(1), put(2), put(3)]);
-    });
-  }
-
-  test("and what was half written cannot even be cut off, it is cut off when it is read", async () => {
+  /** The second of three appends fails: `onFailure` says how, from then on. */
+  async function failSecond(onFailure: (call: DiskCall) => number | undefined): Promise<void> {
     using folder = scratch();
-    let failures = 0;
-    const disk = brokenDisk((call, path) => {
-      if (!isJournal(path) || failures === 0) return undefined;
-      if (call === "truncate") throw ioError();
-      if (call !== "write" || failures > 1) return undefined;
-      failures++;
-      return 100;
-    });
+    let isFailing = false;
+    const disk = brokenDisk((call, path) =>
+      isFailing && isJournal(path) ? onFailure(call) : undefined,
+    );
     {
       await using opened = await open(folder.path, { disk });
       await opened.state.append([put(1)]);
-      failures = 1;
+      isFailing = true;
       expect(await fate(opened.state.append([put(2)]))).toBe("STATE_UNWRITABLE");
       await until(() => opened.held().length === 0);
       await opened.state.append([put(3)]);
     }
     expect(await found(folder.path)).toEqual([put(1), put(2), put(3)]);
+  }
+
+  for (let reaches = 0; reaches < 40; reaches += 3) {
+    test(`after ${reaches} bytes of a frame, what follows is not spoilt by them`, async () => {
+      let failures = 0;
+      await failSecond((call) => (call === "write" && failures++ === 0 ? reaches : undefined));
+    });
+  }
+
+  test("and what was half written cannot even be cut off, it is cut off when it is read", async () => {
+    let failures = 0;
+    await failSecond((call) => {
+      if (call === "truncate") throw ioError();
+      return call === "write" && failures++ === 0 ? 100 : undefined;
+    });
   });
 
   test("no files pile up while it is tried again", async () => {
