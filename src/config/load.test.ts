@@ -142,18 +142,17 @@ test("what is wrong is named with file, line and field", async () => {
 
 test("config check says all that is wrong, in the order of the lines", async () => {
   write("hosts: all\nsource: 7\ncolour: red\n");
-  const { problems, config } = await check();
+  const { problems, loaded } = await check();
   expect(problems.map(({ line, field }) => `${line} ${field}`)).toEqual([
     "1 hosts",
     "2 source",
     "3 colour",
   ]);
-  expect(config).toBeUndefined();
+  expect(loaded).toBeUndefined();
   write("hosts: any\n");
-  expect(await check()).toEqual({
-    problems: [],
-    config: { hosts: "any", hostNames: [], networks: [] },
-  });
+  const good = await check();
+  expect(good.problems).toEqual([]);
+  expect(good.loaded?.config).toEqual({ hosts: "any", hostNames: [], networks: [] });
 });
 
 test("a file that cannot be read is one clear line", async () => {

@@ -28,7 +28,7 @@ export interface ConfigReport {
   /** All that is wrong, in the order of the lines; empty where the file is good. */
   readonly problems: readonly Problem[];
   /** Absent where something is wrong. */
-  readonly config?: Config;
+  readonly loaded?: LoadedConfig;
 }
 
 /**
@@ -57,10 +57,10 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
  */
 export async function checkConfig(bytes: Uint8Array, file: string): Promise<ConfigReport> {
   if (bytes.length > CONFIG_BYTES_MAX) throw tooLarge(file);
-  const { config, problems } = await read(bytes, file);
+  const { config, problems, line } = await read(bytes, file);
   return {
     problems: [...problems].sort((a, b) => a.line - b.line),
-    ...(config !== undefined && { config }),
+    ...(config !== undefined && { loaded: { file, config, line } }),
   };
 }
 

@@ -139,6 +139,17 @@ test("which of the two a file holds is told by its content, also where it is wro
   }
 });
 
+test("settings without a mistake that the router would refuse need attention", async () => {
+  const { code, stdout, stderr } = await check(
+    "networks: [{id: a, cidrs: [10.0.0.0/8], netns: x}]",
+  );
+  expect(code).toBe(EXIT.attention);
+  expect(stdout).toStartWith(`${FILE}: nothing is wrong (settings`);
+  expect(stderr).toStartWith(`frontdesk: frontdesk router refuses this file: ${FILE}:1: networks`);
+  const good = "networks: [{id: a, cidrs: [10.0.0.0/8], macEvidence: enforce}]";
+  expect(await check(good)).toMatchObject({ code: EXIT.done, stderr: "" });
+});
+
 test("- is stdin", () => {
   for (const [input, code, text] of [
     ["hosts: any\n", EXIT.done, "stdin: nothing is wrong (settings"],

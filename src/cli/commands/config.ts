@@ -6,13 +6,14 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Problem } from "../../config/document.ts";
-import { checkConfig } from "../../config/load.ts";
+import { checkConfig, type LoadedConfig } from "../../config/load.ts";
 import { counted } from "../../model/count.ts";
 import { ConfigError } from "../../model/errors.ts";
 import { checkInstances, holdsInstances, type InstancesReport } from "../../source/file/check.ts";
 import { FileProblem, readFile } from "../../source/file/files.ts";
 import { FILE_BYTES_MAX } from "../../source/file/limits.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
+import { evidenceSettings } from "../network-settings.ts";
 import { clean } from "../output.ts";
 
 const EXAMPLES = [
@@ -23,18 +24,23 @@ const EXAMPLES = [
 const check: Command = {
   description:
     "The content tells which of the two a file holds: settings, as --config takes them, or " +
-    "instances, as --source file: does. Prints each problem with its line and field, and exits " +
-    "with 2 when there is one.",
+    "instances, as --source file: does. Prints each problem with its line and field.",
   arguments: [{ name: "<file>", summary: "a file of settings or of instances; - is stdin" }],
   options: [JSON_OPTION],
+  exits: [
+    [EXIT.done, "nothing is wrong"],
+    [EXIT.usage, "something is wrong with the file, or it cannot be read"],
+    [
+      EXIT.attention,
+      "settings without a mistake, which frontdesk router would refuse all the same",
+    ],
+  ],
   examples: [...EXAMPLES, ["generate-settings | frontdesk config check --json -", "in a pipeline"]],
   async run({ args: [path = ""], options, out }) {
     const { name, bytes } = path === "-" ? readStdin() : await read(path);
     const isInstances = holdsInstances(bytes);
     const what = isInstances ? "instances, for --source file:" : "settings, for --config";
-    const report = isInstances
-      ? { kind: "instances", ...(await checkInstances(bytes, name)) }
-      : { kind: "settings", ...(await checkConfig(bytes, name)) };
+    const report = isInstances ? await instances(bytes, name) : await settings(bytes, name);
     const good = report.problems.length === 0;
     if (options.flag("json")) out.json({ file: name, ...report });
     else if (good) {
@@ -44,9 +50,37 @@ const check: Command = {
       for (const problem of report.problems) out.print(line(shown(path), problem));
       out.note(`frontdesk: checked as a file of ${what}`);
     }
-    return good ? EXIT.done : EXIT.usage;
+    if (!good) return EXIT.usage;
+    if (!("refused" in report)) return EXIT.done;
+    out.note(clean(`frontdesk: frontdesk router refuses this file: ${report.refused}`));
+    return EXIT.attention;
   },
 };
+
+async function instances(bytes: Buffer, name: string) {
+  return { kind: "instances", ...(await checkInstances(bytes, name)) };
+}
+
+async function settings(bytes: Buffer, name: string) {
+  const { problems, loaded } = await checkConfig(bytes, name);
+  const refused = loaded === undefined ? undefined : refusal(loaded);
+  return {
+    ...{ kind: "settings", problems },
+    ...(loaded !== undefined && { config: loaded.config }),
+    ...(refused !== undefined && { refused }),
+  };
+}
+
+/** Why the router does not start with it; `frontdesk router firewall` may take it. */
+function refusal(loaded: LoadedConfig): string | undefined {
+  try {
+    evidenceSettings(loaded, loaded.config.adminListen ?? "");
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+}
 
 interface Content {
   /** For messages, and for paths that are relative to the file. */
