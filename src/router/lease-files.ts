@@ -5,6 +5,7 @@
 
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Ip, Mac } from "../model/address.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import { watchFiles } from "../platform/watch.ts";
@@ -12,6 +13,10 @@ import { parseDnsmasqLeases } from "../source/dnsmasq-leases.ts";
 
 /** A lease has 100 bytes, and no file more than 100,000. */
 const FILE_BYTES_MAX = 16 << 20;
+/** Longer than a DHCP server takes from its first line to its last. ms. */
+const SETTLE_MS = 100;
+/** A file that is never the same twice is believed in the end. */
+const SETTLE_TRIES_MAX = 20;
 
 export class LeaseFiles {
   readonly #conditions: Conditions;
@@ -26,7 +31,9 @@ export class LeaseFiles {
   ) {
     this.#conditions = ports.conditions;
     this.#onChange = (addresses) => ports.onChange(addresses);
-    for (const file of new Set(files)) void this.#follow(file);
+    // In the order of the configuration, whichever is read first.
+    for (const file of files) this.#leases.set(file, new Map());
+    for (const file of this.#leases.keys()) void this.#follow(file);
   }
 
   /** Of two files the first that knows the address. */
@@ -43,17 +50,36 @@ export class LeaseFiles {
   }
 
   async #follow(file: string): Promise<void> {
-    for await (const _ of watchFiles(dirname(file), [basename(file)], this.#stop.signal)) {
+    const { signal } = this.#stop;
+    for await (const _ of watchFiles(dirname(file), [basename(file)], signal)) {
       try {
-        const { size } = await stat(file);
-        if (size > FILE_BYTES_MAX) throw new Error("is over 16 MiB");
-        const leases = parseDnsmasqLeases(await readFile(file, "utf8"));
-        this.#take(file, new Map(leases.map(({ address, mac }) => [address, mac])));
+        const leases = await this.#read(file);
+        if (signal.aborted) return;
+        this.#take(file, leases);
         this.#conditions.clear("SOURCE_UNREADABLE", file);
       } catch (error) {
+        if (signal.aborted) return;
         const { code, message } = error as NodeJS.ErrnoException;
         this.#conditions.raise("SOURCE_UNREADABLE", file, code ?? message);
       }
+    }
+  }
+
+  /**
+   * The DHCP server empties its file and writes it anew, so a part of it looks like leases that
+   * are gone. Where some are, or the last line has no end, it must say the same twice.
+   */
+  async #read(file: string): Promise<ReadonlyMap<Ip, Mac>> {
+    const known = this.#leases.get(file) ?? new Map<Ip, Mac>();
+    let text = await readText(file);
+    for (let again = 0; ; again++) {
+      const leases = new Map(parseDnsmasqLeases(text).map(({ address, mac }) => [address, mac]));
+      const isLess = [...known.keys()].some((address) => !leases.has(address));
+      if ((!isLess && text.endsWith("\n")) || again === SETTLE_TRIES_MAX) return leases;
+      await sleep(SETTLE_MS);
+      const now = await readText(file);
+      if (now === text || this.#stop.signal.aborted) return leases;
+      text = now;
     }
   }
 
@@ -64,4 +90,10 @@ export class LeaseFiles {
     const changed = [...all].filter((address) => before.get(address) !== leases.get(address));
     if (changed.length > 0) this.#onChange(changed);
   }
+}
+
+async function readText(file: string): Promise<string> {
+  const { size } = await stat(file);
+  if (size > FILE_BYTES_MAX) throw new Error("is over 16 MiB");
+  return readFile(file, "utf8");
 }
