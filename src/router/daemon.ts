@@ -271,7 +271,7 @@ async function assemble(
   closers.push(() => clearInterval(lookAround));
   const stop = new AbortController();
   closers.push(() => stop.abort());
-  closers.push(settle(() => feed.loadingSince !== undefined, rim.collect));
+  closers.push(settle(() => feed.loadingSince !== undefined, rim));
   const loaded = feed.run(opened, onLook, stop.signal);
   // Whoever started the router awaits it, perhaps later.
   loaded.then(() => milestones.loaded()).catch(() => {});

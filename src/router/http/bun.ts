@@ -10,6 +10,7 @@
 
 import type { Body } from "../../model/binding.ts";
 import { raiseBacklogs } from "./backlog.ts";
+import { releaseCode } from "./code.ts";
 import { IDLE_TIMEOUT_S, WAITING_TIMEOUT_S } from "./limits.ts";
 import { toListenError } from "./listen-error.ts";
 import { contentFor, fieldsOf, wantsClose } from "./reply.ts";
@@ -90,7 +91,7 @@ class BunRequest implements RimRequest {
   }
 }
 
-export const bunRim: Rim = { name: "bun", listen, collect: () => Bun.gc(false) };
+export const bunRim: Rim = { name: "bun", listen, collect: () => Bun.gc(false), releaseCode };
 
 async function listen(options: ListenOptions): Promise<Listener> {
   const { at, handler, bodyBytesMax } = options;

@@ -52,4 +52,6 @@ export interface Rim {
   listen(options: ListenOptions): Promise<Listener>;
   /** Collects garbage beside the program; absent where the runtime has no such thing. */
   readonly collect?: () => void;
+  /** Gives back memory that only the start has used; absent where there is nothing to give. */
+  readonly releaseCode?: () => void;
 }
