@@ -6,11 +6,11 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Ip, type Mac, parseIp, parseMac } from "../model/address.ts";
 import { canonicalPath } from "../protocol/path.ts";
+import { proxyHeader } from "../protocol/proxy-protocol.ts";
 import { Guests } from "./guests.ts";
 import { UNDER_WAY_MAX, UNDER_WAY_PER_GUEST_MAX } from "./limits.ts";
 import { metadataBridge, type PlanePorts } from "./metadata.ts";
 import { passwordBridge } from "./passwords.ts";
-import { proxyHeader } from "./proxy-protocol.ts";
 import { UnderWay } from "./under-way.ts";
 import type { Answer, Ask } from "./upstream.ts";
 

@@ -7,9 +7,9 @@
 import { Agent, type IncomingMessage, type RequestOptions, request } from "node:http";
 import { connect } from "node:net";
 import type { Ip } from "../model/address.ts";
+import { proxyHeader } from "../protocol/proxy-protocol.ts";
 import type { Target } from "./kernel.ts";
 import { AT_ONCE_BYTES_MAX, BODY_BYTES_MAX, EXCHANGE_MS_MAX, HEADERS_MS_MAX } from "./limits.ts";
-import { proxyHeader } from "./proxy-protocol.ts";
 
 /** How an upstream failed: it cannot be had or says what it should not, or takes too long. */
 export type Failure = 502 | 504;
