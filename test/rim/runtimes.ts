@@ -58,6 +58,8 @@ export interface Answer {
 export interface Server {
   readonly pid: number;
   readonly port: number;
+  /** Where each connection begins with a PROXY header; 127.0.0.1 alone is trusted. */
+  readonly proxiedPort: number;
   ask(request: string): Promise<Answer>;
   askUnix(request: string): Promise<Answer>;
   /** Sends bytes and reads until the server closes, or is silent for half a second. */
@@ -73,12 +75,11 @@ export async function start({ command, rim }: Runtime): Promise<Server> {
   const child = Bun.spawn([...command, rim, "0", unix], { stdout: "pipe", stderr: "pipe" });
   const reader = child.stdout.getReader();
   const line = new TextDecoder().decode((await reader.read()).value);
-  const port = Number(line.split(" ")[1]);
+  const [port = 0, proxiedPort = 0] = line.split(" ").slice(1).map(Number);
   if (!(port > 0)) throw new Error(`the server did not start: ${line}`);
   const at = { host: "127.0.0.1", port };
   return {
-    pid: child.pid,
-    port,
+    ...{ pid: child.pid, port, proxiedPort },
     ask: async (request) => parse(await exchange(at, request, true)),
     askUnix: async (request) => parse(await exchange({ path: unix }, request, true)),
     raw: async (bytes) => {

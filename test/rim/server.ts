@@ -1,10 +1,12 @@
 /**
  * A server behind one rim, for the contract suite: what each path does is the suite's material.
  *
- * Usage: server.ts bun|node PORT [UNIX-PATH]; prints "ready" when it listens, closes on SIGTERM.
+ * Usage: server.ts bun|node PORT [UNIX-PATH]; prints "ready", its port and the one for
+ * bridges when it listens, closes on SIGTERM.
  */
 
 import type { Reply } from "../../src/protocol/http.ts";
+import { listenProxied } from "../../src/router/http/proxied.ts";
 import type { Handler, Rim } from "../../src/router/http/rim.ts";
 
 const TEXT = "text/plain; charset=utf-8";
@@ -58,8 +60,15 @@ const handler: Handler = async (request) => {
       bigReplies++;
       return { status: 200, body: "x".repeat(1_000_000), type: TEXT };
     default: {
-      const { method, target, peer } = request;
-      const seen = { method, target, peer, x: request.header("x-one"), none: request.header("no") };
+      const { method, target, peer, via } = request;
+      const seen = {
+        method,
+        target,
+        peer,
+        via,
+        x: request.header("x-one"),
+        none: request.header("no"),
+      };
       return { status: 200, body: JSON.stringify(seen), type: "application/json" };
     }
   }
@@ -88,8 +97,14 @@ const listeners = [
 if (unix !== undefined) {
   listeners.push(await rim.listen({ at: { unix }, handler, bodyBytesMax: 4096 }));
 }
-const { at } = listeners[0] ?? { at: { unix: "" } };
-console.log(`ready ${"port" in at ? at.port : ""}`);
+const proxied = await listenProxied({
+  ...{ at: { host: "127.0.0.1", port: 0 }, handler: throwing, bodyBytesMax: 4096 },
+  isTrusted: (peer) => peer === "127.0.0.1",
+  onRefusal: (refusal, peer) => console.log(`refused ${refusal} ${peer}`),
+});
+const ports = [listeners[0], proxied].map((one) => (one && "port" in one.at ? one.at.port : ""));
+console.log(`ready ${ports.join(" ")}`);
+listeners.push(proxied);
 process.on("SIGTERM", async () => {
   await Promise.all(listeners.map((listener) => listener.close(2000)));
   process.exit(0);

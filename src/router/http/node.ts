@@ -30,19 +30,34 @@ const REFUSAL = { head: false, close: true };
 /** One memory, one budget for all listeners. */
 const bodies = new SharedBodies({ wrap: (bytes) => bytes });
 
+/** For whom a connection is, and who says so. */
+export interface OnBehalf {
+  readonly peer: string;
+  readonly via: string;
+}
+
+interface ServerOptions extends Omit<ListenOptions, "at"> {
+  /** Where others vouch for who asks: their connections, and nobody else's. */
+  readonly onBehalf?: WeakMap<Socket, OnBehalf>;
+}
+
 class NodeRequest implements RimRequest {
   readonly #message: IncomingMessage;
   readonly #bodyBytesMax: number;
   readonly method: string;
   readonly target: string;
   readonly peer: string | undefined;
+  readonly via: string | undefined;
 
-  constructor(message: IncomingMessage, bodyBytesMax: number) {
+  constructor(message: IncomingMessage, { bodyBytesMax, onBehalf }: ServerOptions) {
+    const { socket } = message;
+    const other = onBehalf?.get(socket);
     this.#message = message;
     this.#bodyBytesMax = bodyBytesMax;
     this.method = message.method ?? "GET";
     this.target = originForm(message.url ?? "/");
-    this.peer = message.socket.remoteAddress;
+    this.peer = onBehalf === undefined ? socket.remoteAddress : other?.peer;
+    this.via = other?.via;
   }
 
   header(name: string): string | undefined {
@@ -75,8 +90,9 @@ function originForm(url: string): string {
 
 export const nodeRim: Rim = { name: "node", listen };
 
-async function listen(options: ListenOptions): Promise<Listener> {
-  const { at, handler, bodyBytesMax } = options;
+/** A server that is given its connections; `listen` gives it those of an address. */
+export function makeServer(options: ServerOptions): Server {
+  const { handler, bodyBytesMax } = options;
   const server = createServer({
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -92,7 +108,7 @@ async function listen(options: ListenOptions): Promise<Listener> {
   server.on("request", (message, response) => {
     const exchange = { message, response, bodyBytesMax };
     void inTurn(message.socket, response, () =>
-      serve(handler, new NodeRequest(message, bodyBytesMax), exchange),
+      serve(handler, new NodeRequest(message, options), exchange),
     );
   });
   // Without these Node would answer with text of its own, or hang up on CONNECT.
@@ -102,6 +118,12 @@ async function listen(options: ListenOptions): Promise<Listener> {
   });
   server.on("connect", (_message, socket) => refuse(socket, "405 Method Not Allowed"));
   server.on("checkExpectation", (message, response) => server.emit("request", message, response));
+  return server;
+}
+
+async function listen(options: ListenOptions): Promise<Listener> {
+  const { at } = options;
+  const server = makeServer(options);
   const open = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     open.add(socket);
@@ -148,6 +170,11 @@ const replied = new WeakMap<Socket, Promise<void>>();
 
 /** Requests of a connection that have no reply yet. */
 const underWay = new WeakMap<Socket, number>();
+
+/** Whether nobody waits for a reply on it. */
+export function isIdle(socket: Socket): boolean {
+  return (underWay.get(socket) ?? 0) === 0;
+}
 
 /**
  * Runs one request of a connection at a time, the next when the reply before has gone out, and

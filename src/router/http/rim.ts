@@ -9,6 +9,8 @@ import type { GuestRequest, Reply } from "../../protocol/http.ts";
 export interface RimRequest extends GuestRequest {
   /** The peer's address as the runtime prints it; `undefined` on a unix socket. */
   readonly peer: string | undefined;
+  /** The bridge that vouches for the peer; absent where it has connected by itself. */
+  readonly via?: string | undefined;
   /**
    * Reads the request's body.
    *
