@@ -10,6 +10,8 @@ import type { NetworkId } from "../model/binding.ts";
 import { type Change, type Network, placeOf } from "../model/change.ts";
 import { ConfigError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
+import type { Exec } from "../platform/exec.ts";
+import type { StartLines } from "../platform/lines.ts";
 import { type Neighbours, type NeighboursOptions, openNeighbours } from "../platform/neighbours.ts";
 import type { Directory } from "./directory.ts";
 import { Firewall, type FirewallPorts, type FirewallRules } from "./firewall/keeper.ts";
@@ -35,6 +37,10 @@ export interface EvidenceSettings {
 export interface EvidencePorts {
   readonly directory: Directory;
   readonly conditions: Conditions;
+  /** For tests: how programs are run, and which devices lie in a range. */
+  readonly exec?: Exec;
+  readonly start?: StartLines;
+  readonly devices?: (cidrs: readonly Cidr[]) => readonly string[];
 }
 
 export class Evidence {
@@ -68,7 +74,7 @@ export class Evidence {
       neighbours: () => this.#neighbours,
       ...(leaseFiles && { leased: (address: Ip) => leaseFiles.get(address) }),
     });
-    this.#firewall = settings.firewall && keepFirewall(conditions);
+    this.#firewall = settings.firewall && keepFirewall(conditions, ports);
     for (const { address } of this.#firewall ? directory.entries() : []) this.#setLease(address);
   }
 
@@ -107,14 +113,16 @@ export class Evidence {
   }
 
   #apply(): void {
-    this.#policies = policiesOf(this.#settings.networks, this.#networks);
+    const { conditions, devices, start } = this.#ports;
+    this.#policies = policiesOf(this.#settings.networks, this.#networks, devices);
     const done = JSON.stringify([this.#policies, this.#listening], (_, value: unknown) =>
       typeof value === "bigint" ? String(value) : value,
     );
     if (done === this.#done) return;
     this.#done = done;
     if (this.#neighbours === undefined && this.#wantsNeighbours()) {
-      this.#neighbours = followNeighbours(this.#ports.conditions, {
+      this.#neighbours = followNeighbours(conditions, {
+        ...(start && { start }),
         devices: () => [...new Set(this.#policies.flatMap(({ devices }) => devices))],
         onChange: (address) => this.identity.neighbourChanged(address),
       });
@@ -128,7 +136,7 @@ export class Evidence {
       void this.#firewall?.setRules(rules);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      this.#ports.conditions.raise("FIREWALL_FAILED", FIREWALL_SUBJECT, error.message);
+      conditions.raise("FIREWALL_FAILED", FIREWALL_SUBJECT, error.message);
     }
   }
 
@@ -190,11 +198,12 @@ export function followNeighbours(
 /** A firewall whose trouble is the condition FIREWALL_FAILED. */
 export function keepFirewall(
   conditions: Conditions,
-  ports: Omit<FirewallPorts, "onTrouble"> = {},
+  { exec, start }: Omit<FirewallPorts, "onTrouble"> = {},
 ): Firewall {
   const subject = FIREWALL_SUBJECT;
   return new Firewall({
-    ...ports,
+    ...(exec && { exec }),
+    ...(start && { start }),
     onTrouble: (why) => {
       if (why === undefined) conditions.clear("FIREWALL_FAILED", subject);
       else conditions.raise("FIREWALL_FAILED", subject, why);
