@@ -15,13 +15,16 @@ import {
   readPrefix,
   readSource,
 } from "../../protocol/proxy-protocol.ts";
-import { BACKLOG } from "./limits.ts";
+import { BACKLOG, IDLE_TIMEOUT_S, WAITING_TIMEOUT_S } from "./limits.ts";
 import { toListenError } from "./listen-error.ts";
 import { isIdle, makeServer, type OnBehalf } from "./node.ts";
 import type { Listener, ListenOptions } from "./rim.ts";
 
 /** The header comes with the first packet; whoever takes longer has none. ms. */
 const HEADER_MS_MAX = 2_000;
+
+/** How often it is looked on which connections nothing happens. ms. */
+const LOOK_EVERY_MS = 1_000;
 
 /** Connections of all bridges on one listener; one bridge has 256 at most. */
 const CONNECTIONS_MAX = 4_096;
@@ -40,8 +43,7 @@ export async function listenProxied(options: ProxiedOptions): Promise<Listener> 
   const { at, isTrusted, onRefusal } = options;
   const onBehalf = new WeakMap<Socket, OnBehalf>();
   const http = makeServer({ ...options, onBehalf });
-  http.emit("listening"); // It never does; but then Node begins to look for slow senders.
-  const open = new Set<Socket>();
+  const open = new Map<Socket, Progress>();
   const accept = async (socket: Socket): Promise<void> => {
     const via = peerOf(socket);
     const refuse = (refusal: Refusal): void => {
@@ -51,7 +53,7 @@ export async function listenProxied(options: ProxiedOptions): Promise<Listener> 
     socket.on("error", () => {}); // Its close tells as much.
     if (via === undefined || !isTrusted(via)) return refuse("untrusted");
     if (open.size >= CONNECTIONS_MAX) return refuse("full");
-    open.add(socket);
+    open.set(socket, { bytes: 0, atMs: performance.now() });
     socket.once("close", () => open.delete(socket));
     const header = await readHeader(socket);
     if (header === "local")
@@ -69,21 +71,42 @@ export async function listenProxied(options: ProxiedOptions): Promise<Listener> 
     server.once("error", (error) => reject(toListenError(error, at)));
     server.listen({ ...at, exclusive: true, backlog: BACKLOG }, resolve);
   });
+  const look = setInterval(() => endStuck(open), LOOK_EVERY_MS);
+  look.unref();
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : at.port;
   return {
     at: { host: at.host, port },
     async close(graceMs) {
       const ended = new Promise<void>((resolve) => server.close(() => resolve()));
-      http.close(() => {});
-      for (const socket of open) if (isIdle(socket)) socket.destroy();
+      for (const socket of open.keys()) if (isIdle(socket)) socket.destroy();
       const timer = setTimeout(() => {
-        for (const socket of open) socket.destroy();
+        for (const socket of open.keys()) socket.destroy();
       }, graceMs);
       await ended;
       clearTimeout(timer);
+      clearInterval(look);
     },
   };
+}
+
+interface Progress {
+  readonly bytes: number;
+  readonly atMs: number;
+}
+
+/**
+ * Ends connections that send no request, or no reply, as the runtimes do on listeners of their
+ * own. Node knows here when a connection is silent, and not when it is slow; Bun knows neither.
+ */
+function endStuck(open: Map<Socket, Progress>): void {
+  const nowMs = performance.now();
+  for (const [socket, { bytes, atMs }] of open) {
+    const limitMs = (isIdle(socket) ? IDLE_TIMEOUT_S : WAITING_TIMEOUT_S) * 1000;
+    if (socket.bytesWritten !== bytes)
+      open.set(socket, { bytes: socket.bytesWritten, atMs: nowMs });
+    else if (nowMs - atMs > limitMs) socket.destroy();
+  }
 }
 
 type Header = { readonly source: Ip } | "local" | "header" | "late" | undefined;
