@@ -6,6 +6,7 @@
  */
 
 import { z } from "zod";
+import { tryParseIp } from "../model/address.ts";
 import { fields } from "./issues.ts";
 import { flaw, HOSTS_MODES, LOG_LEVELS, listFlaw, type SettingKind } from "./settings.ts";
 import { cidr, line, networkId } from "./terms.ts";
@@ -32,6 +33,17 @@ const listens = (description: string) =>
     .superRefine((values, context) => {
       const message = listFlaw(values);
       if (message !== undefined) context.addIssue({ code: "custom", message });
+    })
+    .describe(description);
+
+const named = (description: string) =>
+  z
+    .array(setting("listen", "ADDR:PORT or [IPV6]:PORT"))
+    .min(1)
+    .max(LIST_MAX)
+    .superRefine((values, context) => {
+      if (!values.includes("auto")) return;
+      context.addIssue({ code: "custom", message: "auto is not possible here; name addresses" });
     })
     .describe(description);
 
@@ -71,6 +83,24 @@ const network = fields({
     .describe("Limits for each guest"),
 });
 
+const trusted = z
+  .string()
+  .refine(
+    (text) => tryParseIp(text) !== undefined || cidr.safeParse(text).success,
+    "must be an address like 10.1.1.9, or a range like 10.1.1.0/24",
+  )
+  .describe("An address, or a range in CIDR notation");
+
+const proxied = fields({
+  listen: named("Addresses that bridges ask for metadata").optional(),
+  passwordListen: named("Addresses that bridges ask for passwords").optional(),
+  trusted: z.array(trusted).min(1).max(LIST_MAX).describe("Who is believed there: the bridges"),
+  netns: line("The network namespace it lies in; this program's own when absent").optional(),
+}).superRefine((given, context) => {
+  if (given.listen !== undefined || given.passwordListen !== undefined) return;
+  context.addIssue({ code: "custom", path: ["listen"], message: "is missing: name an address" });
+});
+
 export const CONFIG = fields({
   source: source.optional(),
   listen: listens("Addresses that guests ask for metadata").optional(),
@@ -93,6 +123,11 @@ export const CONFIG = fields({
     .max(NETWORKS_MAX)
     .default([])
     .describe("Networks of guests, where there are several or one has settings of its own"),
+  proxied: z
+    .array(proxied)
+    .max(LIST_MAX)
+    .optional()
+    .describe("Listeners for bridges, where a PROXY header of version 2 says who asks"),
   firewall: fields({
     manage: z.boolean().default(false).describe("Whether the router keeps its own firewall table"),
     managementCidrs: cidrs("Ranges that may reach the admin listener").default([]),

@@ -11,6 +11,8 @@ export interface Access {
   readonly plane: "metadata" | "password";
   /** The peer's address, as the kernel reports it. */
   readonly address: string;
+  /** The bridge that says so; absent where the guest has connected by itself. */
+  readonly via?: string | undefined;
   /** Where something is known of the address. */
   readonly network: string | undefined;
   /** Absent where the address is nobody's, or withheld from whoever has it. */
@@ -68,12 +70,13 @@ export class AccessLog {
       this.#suppressed++;
       return;
     }
-    const { network, instance } = access;
+    const { network, instance, via } = access;
+    const bridge = via === undefined ? "" : `,"via":${JSON.stringify(via)}`;
     const where = network === undefined ? "" : `,"network":${JSON.stringify(network)}`;
     const who = instance === undefined ? "" : `,"instance":${JSON.stringify(instance)}`;
     this.#sink.write(
       `{"level":30,"time":${time},"msg":"request","plane":"${access.plane}",` +
-        `"address":${JSON.stringify(access.address)}${where}${who},` +
+        `"address":${JSON.stringify(access.address)}${bridge}${where}${who},` +
         `"what":"${access.what}","status":${access.status}}\n`,
     );
   }

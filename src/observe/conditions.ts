@@ -125,6 +125,12 @@ export const CONDITIONS = {
     advice: "find who has that MAC address; set macEvidence to enforce to refuse it",
     where: "router",
   },
+  PROXY_REFUSED: {
+    title: "connections to a listener for bridges were closed without an answer",
+    severity: "warning",
+    advice: "add the bridge to trusted, start it with --proxy-protocol, or find who else connects",
+    where: "router",
+  },
   NEIGHBOURS_UNREADABLE: {
     title: "the kernel's neighbour table cannot be followed, so guests' MAC addresses are unknown",
     severity: "warning",
@@ -135,6 +141,12 @@ export const CONDITIONS = {
     title: "the router's own firewall table cannot be kept as it should be",
     severity: "error",
     advice: "install nftables and run the router as root, or set firewall.manage to false",
+    where: "router",
+  },
+  NAMESPACE_DOWN: {
+    title: "the router of a network namespace has ended; it is started again",
+    severity: "error",
+    advice: "see what it said last; check that the namespace exists (ip netns)",
     where: "router",
   },
   ROUTER_SLOW: {

@@ -21,6 +21,7 @@ export const METRICS = {
   frontdesk_router_last_change_seconds: { help: "When a change last became visible to guests, seconds since 1970." },
   frontdesk_router_changes_total: { help: "Changes that became visible to guests." },
   frontdesk_router_mac_mismatches_total: { help: "Requests from an address whose MAC address was not the one of its lease." },
+  frontdesk_router_proxied_refused_total: { help: "Connections to listeners for bridges that were closed without an answer, by reason.", labels: ["reason"] },
   frontdesk_router_firewall_drops_total: { help: "Packets that the router's own firewall dropped, by reason.", labels: ["reason"] },
   frontdesk_router_loop_delay_seconds: { help: "How late the event loop was, at worst, in the last second." },
   frontdesk_router_log_lines_lost_total: { help: "Log lines that a slow or full disk cost." },

@@ -8,6 +8,7 @@
 
 import { resolve } from "node:path";
 import type { HostsMode } from "../config/settings.ts";
+import type { Ip } from "../model/address.ts";
 import { AccessLog } from "../observe/access-log.ts";
 import { type Condition, Conditions } from "../observe/conditions.ts";
 import { createLog, type Log } from "../observe/log.ts";
@@ -36,6 +37,7 @@ import {
 } from "./password-server.ts";
 import { tokenFile } from "./password-token.ts";
 import { Passwords } from "./passwords.ts";
+import { Proxied, type ProxiedSettings } from "./proxied.ts";
 import { samples } from "./samples.ts";
 import { settle } from "./settle.ts";
 import { openState } from "./state/state.ts";
@@ -60,6 +62,8 @@ export interface RouterSettings {
   readonly hostNames: readonly string[];
   /** What the operator says of single networks, and whether the router keeps a firewall. */
   readonly evidence?: EvidenceSettings;
+  /** Listeners for bridges. */
+  readonly proxied?: readonly ProxiedSettings[];
 }
 
 export interface RouterPorts {
@@ -166,37 +170,50 @@ async function assemble(
   const token = tokenFile(settings.passwordTokenFile);
   let allowed: ReadonlySet<string> = new Set();
   let source: Source | undefined; // Opened later: a port that is taken is said first.
+  const hasten = (peer: string) => source && feed.hasten(source, peer);
+  const shared = {
+    metadata: {
+      ...{ traffic, conditions, now, loadingSince },
+      hosts: {
+        mode: (network: string | undefined) => evidence.hostsOf(network) ?? settings.hosts,
+        allowed: () => allowed,
+      },
+    },
+    password: {
+      ...{ passwords, token },
+      locate: (ip: Ip) => recipient(directory.find(ip), "any"),
+      handIn: (address: Ip, password: string) =>
+        source?.apply === undefined
+          ? undefined
+          : feed.applyCommand(source, passwordCommand(address, password), "save_password"),
+      onAnswer: (answer: PasswordAnswer) => record(traffic, directory, answer),
+    },
+  };
   const listeners: Listeners = new Listeners({
     rim,
     conditions,
     handlers: {
       metadata: metadataHandler({
-        ...{ traffic, conditions, now, loadingSince },
-        find: (peer) => identity.find(peer) ?? (source && feed.hasten(source, peer)),
-        hosts: {
-          mode: (network) => evidence.hostsOf(network) ?? settings.hosts,
-          allowed: () => allowed,
-        },
+        ...shared.metadata,
+        find: (peer) => identity.find(peer) ?? hasten(peer),
       }),
       password: passwordHandler({
-        passwords,
+        ...shared.password,
         identify: async (peer) => recipient(await identity.find(peer), "bound"),
-        locate: (ip) => recipient(directory.find(ip), "any"),
-        handIn: (address, password) =>
-          source?.apply === undefined
-            ? undefined
-            : feed.applyCommand(source, passwordCommand(address, password), "save_password"),
         ownAddresses: ownAddresses(() => listeners.hosts, now),
-        token,
-        onAnswer: (answer) => record(traffic, directory, answer),
       }),
     },
   });
+  const proxied = new Proxied(settings.proxied ?? [], {
+    ...{ rim, directory, conditions, hasten, ...shared },
+    recipient: (entry) => recipient(entry, "bound"),
+  });
   const grace = { ms: 0 };
-  closers.push(() => listeners.close(grace.ms));
+  closers.push(() => Promise.all([listeners.close(grace.ms), proxied.close(grace.ms)]));
   if (settings.listen !== "auto") await listeners.require(settings.listen);
   // Opened for a moment, so that a taken port is said now; guests ask it when there are answers.
   if (settings.passwordListen !== "auto") await listeners.probe(settings.passwordListen);
+  await proxied.require();
 
   const { network, cacheDir } = settings;
   const opened = await openSource(settings.source, {
@@ -214,7 +231,7 @@ async function assemble(
 
   const loopDelay = new LoopDelay(conditions);
   closers.push(() => loopDelay.stop());
-  const isReady = () => feed.loadingSince === undefined && listeners.complete;
+  const isReady = () => feed.loadingSince === undefined && listeners.complete && proxied.complete;
   const sampled = {
     directory,
     passwords,
@@ -222,6 +239,7 @@ async function assemble(
     conditions,
     feed,
     evidence,
+    proxied,
     loopDelay,
     accessLog,
   };
@@ -236,10 +254,11 @@ async function assemble(
       why: (ip, path) =>
         explain(ip, path, {
           ...{ directory, now, loadingSince, passwords, source: settings.source },
-          identify: (address) => identity.explain(address),
+          identify: async (address) => proxied.explain(address, await identity.explain(address)),
         }),
       status: () => ({
         ...{ version, source: settings.source, ready: isReady(), listening: listeners.open },
+        ...{ proxied: proxied.open },
         ...{ bindings: directory.size, networks: opened.networks() },
       }),
     }),
@@ -250,18 +269,22 @@ async function assemble(
   const progress = { isReady, bindings, listening: () => listeners.open };
   const onLook = async (): Promise<void> => {
     directory.setNetworks(opened.networks());
+    const arePasswordsKnown = feed.loadingSince === undefined || feed.servesRemembered;
+    await proxied.follow(arePasswordsKnown);
     await listeners.follow([
       ...targets(settings.listen, "metadata", opened),
       // Before the passwords are read, "there is none" would be believed.
-      ...(feed.loadingSince === undefined || feed.servesRemembered
-        ? targets(settings.passwordListen, "password", opened)
-        : []),
+      ...(arePasswordsKnown ? targets(settings.passwordListen, "password", opened) : []),
     ]);
-    allowed = allowedHosts(listeners.names, opened.networks(), settings.hostNames);
+    allowed = allowedHosts(
+      [...listeners.names, ...proxied.names],
+      opened.networks(),
+      settings.hostNames,
+    );
     evidence.follow(opened.networks(), listeners.open);
     milestones.look(progress);
   };
-  allowed = allowedHosts(listeners.names, [], settings.hostNames);
+  allowed = allowedHosts([...listeners.names, ...proxied.names], [], settings.hostNames);
   // Devices and their addresses come and go without a word in the source.
   const lookAround = setInterval(() => {
     const isKnown = feed.loadingSince === undefined || feed.servesRemembered;
@@ -324,13 +347,14 @@ function recipient(entry: Entry | undefined, who: "bound" | "any"): Recipient | 
 }
 
 function record(traffic: Traffic, directory: Directory, answer: PasswordAnswer): void {
-  const { peer: address, outcome: what, status } = answer;
+  const { peer: address, via, outcome: what, status } = answer;
   const entry = directory.find(address);
   const instance = entry?.kind === "bound" ? entry.instance : undefined;
-  traffic.record({ plane: "password", address, network: entry?.network, instance, what, status });
+  const network = entry?.network;
+  traffic.record({ plane: "password", address, via, network, instance, what, status });
 }
 
-function tell(
+export function tell(
   log: Log,
   { code, subject, detail, title, severity }: Condition,
   holds: boolean,

@@ -9,7 +9,7 @@ import { type Ip, tryParseListen } from "../model/address.ts";
 import { ListenError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Handler, Listener, Rim } from "./http/rim.ts";
-import { taken } from "./taken.ts";
+import { type Refused, taken } from "./taken.ts";
 
 export type Plane = "metadata" | "password";
 
@@ -35,6 +35,8 @@ export interface ListenersOptions {
   readonly rim: Rim;
   readonly handlers: Readonly<Record<Plane, Handler>>;
   readonly conditions: Conditions;
+  /** What to change where a port is taken; else that is the plane's flag. */
+  readonly refused?: Refused;
 }
 
 export class Listeners {
@@ -154,7 +156,7 @@ export class Listeners {
     } catch (error) {
       if (!(error instanceof ListenError) || error.code !== "ADDRESS_IN_USE") throw error;
       const own = [...this.#open.values()].find(({ target: other }) => isSame(other, target));
-      if (own === undefined) throw taken(addressOf(target), port, plane);
+      if (own === undefined) throw taken(addressOf(target), port, this.#options.refused ?? plane);
       const flag = plane === "password" ? "--password-listen" : "--listen";
       const what = `${addressOf(target)} is this router's own already, for ${own.target.plane}`;
       throw new ListenError("ADDRESS_IN_USE", `${what}; choose another address with ${flag}`);

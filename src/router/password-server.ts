@@ -54,6 +54,8 @@ export interface PasswordAnswer {
   readonly status: number;
   /** The peer as the runtime prints it. */
   readonly peer: string;
+  /** The bridge that the peer asked through. */
+  readonly via?: string | undefined;
   /** Who was meant, if that is known. */
   readonly recipient?: Recipient;
 }
@@ -80,9 +82,15 @@ export interface PasswordPorts {
 export function passwordHandler(ports: PasswordPorts): Handler {
   return async (request) => {
     const { reply, outcome, recipient } = await answer(request, ports);
-    const peer = request.peer ?? "";
+    const { via, peer = "" } = request;
     const { status } = reply;
-    ports.onAnswer({ outcome, status, peer, ...(recipient === undefined ? {} : { recipient }) });
+    ports.onAnswer({
+      outcome,
+      status,
+      peer,
+      via,
+      ...(recipient === undefined ? {} : { recipient }),
+    });
     return reply;
   };
 }

@@ -12,6 +12,7 @@ import type { Feed } from "./feed.ts";
 import type { Rim } from "./http/rim.ts";
 import type { LoopDelay } from "./loop-delay.ts";
 import type { Passwords } from "./passwords.ts";
+import type { Proxied } from "./proxied.ts";
 import type { Traffic } from "./traffic.ts";
 
 export interface Sampled {
@@ -21,6 +22,7 @@ export interface Sampled {
   readonly conditions: Conditions;
   readonly feed: Feed;
   readonly evidence: Evidence;
+  readonly proxied: Pick<Proxied, "refused">;
   readonly loopDelay: LoopDelay;
   readonly accessLog: AccessLog;
   readonly sink: Sink;
@@ -40,6 +42,9 @@ export function* samples(from: Sampled): Generator<Sample> {
   yield ["frontdesk_router_changes_total", [], changes];
   yield ["frontdesk_router_last_change_seconds", [], lastChange / 1000];
   yield ["frontdesk_router_mac_mismatches_total", [], from.evidence.identity.mismatches];
+  for (const [reason, count] of from.proxied.refused) {
+    yield ["frontdesk_router_proxied_refused_total", [reason], count];
+  }
   for (const [reason, count] of Object.entries(from.evidence.drops ?? {})) {
     yield ["frontdesk_router_firewall_drops_total", [reason], count];
   }

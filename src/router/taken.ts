@@ -6,12 +6,13 @@ import { ListenError } from "../model/errors.ts";
 import { portHolder, processName } from "../platform/port-holder.ts";
 
 /** Whose listener was refused. */
-export type Refused = "metadata" | "password" | "admin";
+export type Refused = "metadata" | "password" | "admin" | "proxied";
 
 const FLAGS: Readonly<Record<Refused, string>> = {
   metadata: "--listen",
   password: "--password-listen",
   admin: "--admin-listen",
+  proxied: "proxied in the configuration file",
 };
 
 /** What CloudStack's own router runs on the ports that `auto` takes. */
