@@ -20,6 +20,12 @@ export const ADMIN_OPTIONS: readonly OptionSpec[] = [
   },
 ];
 
+/** For what is about one network, where one program serves several namespaces. */
+export const NETWORK_OPTION: OptionSpec = {
+  flags: "--network <id>",
+  summary: "which network is meant, where several have the address",
+};
+
 export function adminOf(options: Options): string {
   const stateDir = options.string("state-dir") ?? defaultStateDir(process.env);
   return options.string("admin") ?? defaultAdmin(stateDir);

@@ -1,34 +1,97 @@
 /**
- * What a configuration file says of single networks and of the firewall, for the router.
+ * What a configuration file says of single networks and of the firewall: for one router, and for
+ * which namespaces there must be one each.
  */
 
+import { fieldName } from "../config/field-name.ts";
 import type { LoadedConfig, NetworkConfig } from "../config/load.ts";
 import { parseCidr, tryParseHostPort } from "../model/address.ts";
-import { ConfigError } from "../model/errors.ts";
+import { ConfigError, UsageError } from "../model/errors.ts";
 import type { EvidenceSettings } from "../router/evidence.ts";
 import type { GivenNetwork } from "../router/policies.ts";
 
+/** What the networks of no namespace are called, where there are others. */
+export const OWN = "own";
+
+/** Networks that one router serves. */
+export interface Group {
+  /** The namespace's name, or `own`. */
+  readonly name: string;
+  readonly networks: readonly NetworkConfig[];
+  /** Absent where it is the router's own source. */
+  readonly source?: string;
+}
+
 /**
- * @param adminListen the admin listener, as its flag takes it
- * @throws {ConfigError} where the file wants what only a firewall can do, and no firewall.
+ * The networks by namespace; one group where no network names one.
+ *
+ * @throws {ConfigError} if the file wants what cannot be: two sources in one namespace, or what
+ *   only a firewall can do, without one.
  */
-export function evidenceSettings(file: LoadedConfig, adminListen: string): EvidenceSettings {
+export function groupsOf(file: LoadedConfig): readonly Group[] {
   const { networks, firewall } = file.config;
-  const isManaged = firewall?.manage === true;
+  const groups = new Map<string, { networks: NetworkConfig[]; source?: string }>();
   networks.forEach((network, index) => {
-    for (const field of ["netns", "source"] as const) {
-      if (network[field] === undefined) continue;
-      throw problem(file, ["networks", index, field], "this version's router does not do that");
-    }
+    const { netns, source, listen } = network;
+    const fail = (field: string, message: string): never => {
+      const path = ["networks", index, field];
+      const place = { file: file.file, line: file.line(path), field: fieldName(path) };
+      throw new ConfigError(message, place);
+    };
     for (const field of ["hopLimit", "guests"] as const) {
-      if (network[field] === undefined || isManaged) continue;
-      throw problem(file, ["networks", index, field], "needs firewall.manage: true");
+      if (network[field] === undefined || firewall?.manage === true) continue;
+      fail(field, "needs firewall.manage: true");
     }
+    if (netns === OWN || (netns !== undefined && !NAMESPACE.test(netns))) {
+      fail("netns", "is no name of a namespace: letters, digits, dots and dashes, 64 at most");
+    }
+    if (netns === undefined && source !== undefined) {
+      fail("source", "needs a netns: in one namespace there is one source");
+    }
+    const name = netns ?? OWN;
+    const group = groups.get(name) ?? { networks: [] };
+    groups.set(name, group);
+    group.networks.push(network);
+    if (source === undefined) return;
+    if (group.source !== undefined && group.source !== source) {
+      fail("source", `another one than ${group.source}: in one namespace there is one source`);
+    }
+    if (source.startsWith("file:") && (listen === undefined || listen.includes("auto"))) {
+      fail("listen", "is needed: a file says no addresses of the router");
+    }
+    group.source = source;
   });
+  for (const [name, { networks, source }] of groups) {
+    if (name === OWN || source !== undefined) continue;
+    const path = ["networks", file.config.networks.indexOf(networks[0] as NetworkConfig), "netns"];
+    const place = { file: file.file, line: file.line(path), field: fieldName(path) };
+    throw new ConfigError("needs a source of its own", place);
+  }
+  return [...groups].map(([name, group]) => ({ name, ...group }));
+}
+
+/** A name as `ip netns add` takes it, of which we make the name of a folder. */
+const NAMESPACE = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
+
+/** The group of this name. @throws {UsageError} if the file has none. */
+export function groupNamed(groups: readonly Group[], name: string): Group | undefined {
+  const found = groups.find((group) => group.name === name);
+  if (found === undefined && name !== OWN) {
+    throw new UsageError(`--namespace ${name}: no network of the configuration file lies there`);
+  }
+  return found;
+}
+
+/** @param adminListen the admin listener, as its flag takes it */
+export function evidenceSettings(
+  { config: { firewall } }: LoadedConfig,
+  networks: readonly NetworkConfig[],
+  adminListen: string,
+): EvidenceSettings {
   const admin = tryParseHostPort(adminListen);
   return {
     networks: networks.map(given),
-    ...(isManaged && {
+    ...(firewall?.manage === true && {
       firewall: {
         managementCidrs: firewall.managementCidrs.map(parseCidr),
         ...(admin && { admin }),
@@ -49,9 +112,4 @@ function given(network: NetworkConfig): GivenNetwork {
       ...(newPerSecond !== undefined && { newPerSecond }),
     },
   };
-}
-
-function problem(file: LoadedConfig, path: readonly PropertyKey[], message: string): ConfigError {
-  const field = path.map(String).join(".");
-  return new ConfigError(message, { file: file.file, line: file.line(path), field });
 }

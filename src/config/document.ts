@@ -19,7 +19,7 @@ import {
   visit,
   type YAMLMap,
 } from "yaml";
-import { quote } from "../model/errors.ts";
+import { fieldName, type Path } from "./field-name.ts";
 
 /** What is wrong at one place of a file. Lines count from 1. */
 export interface Problem {
@@ -39,8 +39,6 @@ export function firstOf<T extends Problem>(problems: readonly [T, ...T[]]): T {
   const more = problems.length >= PROBLEMS_MAX ? `${others} or more others` : `${others} more`;
   return others === 0 ? first : { ...first, message: `${first.message} (and ${more})` };
 }
-
-export type Path = readonly PropertyKey[];
 
 export interface YamlDocument {
   /** Plain objects, arrays and scalars; objects have no prototype. Values of aliases are shared. */
@@ -86,18 +84,6 @@ export function readYaml(text: string, firstLine = 1): YamlResult {
       unresolvedAlias: flaw?.unresolvedAlias ?? false,
     };
   }
-}
-
-/** `["instances", 3, "name"]` as `instances[3].name`. */
-export function fieldName(path: Path): string {
-  let name = "";
-  for (const part of path) {
-    if (typeof part === "number") name += `[${part}]`;
-    else if (/^[\w-]{1,64}$/.test(String(part)))
-      name += name === "" ? String(part) : `.${String(part)}`;
-    else name += `[${quote(String(part))}]`;
-  }
-  return name;
 }
 
 class Flaw extends Error {

@@ -6,7 +6,8 @@
  */
 
 import { type core, z } from "zod";
-import { fieldName, type Path, PROBLEMS_MAX, type Problem, type YamlDocument } from "./document.ts";
+import { PROBLEMS_MAX, type Problem, type YamlDocument } from "./document.ts";
+import { fieldName, type Path } from "./field-name.ts";
 import { didYouMean } from "./nearest.ts";
 
 /** How a message about an absent field begins, here and in the schemas' own checks. */

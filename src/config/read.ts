@@ -4,7 +4,8 @@
 
 import { dirname, isAbsolute, join } from "node:path";
 import { parseCidr } from "../model/address.ts";
-import { fieldName, type Path, type Problem, readYaml, type YamlDocument } from "./document.ts";
+import { type Problem, readYaml, type YamlDocument } from "./document.ts";
+import { fieldName, type Path } from "./field-name.ts";
 import { explain, validate } from "./issues.ts";
 import { overlap } from "./ranges.ts";
 import { CONFIG, type Config, type NetworkConfig } from "./schema.ts";

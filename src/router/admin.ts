@@ -72,14 +72,14 @@ export function adminHandler(ports: AdminPorts): Handler {
   };
 }
 
-function json(status: number, value: unknown): Reply {
+export function json(status: number, value: unknown): Reply {
   return { status, body: `${JSON.stringify(value)}\n`, type: "application/json" };
 }
 
-function text(status: number, body: string): Reply {
+export function text(status: number, body: string): Reply {
   return { status, body, type: "text/plain; charset=utf-8" };
 }
 
-function failure(status: number, code: string, message: string): Reply {
+export function failure(status: number, code: string, message: string): Reply {
   return json(status, { error: { code, message } });
 }

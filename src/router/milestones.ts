@@ -40,7 +40,7 @@ export class Milestones {
     log.info({ version, source, stateDir, ...wanted }, "router starting");
   }
 
-  /** Something may have become ready. Says so once. @param progress after each look at the source */
+  /** Something may have become ready. Says so once. @param progress after each look at a source */
   look(progress?: Progress): void {
     this.#progress = progress ?? this.#progress;
     if (this.#isReadySaid || this.#progress?.isReady() !== true) return;
@@ -48,7 +48,7 @@ export class Milestones {
     this.#log.info(this.#facts(this.#progress), "router ready");
   }
 
-  /** The first look at the source is over: if this is not "ready", guests are answered all the same. */
+  /** The first look at the source is over; guests are answered, ready or not. */
   loaded(): void {
     this.look();
     if (this.#isReadySaid || this.#progress === undefined) return;

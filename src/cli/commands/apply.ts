@@ -7,7 +7,7 @@ import { basename } from "node:path";
 import { counted } from "../../model/count.ts";
 import { CommandError } from "../../model/errors.ts";
 import { openAdminClient } from "../admin-client.ts";
-import { ADMIN_OPTIONS, adminOf } from "../admin-options.ts";
+import { ADMIN_OPTIONS, adminOf, NETWORK_OPTION } from "../admin-options.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
 
 /** Longest command file. Bytes; user data is 1 MiB at most, in base64, in JSON. */
@@ -20,7 +20,7 @@ export const apply: Command = {
   arguments: [
     { name: "<file...>", summary: "vm_metadata, vm_password or vm_dhcp_entry; - is stdin" },
   ],
-  options: [...ADMIN_OPTIONS, JSON_OPTION],
+  options: [NETWORK_OPTION, ...ADMIN_OPTIONS, JSON_OPTION],
   exits: [
     [EXIT.done, "each file is applied, visible to its guest and safe on the disk"],
     [EXIT.failed, "one was not; those before it are applied"],
@@ -31,13 +31,14 @@ export const apply: Command = {
     ["frontdesk apply - < command.json", "from a script"],
   ],
   async run({ args, options, out }) {
+    const network = options.string("network");
     const client = openAdminClient(adminOf(options));
     const results: { file: string; applied: number }[] = [];
     try {
       for (const [index, file] of args.entries()) {
         out.progress(`applying ${index + 1} of ${args.length}: ${file}`);
         const name = file === "-" ? "stdin" : basename(file);
-        const path = `/apply?name=${encodeURIComponent(name)}`;
+        const path = `/apply?${new URLSearchParams({ name, ...(network && { network }) })}`;
         const { applied } = (await client.post(path, read(file))) as { applied: number };
         results.push({ file, applied });
       }

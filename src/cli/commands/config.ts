@@ -13,7 +13,7 @@ import { checkInstances, holdsInstances, type InstancesReport } from "../../sour
 import { FileProblem, readFile } from "../../source/file/files.ts";
 import { FILE_BYTES_MAX } from "../../source/file/limits.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
-import { evidenceSettings } from "../network-settings.ts";
+import { groupsOf } from "../network-settings.ts";
 import { clean } from "../output.ts";
 
 const EXAMPLES = [
@@ -74,7 +74,7 @@ async function settings(bytes: Buffer, name: string) {
 /** Why the router does not start with it; `frontdesk router firewall` may take it. */
 function refusal(loaded: LoadedConfig): string | undefined {
   try {
-    evidenceSettings(loaded, loaded.config.adminListen ?? "");
+    groupsOf(loaded);
     return undefined;
   } catch (error) {
     if (error instanceof ConfigError) return error.message;

@@ -7,7 +7,7 @@ import { counted } from "../../model/count.ts";
 import { quote, UsageError } from "../../model/errors.ts";
 import type { Why } from "../../router/why.ts";
 import { openAdminClient } from "../admin-client.ts";
-import { ADMIN_OPTIONS, adminOf } from "../admin-options.ts";
+import { ADMIN_OPTIONS, adminOf, NETWORK_OPTION } from "../admin-options.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
 import { clean } from "../output.ts";
 
@@ -20,6 +20,7 @@ export const why: Command = {
   ],
   options: [
     { flags: "--ip <address>", summary: "the address, in place of the argument" },
+    NETWORK_OPTION,
     ...ADMIN_OPTIONS,
     JSON_OPTION,
   ],
@@ -35,10 +36,12 @@ export const why: Command = {
   ],
   async run({ args, options, out }) {
     const { address, path } = asked(args, options.string("ip"));
+    const network = options.string("network");
+    const query = new URLSearchParams({ ip: address, path, ...(network && { network }) });
     const client = openAdminClient(adminOf(options));
     let answer: Why;
     try {
-      answer = (await client.get(`/why?${new URLSearchParams({ ip: address, path })}`)) as Why;
+      answer = (await client.get(`/why?${query}`)) as Why;
     } finally {
       client.close();
     }

@@ -6,13 +6,8 @@
  */
 
 import { dirname, resolve } from "node:path";
-import {
-  fieldName,
-  firstOf,
-  type Path,
-  PROBLEMS_MAX,
-  type Problem,
-} from "../../config/document.ts";
+import { firstOf, PROBLEMS_MAX, type Problem } from "../../config/document.ts";
+import { fieldName, type Path } from "../../config/field-name.ts";
 import { didYouMean } from "../../config/nearest.ts";
 import { overlap } from "../../config/ranges.ts";
 import { type Cidr, contains, type Ip, parseCidr } from "../../model/address.ts";

@@ -5,13 +5,8 @@
  */
 
 import { isUtf8 } from "node:buffer";
-import {
-  type Path,
-  PROBLEMS_MAX,
-  type Problem,
-  readYaml,
-  type YamlDocument,
-} from "../../config/document.ts";
+import { PROBLEMS_MAX, type Problem, readYaml, type YamlDocument } from "../../config/document.ts";
+import type { Path } from "../../config/field-name.ts";
 import { explain, validate } from "../../config/issues.ts";
 import type { Slices } from "../slices.ts";
 import { type FileHead, type FileRecord, HEAD, RECORD } from "./schema.ts";

@@ -4,7 +4,7 @@
  * A claim is a binding without its epoch, because only the source knows who had the address before.
  */
 
-import type { Path } from "../../config/document.ts";
+import type { Path } from "../../config/field-name.ts";
 import { type Ip, type Mac, parseIp, parseMac } from "../../model/address.ts";
 import type { Binding, NetworkId } from "../../model/binding.ts";
 import { keysOf } from "./keys.ts";

@@ -1,0 +1,117 @@
+/**
+ * Several routers under one: a process for each network namespace, because the kernel knows an
+ * address only within one, and two networks may have the same addresses.
+ *
+ * A router that ends is started again, later and later, and a condition says why; the others do not
+ * notice. A namespace that is not there yet is waited for in the same way.
+ */
+
+import type { Conditions } from "../observe/conditions.ts";
+import type { Log } from "../observe/log.ts";
+import { type Child, type StartChild, startChild } from "../platform/child.ts";
+
+/** Between two starts of a router that ends at once, doubled each time. ms. */
+const AGAIN_MS_MIN = 500;
+const AGAIN_MS_MAX = 30_000;
+/** A router that has run so long was well: the next one starts soon. ms. */
+const WELL_MS = 60_000;
+/** Beyond the time that it gives its guests. ms. */
+const PATIENCE_MS = 2000;
+
+export interface MemberSettings {
+  /** The namespace's name, or `own` for the one that this program is in. */
+  readonly name: string;
+  readonly networks: readonly string[];
+  readonly argv: readonly string[];
+  /** Path of its admin socket. */
+  readonly admin: string;
+}
+
+export interface SupervisorPorts {
+  readonly conditions: Conditions;
+  readonly log: Log;
+  /** For tests. */
+  readonly start?: StartChild;
+}
+
+export class Supervisor {
+  readonly #members: readonly Member[];
+
+  /** Starts all of them. */
+  constructor(members: readonly MemberSettings[], ports: SupervisorPorts) {
+    this.#members = members.map((settings) => new Member(settings, ports));
+  }
+
+  /** What runs now, for people. */
+  get status(): readonly { readonly name: string; readonly pid: number | undefined }[] {
+    return this.#members.map(({ settings: { name }, pid }) => ({ name, pid }));
+  }
+
+  /** All of them look at their sources again. */
+  reload(): void {
+    for (const member of this.#members) member.signal("SIGHUP");
+  }
+
+  /** Lets each end in `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    await Promise.all(this.#members.map((member) => member.close(graceMs + PATIENCE_MS)));
+  }
+}
+
+class Member {
+  readonly settings: MemberSettings;
+  readonly #ports: SupervisorPorts;
+  #child: Child | undefined;
+  #againMs = AGAIN_MS_MIN;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(settings: MemberSettings, ports: SupervisorPorts) {
+    this.settings = settings;
+    this.#ports = ports;
+    this.#start();
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child?.signal(name);
+  }
+
+  async close(patienceMs: number): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    const child = this.#child;
+    if (child === undefined) return;
+    child.signal("SIGTERM");
+    const timer = setTimeout(() => child.signal("SIGKILL"), patienceMs);
+    await child.ended.catch(() => {});
+    clearTimeout(timer);
+  }
+
+  #start(): void {
+    const { conditions, log, start = startChild } = this.#ports;
+    const { name, networks, argv } = this.settings;
+    const startedMs = performance.now();
+    const child = start(argv, { FRONTDESK_SUPERVISED: "1" });
+    this.#child = child;
+    log.info({ namespace: name, networks, pid: child.pid }, "router of a namespace started");
+    const well = setTimeout(() => conditions.clear("NAMESPACE_DOWN", name), AGAIN_MS_MIN * 4);
+    const end = (why: string): void => {
+      clearTimeout(well);
+      this.#child = undefined;
+      if (this.#closed) return;
+      conditions.raise("NAMESPACE_DOWN", name, why);
+      const wasWell = performance.now() - startedMs > WELL_MS;
+      const waitMs = wasWell ? AGAIN_MS_MIN : this.#againMs;
+      this.#againMs = Math.min(waitMs * 2, AGAIN_MS_MAX);
+      this.#timer = setTimeout(() => this.#start(), waitMs);
+    };
+    child.ended.then(
+      ({ how, lastWords }) => end(`it ended ${how}${lastWords && `: ${lastWords}`}`),
+      (error: Error) => end(error.message),
+    );
+  }
+}
