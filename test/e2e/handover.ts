@@ -96,10 +96,15 @@ async function handOver(router: Router, now: Now, n: number): Promise<void> {
   });
   now.floor = n;
   const password = { ip_address: CONTESTED, password: `${mark(n)}password`, type: "vmpassword" };
-  await apply("vm_password", password);
+  if (hasPassword(n)) await apply("vm_password", password);
   const vm_metadata = metadataOf(n);
   await apply("vm_metadata", { vm_ip_address: CONTESTED, vm_metadata, type: "vmdata" });
   now.whole = n;
+}
+
+/** Not every instance is made with one: then there is none, least of all a former one's. */
+function hasPassword(n: number): boolean {
+  return n > 0 && n % 4 !== 3;
 }
 
 function mark(n: number): string {
@@ -194,12 +199,13 @@ class Client {
     if (seen.size > 1) say(`bytes of ${[...seen].join(" and ")} in one answer`);
     if (seen.size > 0 && of < before.floor) say(`a byte of instance ${of}`);
     if (of > now.ceiling) say(`instance ${of} is not there yet`);
-    // Nothing was under way while it asked: then the instance is there.
-    const isQuiet = before.whole === now.ceiling;
-    if (isQuiet && of !== now.whole && !(path === undefined && now.whole === 0)) {
-      say(`${reply.status} without a byte of instance ${now.whole}`);
-    }
     if (seen.size > 0) this.last = of;
+    // Nothing was under way while it asked: then the instance is there.
+    if (before.whole === now.ceiling) {
+      const isEmpty = path === undefined && !hasPassword(now.whole);
+      if (isEmpty && seen.size === 0) this.last = now.whole;
+      else if (of !== now.whole) say(`${reply.status} without a byte of instance ${now.whole}`);
+    }
     const etag = reply.headers.find(([name]) => name === "etag")?.[1];
     if (reply.status === 200 && etag !== undefined) this.#tag = { text: etag, of };
   }
