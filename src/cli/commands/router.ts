@@ -61,11 +61,12 @@ export const router: Command = {
       plan.kind === "one"
         ? await openRouter(plan.settings, ports)
         : await openSeveral(plan.settings, ports);
+    const supervisor = process.env.FRONTDESK_SUPERVISED === "1" ? process.stdin : undefined;
     const ended = new Promise<void>((resolve) => {
       process.once("SIGTERM", () => resolve());
       process.once("SIGINT", () => resolve());
       // Whoever started this router has ended, and could not say so.
-      if (process.env.FRONTDESK_SUPERVISED === "1") process.stdin.resume().once("end", resolve);
+      supervisor?.resume().once("end", resolve);
     });
     process.on("SIGHUP", () => void started.reload().catch(() => {}));
     try {
@@ -74,6 +75,7 @@ export const router: Command = {
     } finally {
       await started.close(DRAIN_MS);
       sink.flushSync();
+      supervisor?.destroy(); // Or this program would wait for it.
     }
     return EXIT.done;
   },
@@ -81,8 +83,8 @@ export const router: Command = {
 
 /** How to start this program once more. */
 function thisProgram(): readonly string[] {
-  const [file = "", script] = process.argv;
+  const script = process.argv[1];
   const isBinary = import.meta.url.includes("$bunfs");
   if (isBinary || script === undefined) return [process.execPath];
-  return [file, ...process.execArgv, script];
+  return [process.execPath, ...process.execArgv, script];
 }
