@@ -10,7 +10,7 @@ export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A guest's request takes a turn to be accepted and one to be read, and others are behind it. ms. */
+/** A request takes a turn to be accepted and one to be read, and others are behind it. ms. */
 const REST_MS = 3;
 
 /**
