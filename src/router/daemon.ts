@@ -254,7 +254,8 @@ async function assemble(
       why: (ip, path) =>
         explain(ip, path, {
           ...{ directory, now, loadingSince, passwords, source: settings.source },
-          identify: async (address) => proxied.explain(address, await identity.explain(address)),
+          identify: async (address) =>
+            proxied.explain(address) ?? (await identity.explain(address)),
         }),
       status: () => ({
         ...{ version, source: settings.source, ready: isReady(), listening: listeners.open },

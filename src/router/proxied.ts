@@ -126,10 +126,10 @@ export class Proxied {
     }
   }
 
-  /** Who an address is, where it asks through a bridge; else what is known of it directly. */
-  explain(address: Ip, direct: Identified): Identified {
+  /** Who an address is that asks through a bridge, and which; `undefined` for others. */
+  explain(address: Ip): Identified | undefined {
     const bridge = this.#bridges.get(address);
-    if (bridge === undefined) return direct;
+    if (bridge === undefined) return undefined;
     const evidence = `it asks through the bridge at ${bridge}, which has compared its MAC address`;
     return { entry: this.#ports.directory.find(address), evidence };
   }
