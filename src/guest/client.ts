@@ -4,8 +4,9 @@
  * A token is asked for once, renewed when it is refused, and appears nowhere else.
  */
 
+import { openConnections } from "./connections.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { type Asked, ask, headerOf, openAgent, type Reply } from "./http.ts";
+import { type Asked, ask, headerOf, type Reply } from "./http.ts";
 import { REQUEST_MS, TOKEN_CHARS_MAX, TOKEN_TTL_S } from "./limits.ts";
 
 const TOKEN_PATH = "/latest/api/token";
@@ -31,7 +32,7 @@ export interface Client {
 }
 
 export function openClient(endpoint: Endpoint): Client {
-  const opening = openAgent();
+  const connections = openConnections(endpoint);
   let token: string | undefined;
   /** Two requests that need a token at once ask for one. */
   let pending: Promise<boolean> | undefined;
@@ -41,8 +42,7 @@ export function openClient(endpoint: Endpoint): Client {
     if (token !== undefined) headers["x-aws-ec2-metadata-token"] = token;
     if (options.ifNoneMatch !== undefined) headers["if-none-match"] = options.ifNoneMatch;
     const { bytesMax, timeoutMs = REQUEST_MS } = options;
-    const agent = await opening;
-    const what = { method: "GET", target, headers, bytesMax, timeoutMs, agent } as const;
+    const what = { method: "GET", target, headers, bytesMax, timeoutMs, connections } as const;
     const asked = await ask(endpoint, what, signal);
     // The server may close an idle connection just as it is used again: that is no failure.
     const wasIdle = asked.kind === "malformed" && asked.reused === true;
@@ -61,7 +61,7 @@ export function openClient(endpoint: Endpoint): Client {
         },
         bytesMax: TOKEN_BYTES_MAX,
         timeoutMs: REQUEST_MS,
-        agent: await opening,
+        connections,
       },
       signal,
     );
@@ -86,7 +86,7 @@ export function openClient(endpoint: Endpoint): Client {
       });
       return pending;
     },
-    close: () => void opening.then((agent) => agent.destroy()),
+    close: () => connections.close(),
   };
   return client;
 }

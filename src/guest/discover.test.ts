@@ -74,7 +74,7 @@ test("what is no metadata is told apart, and never chosen", async () => {
     [reply(200, "<pre>\ninstance-id\n"), "other"],
     [refused, "connection-refused"],
     [{ kind: "unreachable", code: "ENETUNREACH", ms: 1 }, "unreachable"],
-    [{ kind: "malformed", code: "HPE_INVALID_CONSTANT", ms: 1 }, "malformed"],
+    [{ kind: "malformed", code: "EPROTO", ms: 1 }, "malformed"],
     [{ kind: "too-large", code: "EMSGSIZE", ms: 1 }, "malformed"],
   ];
   for (const [asked, kind] of cases) {

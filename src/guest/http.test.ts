@@ -64,6 +64,51 @@ test("a connection that has died while it was idle is no failure", async () => {
   client.close();
 });
 
+test("whoever comes fifth waits for a connection, and no longer than his time", async () => {
+  const held: Socket[] = [];
+  await using server = await serve((socket) => {
+    socket.on("data", () => held.push(socket));
+  });
+  const client = openClient(parseEndpoint(server.url));
+  const four = [1, 2, 3, 4].map(() => client.get("/", { bytesMax: 10 }, never));
+  const fifth = client.get("/", { bytesMax: 10 }, never);
+  const late = await client.get("/", { bytesMax: 10, timeoutMs: LATE_MS }, never);
+  expect(late).toMatchObject({ kind: "timeout", code: "ETIMEDOUT" });
+  expect(held.length).toBe(4);
+  const answer = (): void => {
+    for (const socket of held.splice(0)) {
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    }
+  };
+  answer();
+  for (const asked of await Promise.all(four)) expect(asked).toMatchObject({ status: 200 });
+  while (held.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  answer();
+  expect(await fifth).toMatchObject({ status: 200 });
+  expect(server.accepted()).toBe(4);
+  client.close();
+  await server.closed();
+});
+
+test("what nobody asked for is no reply to the next request", async () => {
+  const ok = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n${body}`;
+  let replies = 0;
+  await using server = await serve((socket) => {
+    socket.on("data", () => {
+      socket.write(ok("ok"));
+      if (++replies === 1) setTimeout(() => socket.write(ok("no")), 20);
+    });
+  });
+  const client = openClient(parseEndpoint(server.url));
+  for (let i = 0; i < 2; i++) {
+    const asked = await client.get("/", { bytesMax: 10 }, never);
+    expect(asked.kind === "reply" && asked.body.toString()).toBe("ok");
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  }
+  expect(server.accepted()).toBe(2);
+  client.close();
+});
+
 interface How {
   /** The server closes after what it sends. */
   readonly close?: boolean;
@@ -84,7 +129,9 @@ async function check(sent: string, kind: Asked["kind"], { close = false }: How =
 
 async function serve(talk: (socket: Socket) => unknown) {
   const open = new Set<Socket>();
+  let accepted = 0;
   const server = createServer((socket) => {
+    accepted++;
     open.add(socket);
     socket.on("error", () => {});
     socket.on("close", () => open.delete(socket));
@@ -94,6 +141,7 @@ async function serve(talk: (socket: Socket) => unknown) {
   await once(server, "listening");
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    accepted: () => accepted,
     async closed() {
       for (const socket of open) await once(socket, "close");
     },

@@ -5,9 +5,10 @@
  * have to tell one from the other. Only an abort by the caller rejects.
  */
 
-import type { Agent, IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { type Connection, type Connections, connect, type Limit } from "./connections.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { HEADER_BYTES_MAX } from "./limits.ts";
+import { type Headers, type Outcome, openReply } from "./reply.ts";
 
 export interface Ask {
   readonly method: "GET" | "PUT";
@@ -18,21 +19,22 @@ export interface Ask {
   readonly bytesMax: number;
   /** From connecting to the last byte. */
   readonly timeoutMs: number;
-  readonly agent?: Agent;
+  /** Where to find one and leave it; without them it is the only request of a connection. */
+  readonly connections?: Connections;
 }
 
 export interface Reply {
   readonly kind: "reply";
   readonly status: number;
-  /** By lower-case name. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** By lower-case name; a list where one came more than once. */
+  readonly headers: Headers;
   readonly body: Buffer;
   readonly ms: number;
 }
 
 export interface NoReply {
   readonly kind: "connection-refused" | "unreachable" | "timeout" | "malformed" | "too-large";
-  /** The system's or the parser's: `ECONNREFUSED`, `HPE_INVALID_CONSTANT`. */
+  /** The system's, or like them: `ECONNREFUSED`; `EPROTO` for what is no HTTP. */
   readonly code: string;
   readonly ms: number;
   /** Whether it was sent over a connection that had been used before. */
@@ -40,8 +42,6 @@ export interface NoReply {
 }
 
 export type Asked = Reply | NoReply;
-
-const AGENT = { "user-agent": "frontdesk-guest" };
 
 const UNREACHABLE: ReadonlySet<string> = new Set([
   "ENETUNREACH",
@@ -57,82 +57,122 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   "EAI_AGAIN",
 ]);
 
-/** An agent that keeps its connections; it knows no proxy, whatever the environment says. */
-export async function openAgent(): Promise<Agent> {
-  const http = await import("node:http");
-  return new http.Agent({ keepAlive: true, maxSockets: 4 });
-}
-
 /** Sends one request. Rejects only when the signal is aborted. */
 export async function ask(endpoint: Endpoint, what: Ask, signal: AbortSignal): Promise<Asked> {
-  // Loaded when it is needed: an answer from the cache does without.
-  const http = await import("node:http");
   const started = Date.now();
-  const since = (): number => Date.now() - started;
+  const text = requestText(endpoint, what);
   signal.throwIfAborted();
-  return await new Promise<Asked>((resolve, reject) => {
-    const request = http.request({
-      host: endpoint.host,
-      port: endpoint.port,
-      method: what.method,
-      path: what.target,
-      // The agent is never the global one, which may have been told of a proxy.
-      agent: what.agent ?? false,
-      maxHeaderSize: HEADER_BYTES_MAX,
-      headers: { host: hostOf(endpoint), accept: "*/*", ...AGENT, ...what.headers },
-    });
-    const end = (settle: () => void): void => {
+  const limit = openLimit(what.timeoutMs, signal);
+  let connection: Connection | undefined;
+  try {
+    connection = await (what.connections?.take(limit) ?? connectOnce(endpoint));
+    const heard =
+      connection === undefined
+        ? EXPIRED
+        : await converse(connection.socket, { text, bytesMax: what.bytesMax }, limit);
+    signal.throwIfAborted();
+    const ms = Date.now() - started;
+    if (heard.kind !== "reply") {
+      connection?.socket.destroy();
+      return { ...heard, ms, reused: connection?.reused ?? false };
+    }
+    if (!heard.keeps || what.connections === undefined) connection?.socket.destroy();
+    const { status, headers, body } = heard;
+    return { kind: "reply", status, headers, body, ms };
+  } catch (error) {
+    connection?.socket.destroy();
+    throw error;
+  } finally {
+    limit.end();
+    if (connection !== undefined) what.connections?.give(connection);
+  }
+}
+
+const EXPIRED = { kind: "timeout", code: "ETIMEDOUT" } as const;
+
+async function connectOnce(endpoint: Endpoint): Promise<Connection> {
+  return { socket: await connect(endpoint), reused: false };
+}
+
+/** Ends a wait when the time is up, or the signal is aborted; whoever waited looks which. */
+function openLimit(timeoutMs: number, signal: AbortSignal): Limit & { end(): void } {
+  let isOver = false;
+  let stop = (): void => {};
+  const over = (): void => {
+    isOver = true;
+    stop();
+  };
+  const timer = setTimeout(over, timeoutMs);
+  signal.addEventListener("abort", over);
+  return {
+    get isOver() {
+      return isOver;
+    },
+    onOver(call) {
+      stop = call;
+    },
+    end() {
       clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
-      settle();
-      request.destroy();
+      signal.removeEventListener("abort", over);
+    },
+  };
+}
+
+/** Sends it and reads the reply. */
+function converse(
+  socket: Socket,
+  { text, bytesMax }: { readonly text: string; readonly bytesMax: number },
+  limit: Limit,
+): Promise<Outcome | Pick<NoReply, "kind" | "code">> {
+  return new Promise((resolve) => {
+    const reader = openReply(bytesMax);
+    const end = (outcome: Outcome | Pick<NoReply, "kind" | "code">): void => {
+      socket.off("data", data).off("end", ended).off("close", ended).off("error", failed);
+      resolve(outcome);
     };
-    const fail = (kind: NoReply["kind"], code: string): void =>
-      end(() => resolve({ kind, code, ms: since(), reused: request.reusedSocket }));
-    const abort = (): void => end(() => reject(signal.reason));
-    const timer = setTimeout(() => fail("timeout", "ETIMEDOUT"), what.timeoutMs);
-    signal.addEventListener("abort", abort);
-    request.on("error", (error: NodeJS.ErrnoException) => fail(kindOf(error), codeOf(error)));
-    request.on("response", (response) => {
-      read(response, what.bytesMax, (got) => {
-        if (typeof got === "string") return fail(got, got === "malformed" ? "EPIPE" : "EMSGSIZE");
-        clearTimeout(timer);
-        signal.removeEventListener("abort", abort);
-        const { statusCode: status = 0, headers } = response;
-        resolve({ kind: "reply", status, headers, body: got, ms: since() });
-      });
-    });
-    request.end();
+    const data = (bytes: Buffer): void => {
+      const outcome = reader.push(bytes);
+      if (outcome !== undefined) end(outcome);
+    };
+    const ended = (): void => end(reader.end());
+    const failed = (error: NodeJS.ErrnoException): void =>
+      end({ kind: kindOf(error), code: codeOf(error) });
+    limit.onOver(() => end(EXPIRED));
+    if (limit.isOver) return end(EXPIRED);
+    if (socket.destroyed) return ended();
+    socket.on("data", data).on("end", ended).on("close", ended).on("error", failed);
+    socket.write(text, "latin1");
   });
+}
+
+/**
+ * The request as it goes over the wire.
+ *
+ * @throws {Error} for what would end a line of it: paths, validators and tokens are checked where
+ *   they come from, so that is a bug.
+ */
+function requestText(
+  endpoint: Endpoint,
+  { method, target, headers = {}, connections }: Ask,
+): string {
+  const fields = Object.entries({
+    host: hostOf(endpoint),
+    accept: "*/*",
+    "user-agent": "frontdesk-guest",
+    ...(connections === undefined ? { connection: "close" } : {}),
+    ...headers,
+  });
+  const lines = fields.map(([name, value]) => `${name}: ${value}`);
+  const isSafe =
+    /^\/[\x21-\x7e]*$/.test(target) &&
+    lines.every((line) => /^[\t\x20-\x7e\x80-\xff]+$/.test(line));
+  if (!isSafe) throw new Error(`not to be sent: ${JSON.stringify([target, ...lines])}`);
+  return `${[`${method} ${target} HTTP/1.1`, ...lines].join("\r\n")}\r\n\r\n`;
 }
 
 /** A zone means something on this machine only: RFC 9110 and RFC 6874 keep it out of the header. */
 function hostOf({ url }: Endpoint): string {
   return url.slice("http://".length).replace(/%25[^\]]*/, "");
-}
-
-/** The whole body, or why there is none. */
-function read(
-  response: IncomingMessage,
-  bytesMax: number,
-  done: (got: Buffer | "malformed" | "too-large") => void,
-): void {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  const encoding = response.headers["content-encoding"] ?? "identity";
-  // Bytes are taken as they are: a small body that unpacks into a large one is no answer.
-  if (encoding !== "identity") {
-    done("malformed");
-    return;
-  }
-  response.on("data", (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > bytesMax) done("too-large");
-    else chunks.push(chunk);
-  });
-  response.on("end", () => done(response.complete ? Buffer.concat(chunks) : "malformed"));
-  response.on("error", () => done("malformed"));
-  response.on("aborted", () => done("malformed"));
 }
 
 function codeOf(error: NodeJS.ErrnoException): string {

@@ -14,6 +14,8 @@ export interface Limit {
   end(): void;
 }
 
+const ENDED = new Error("ended");
+
 /** A signal that is aborted with `parent`, or after so many ms, or when it is ended. */
 export function limitedTo(timeoutMs: number, parent: AbortSignal): Limit {
   const controller = new AbortController();
@@ -23,7 +25,8 @@ export function limitedTo(timeoutMs: number, parent: AbortSignal): Limit {
   const end = (): void => {
     clearTimeout(timer);
     parent.removeEventListener("abort", end);
-    controller.abort();
+    // With a reason of ours: the usual one costs a start-up as much as a request does.
+    controller.abort(ENDED);
   };
   const timer = setTimeout(() => {
     expired = true;
