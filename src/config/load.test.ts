@@ -103,6 +103,20 @@ test("what is wrong is named with file, line and field", async () => {
     ["source: lab.yaml\n", "1: source: must be a word, a colon and a place: file:lab.yaml"],
     ["store: sqlite:y\n", "1: store: there is no such field"],
     ["api: {}\n", "1: api: there is no such field"],
+    ["proxied: [{listen: ['10.0.0.1:81']}]\n", "1: proxied[0].trusted: is missing"],
+    ["proxied: [{trusted: [10.0.0.2]}]\n", "1: proxied[0].listen: is missing: name an address"],
+    [
+      "proxied: [{listen: [auto], trusted: [10.0.0.2]}]\n",
+      "1: proxied[0].listen: auto is not possible here; name addresses",
+    ],
+    [
+      "proxied:\n- listen: ['10.0.0.1:81']\n  trusted: [10.0.0.2, '']\n",
+      "3: proxied[0].trusted[1]: must be an address like 10.1.1.9, or a range like 10.1.1.0/24",
+    ],
+    [
+      "proxied: [{listen: ['10.0.0.1:81'], trusted: [fd00::/64], netns: a}]\n",
+      "1: proxied[0].netns: no network lies in this namespace",
+    ],
     ["hosts: all\n", "1: hosts: expected one of any, audit, enforce"],
     ["stateDir:\n", "1: stateDir: expected text, found nothing"],
     ["- a\n", "1: expected a mapping, found a list"],

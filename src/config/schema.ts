@@ -134,6 +134,11 @@ export const CONFIG = fields({
   }).optional(),
   admin: fields({ listen: setting("admin", "The same as adminListen") }).optional(),
 }).superRefine((given, context) => {
+  given.proxied?.forEach(({ netns }, index) => {
+    if (netns === undefined || given.networks.some((each) => each.netns === netns)) return;
+    const message = "no network lies in this namespace";
+    context.addIssue({ code: "custom", path: ["proxied", index, "netns"], message });
+  });
   if (given.adminListen === undefined || given.admin === undefined) return;
   const message = "give adminListen or admin.listen, not both";
   context.addIssue({ code: "custom", path: ["admin", "listen"], message });

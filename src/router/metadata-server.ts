@@ -50,6 +50,7 @@ export function metadataHandler(ports: MetadataPorts): Handler {
     const access = {
       plane: "metadata",
       address,
+      via: request.via,
       network: entry?.network,
       instance: entry?.kind === "bound" ? entry.instance : undefined,
       what: asked.kind,

@@ -113,7 +113,7 @@ async function isExplained({ admin, program }: Router): Promise<void> {
   expect(metrics).toContain("mac_mismatches_total 0\n");
   expect((await admin("/conditions")).body).not.toContain("MAC_MISMATCH");
   await until("the access log to name the bridge", 5_000, () =>
-    program.output().includes(`"address":"${WEB.address}","via":"${BRIDGE}","network":`),
+    program.output().includes(`"metadata","address":"${WEB.address}","via":"${BRIDGE}","network":`),
   );
   expect(program.output()).not.toContain("fN7xvQ2p");
 }
