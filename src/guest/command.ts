@@ -11,6 +11,17 @@ import { openConsole, type Sink, systemSinks } from "./console.ts";
 /** 0 done · 1 failed, or absent · 2 wrong usage · 3 answered, but something needs attention. */
 export type ExitCode = 0 | 1 | 2 | 3;
 
+/** What an exit code says, for `--help`. */
+export type ExitMeaning = readonly [code: ExitCode, meaning: string];
+
+/** What holds for the program as a whole; a command says what each means of it. */
+export const EXIT_MEANINGS: readonly ExitMeaning[] = [
+  [0, "done"],
+  [1, "failed, or absent; the reason is one line on standard error"],
+  [2, "called wrongly"],
+  [3, "answered, but something needs attention"],
+];
+
 export interface OptionSpec {
   /** `--json`, `--wait <seconds>`, `-v, --verbose`. */
   readonly flags: string;
@@ -45,6 +56,8 @@ export interface GuestCommand {
   readonly description?: string;
   readonly arguments?: readonly ArgumentSpec[];
   readonly options?: readonly OptionSpec[];
+  /** What its exit codes mean, lowest first. */
+  readonly exits: readonly ExitMeaning[];
   readonly examples: readonly (readonly [line: string, what: string])[];
   /** A thrown `MetadataError` becomes one line on stderr. */
   run(call: Call, outside?: World): Promise<ExitCode>;

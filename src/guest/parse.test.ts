@@ -12,6 +12,10 @@ const COMMAND: GuestCommand = {
     { flags: "--allow <names>", summary: "who", repeatable: true },
     { flags: "--kind <kind>", summary: "which", choices: ["a", "b"] },
   ],
+  exits: [
+    [0, "it is there"],
+    [3, "look at it"],
+  ],
   examples: [["frontdesk guest x", "do it"]],
   run: async () => 0,
 };
@@ -58,6 +62,7 @@ test("help is asked for anywhere, and shows everything", () => {
   const help = helpOf("fd x", "do it", COMMAND);
   expect(help).toContain("Usage: fd x [options] [path]");
   expect(help).toContain('--wait <seconds>  wait (default: "0", env: FD_WAIT)');
+  expect(help).toContain("\nExit codes:\n  0  it is there\n  3  look at it\n\nExamples:\n");
   expect(help).toContain("  frontdesk guest x\n      do it");
 });
 

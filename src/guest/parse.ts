@@ -6,7 +6,14 @@
  */
 
 import { quote, UsageError } from "../model/errors.ts";
-import type { ArgumentSpec, Call, GuestCommand, OptionSpec, Options } from "./command.ts";
+import type {
+  ArgumentSpec,
+  Call,
+  ExitMeaning,
+  GuestCommand,
+  OptionSpec,
+  Options,
+} from "./command.ts";
 
 interface Known {
   readonly name: string;
@@ -139,6 +146,7 @@ export function helpOf(path: string, summary: string, command: GuestCommand): st
     ...(command.description === undefined ? [] : ["", wrap(command.description)]),
     ...section("Arguments", argumentRows),
     ...section("Options", rows),
+    ...exitCodes(command.exits),
     ...examples(command.examples),
   ].join("\n");
 }
@@ -153,6 +161,13 @@ export function section(title: string, rows: readonly (readonly [string, string]
   const width = Math.max(0, ...rows.map(([left]) => left.length));
   if (rows.length === 0) return [];
   return ["", `${title}:`, ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)];
+}
+
+export function exitCodes(list: readonly ExitMeaning[]): string[] {
+  return section(
+    "Exit codes",
+    list.map(([code, meaning]) => [String(code), meaning]),
+  );
 }
 
 export function examples(list: GuestCommand["examples"]): string[] {

@@ -5,9 +5,9 @@
  */
 
 import { type MetadataError, UsageError } from "../model/errors.ts";
-import type { ExitCode, GuestEntry } from "./command.ts";
+import { EXIT_MEANINGS, type ExitCode, type GuestEntry } from "./command.ts";
 import { openConsole, type Sink } from "./console.ts";
-import { examples, helpOf, parse, section } from "./parse.ts";
+import { examples, exitCodes, helpOf, parse, section } from "./parse.ts";
 
 export interface ProgramOptions {
   /** What one types: `frontdesk-guest`. */
@@ -69,6 +69,7 @@ function overview({ name, entries }: ProgramOptions): string[] {
       ["-h, --help", "display help for command"],
     ]),
     ...section("Commands", rows),
+    ...exitCodes(EXIT_MEANINGS),
     ...examples([[`${name} get local-hostname`, "read one attribute"]]),
   ];
 }

@@ -114,6 +114,9 @@ test("the whole program's commands have the same options, examples and exit code
     );
     expect(flags(a ?? "").length).toBeGreaterThan(2);
     expect(flags(a ?? "")).toEqual(flags(b ?? ""));
+    const exits = (help = "") => help.match(/\nExit codes:\n(?: {2}\d {2}.*\n)+/)?.[0];
+    expect(exits(a)).toMatch(/^\nExit codes:\n {2}0 {2}/);
+    expect(exits(a)).toBe(exits(b) ?? "");
   }
   for (const args of [
     ["get", "x"],

@@ -39,6 +39,11 @@ export const cache: GuestCommand = {
     { flags: "--on-change <command>", summary: "run a program when something differs; no shell" },
     ...WHERE_OPTIONS,
   ],
+  exits: [
+    [0, "written; with --follow: it was asked to end"],
+    [1, "nobody answers, or the file may not or cannot be written"],
+    [2, "called wrongly"],
+  ],
   examples: [
     ["frontdesk guest cache", "write it once, as at boot"],
     ["frontdesk guest cache --follow --group www-data", "keep it true, for this group too"],

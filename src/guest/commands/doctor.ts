@@ -27,6 +27,12 @@ export const doctor: GuestCommand = {
     },
     JSON_OPTION,
   ],
+  exits: [
+    [0, "nothing needs attention"],
+    [1, "it could not look"],
+    [2, "called wrongly"],
+    [3, "something needs attention"],
+  ],
   examples: [
     ["sudo frontdesk guest doctor", "find causes, and commands that mend them"],
     ["frontdesk guest doctor --json", "the same for programs; exit code 3 if there is something"],

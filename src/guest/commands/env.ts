@@ -32,6 +32,11 @@ export const env: GuestCommand = {
     ...CACHE_OPTIONS,
     ...WHERE_OPTIONS,
   ],
+  exits: [
+    [0, "all of them are printed"],
+    [1, "nobody answers"],
+    [2, "called wrongly"],
+  ],
   examples: [
     ['eval "$(frontdesk guest env)"', "set them in this shell"],
     ["frontdesk guest env --cached --prefix CLOUD_", "from the local cache, with another prefix"],

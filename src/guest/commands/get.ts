@@ -24,16 +24,10 @@ const RETRY_MS = 1_000;
 
 export const get: GuestCommand = {
   description: [
-    [
-      "PATH is a key (local-hostname), user-data, or spelled out (/latest/meta-data/).",
-      "Without one the keys are listed. A value is printed as it is, with a newline only on",
-      "a terminal.",
-    ].join(" "),
-    [
-      "Exit code 0: it is there, be it empty. 1: it is absent, or nobody answers; --json",
-      "tells which.",
-    ].join(" "),
-  ].join("\n\n"),
+    "PATH is a key (local-hostname), user-data, or spelled out (/latest/meta-data/).",
+    "Without one the keys are listed. A value is printed as it is, with a newline only on",
+    "a terminal.",
+  ].join(" "),
   arguments: [{ name: "[path]", summary: "what to read; the listing when absent" }],
   options: [
     JSON_OPTION,
@@ -42,6 +36,11 @@ export const get: GuestCommand = {
     ...CACHE_OPTIONS,
     ...WHERE_OPTIONS,
     { flags: "-v, --verbose", summary: "say on stderr who was asked, and how it was found" },
+  ],
+  exits: [
+    [0, "it is there, be it empty; or --default stands in for it"],
+    [1, "it is absent, or nobody answers; --json tells which"],
+    [2, "called wrongly"],
   ],
   examples: [
     ["frontdesk guest get", "list the keys"],

@@ -23,6 +23,12 @@ import { JSON_OPTION } from "../options.ts";
 export const harden: GuestCommand = {
   description: "Shows what it would do; --apply does it, --remove undoes it.",
   options: [...HARDEN_OPTIONS, JSON_OPTION],
+  exits: [
+    [0, "done; with --check: all is as it should be"],
+    [1, "failed; the reason is one line on standard error"],
+    [2, "called wrongly, or a user or group does not exist"],
+    [3, "with --check: something is not as it should be"],
+  ],
   examples: HARDEN_EXAMPLES,
   run: (call, outside = world()) => runHarden(call, outside),
 };

@@ -25,6 +25,10 @@ export const watch: GuestCommand = {
     "data it says only that it has changed, where the service can tell.",
   ].join(" "),
   options: [JSON_OPTION, INTERVAL_OPTION, ...WHERE_OPTIONS],
+  exits: [
+    [0, "it was asked to end; a service that fails is told, and asked again"],
+    [2, "called wrongly"],
+  ],
   examples: [
     ["frontdesk guest watch", "see what changes"],
     ["frontdesk guest watch --json | jq -r .key", "one JSON object a line, for a program"],
