@@ -84,6 +84,12 @@ function guestGoals({ guest }: Results): Goal[] {
   return lines.map(goal);
 }
 
+function identityGoals({ identity }: Results): Goal[] {
+  if (identity === undefined) return [];
+  const { addedNs } = identity;
+  return [goal(["MAC evidence, CPU added to a request", addedNs / 1000, 1, "µs"])];
+}
+
 type Line = readonly [string, number | undefined, number, string, (number | undefined)?];
 
 function goal([promise, measured, most, unit, limit]: Line): Goal {
@@ -94,6 +100,7 @@ export function goalTable(results: Results): string {
   const goals = [
     ...[...requestGoals(results), ...sizeGoals(results), ...changeGoals(results)],
     ...guestGoals(results),
+    ...identityGoals(results),
   ];
   if (goals.every(({ measured }) => measured === undefined)) return "Frontdesk was not measured.\n";
   const rows = goals.map(({ promise, measured, most, unit, limit }) => [

@@ -5,6 +5,7 @@
 import type { ApplyFigures } from "./numbers/apply.ts";
 import type { ChangeFigures, Waits } from "./numbers/change.ts";
 import type { GuestFigures } from "./numbers/guest.ts";
+import type { IdentityFigures } from "./numbers/identity.ts";
 import type { RequestFigures } from "./numbers/requests.ts";
 import type { StormFigures } from "./numbers/storm.ts";
 import type { Memory } from "./process.ts";
@@ -40,6 +41,7 @@ export interface Results {
   readonly servers: readonly ServerResult[];
   readonly changes: readonly ChangeResult[];
   readonly guest: GuestFigures | undefined;
+  readonly identity: IdentityFigures | undefined;
   /** Sizes of the tables of changes. */
   readonly sizes: readonly number[];
 }
@@ -71,6 +73,21 @@ export function guestTable({ guest }: Results): string {
     ["CPU of one run, ms", "all", "above nothing"],
     rows,
   )}`;
+}
+
+/** Empty when they were not measured. */
+export function identityTable({ identity }: Results): string {
+  if (identity === undefined) return "";
+  const { directoryNs, identityNs, addedNs, neighbours } = identity;
+  const header = [
+    `who asks, of ${count(neighbours)} neighbours: CPU of a look-up, ns`,
+    "",
+    "added",
+  ];
+  return table(header, [
+    ["the directory alone", digits(directoryNs), ""],
+    ["with MAC evidence", digits(identityNs), digits(addedNs)],
+  ]);
 }
 
 export function requestTable({ servers }: Results): string {

@@ -24,6 +24,7 @@ import { compile } from "./load/load.ts";
 import { loadAverage, processor, versions, which } from "./machine.ts";
 import { CHANGE_SIZES, measureChanges } from "./numbers/changes.ts";
 import { measureGuest } from "./numbers/guest.ts";
+import { measureIdentity } from "./numbers/identity.ts";
 import { measureServers } from "./numbers/servers.ts";
 import { copyBuilt } from "./peers/frontdesk.ts";
 import { peers } from "./peers/index.ts";
@@ -31,6 +32,7 @@ import { endAll, pinSelf } from "./process.ts";
 import {
   changeTables,
   guestTable,
+  identityTable,
   type Results,
   requestTable,
   sizeTable,
@@ -42,11 +44,11 @@ const USAGE = `usage: npm run bench -- [--quick] [--rounds N] [--only NAME,…] 
   --quick          two small rounds, a few minutes; otherwise five rounds
   --rounds N       so many rounds
   --only NAME,…    these servers only: ${peers.map(({ name }) => name).join(", ")}
-  --numbers KIND,… these figures only: servers, changes, guest
+  --numbers KIND,… these figures only: servers, changes, guest, identity
   --write          write the tables to bench/results.md as well
   --no-build       measure dist/ as it is
 `;
-const KINDS = ["servers", "changes", "guest"];
+const KINDS = ["servers", "changes", "guest", "identity"];
 
 interface Options {
   readonly scale: Scale;
@@ -107,6 +109,7 @@ function render(results: Results): string {
     ["Size and start", results.servers.length > 0 ? sizeTable(results) : ""],
     ["Changes", results.changes.length > 0 ? changeTables(results) : ""],
     ["Guest's tools", guestTable(results)],
+    ["Identity", identityTable(results)],
     ["Promises", goalTable(results)],
   ];
   return sections
@@ -153,7 +156,8 @@ async function main(options: Options, directory: string): Promise<void> {
   const servers = options.numbers.includes("servers") ? await measureServers(bench, ready) : [];
   const changes = options.numbers.includes("changes") ? await measureChanges(bench, ready) : [];
   const guest = options.numbers.includes("guest") ? await measureGuest(bench) : undefined;
-  const results: Results = { servers, changes, guest, sizes: CHANGE_SIZES };
+  const identity = options.numbers.includes("identity") ? measureIdentity(bench) : undefined;
+  const results: Results = { servers, changes, guest, identity, sizes: CHANGE_SIZES };
   const text = `${preface(options, skipped, loadBefore)}${render(results)}`;
   process.stdout.write(text);
   if (options.write) {
