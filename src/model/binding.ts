@@ -69,7 +69,9 @@ export type WithholdReason =
   /** More than one instance claims the address. */
   | "conflict"
   /** Somebody asks from it whose MAC address is not the one of its lease. Never kept. */
-  | "mac-mismatch";
+  | "mac-mismatch"
+  /** The kernel has not said in time whose MAC address it has. Never kept. */
+  | "mac-unknown";
 
 export interface Withheld {
   readonly network: NetworkId;

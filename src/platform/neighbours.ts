@@ -57,8 +57,8 @@ export interface Neighbours extends AsyncDisposable {
    * most and never rejects.
    */
   lookUp(address: Ip, device?: string): Promise<Mac | undefined>;
-  /** The same with the device. */
-  lookUpAt(address: Ip, device?: string): Promise<Neighbour | undefined>;
+  /** The same with the device; `"late"` where the kernel has not said it in time. */
+  lookUpAt(address: Ip, device?: string): Promise<Neighbour | "late" | undefined>;
   /** Resolves when the table was read for the first time, or could not be. */
   readonly ready: Promise<void>;
   /** Rows in memory. */
@@ -137,15 +137,16 @@ class KernelNeighbours implements Neighbours {
   }
 
   async lookUp(address: Ip, device?: string): Promise<Mac | undefined> {
-    return (await this.lookUpAt(address, device))?.mac;
+    const row = await this.lookUpAt(address, device);
+    return row === "late" ? undefined : row?.mac;
   }
 
-  lookUpAt(address: Ip, device?: string): Promise<Neighbour | undefined> {
+  lookUpAt(address: Ip, device?: string): Promise<Neighbour | "late" | undefined> {
     if (this.#closed || this.#waiting.length >= WAITING_MAX) {
-      return Promise.resolve(this.at(address, device));
+      return Promise.resolve(this.at(address, device) ?? "late");
     }
     return new Promise((resolve) => {
-      const late = setTimeout(() => resolve(this.at(address, device)), LOOK_UP_MS_MAX);
+      const late = setTimeout(() => resolve(this.at(address, device) ?? "late"), LOOK_UP_MS_MAX);
       const answer = (row: Neighbour | undefined): void => {
         clearTimeout(late);
         resolve(row);

@@ -199,7 +199,7 @@ async function assemble(
       }),
       password: passwordHandler({
         ...shared.password,
-        identify: async (peer) => recipient(await identity.find(peer), "bound"),
+        identify: async (peer) => recipient(await identity.findPatiently(peer), "bound"),
         ownAddresses: ownAddresses(() => listeners.hosts, now),
       }),
     },

@@ -183,6 +183,40 @@ describe("an IPv6 address that no source knows", () => {
   });
 });
 
+describe("where the kernel does not say in time who that is", () => {
+  test("an IPv6 guest is told to come again, and not that there is nothing", async () => {
+    const scene = open("audit");
+    scene.inKernel(parseIp(PRIVACY), WEB_MAC);
+    scene.beLate(1);
+    expect(await scene.identity.find(PRIVACY)).toMatchObject({ reason: "mac-unknown" });
+    expect(await scene.identity.find(PRIVACY)).toMatchObject({ instance: "web" });
+  });
+
+  test("a network that enforces answers nothing, and names no mismatch", async () => {
+    const scene = open("enforce");
+    scene.inKernel(WEB, WEB_MAC);
+    scene.beLate(1);
+    expect(await scene.identity.find(WEB)).toMatchObject({ reason: "mac-unknown" });
+    expect(scene.identity.mismatches).toBe(0);
+    expect(await scene.identity.find(WEB)).toMatchObject({ instance: "web" });
+  });
+
+  test("a network that audits answers, and names no mismatch", async () => {
+    const scene = open("audit");
+    scene.beLate(1);
+    expect(scene.identity.find(WEB)).toMatchObject({ instance: "web" });
+    await settled();
+    expect(scene.identity.mismatches).toBe(0);
+  });
+
+  test("a password waits for it", async () => {
+    const scene = open("enforce");
+    scene.inKernel(WEB, WEB_MAC);
+    scene.beLate(2);
+    expect(await scene.identity.findPatiently(WEB)).toMatchObject({ instance: "web" });
+  });
+});
+
 describe("why", () => {
   const cases: Readonly<Record<string, [Mac | undefined, RegExp]>> = {
     "says that the MAC address is right": [WEB_MAC, /has 02:00:00:00:00:05 there, as the lease/],
@@ -219,15 +253,16 @@ function open(macEvidence: "audit" | "enforce", more: { leased?: (address: Ip) =
     const row = table.get(address);
     return device === undefined || row?.device === device ? row : undefined;
   };
-  const lookUpAt = async (address: Ip, device?: string): Promise<Neighbour | undefined> => {
+  let late = 0;
+  const lookUpAt = async (address: Ip, device?: string) => {
     asked.push(device === undefined ? address : `${address} ${device}`);
+    if (late-- > 0) return "late" as const;
     return at(kernel, address, device);
   };
   const neighbours = {
     at: (address: Ip, device?: string) => at(remembered, address, device),
     find: (address: Ip, device?: string) => at(remembered, address, device)?.mac,
     lookUpAt,
-    lookUp: async (address: Ip, device?: string) => (await lookUpAt(address, device))?.mac,
   } as unknown as Neighbours;
   const identity = new Identity({ directory, conditions, neighbours: () => neighbours, ...more });
   identity.setPolicies([
@@ -239,6 +274,10 @@ function open(macEvidence: "audit" | "enforce", more: { leased?: (address: Ip) =
   put({ address: WEB, mac: WEB_MAC, instance: "web" });
   return {
     ...{ identity, put, asked },
+    /** The kernel does not say in time who that is, so often. */
+    beLate(times: number): void {
+      late = times;
+    },
     inKernel: (address: Ip, mac: Mac, device = "eth0") => kernel.set(address, { mac, device }),
     /** In the kernel, and in what is remembered of it. */
     seen(address: Ip, mac: Mac, device = "eth0"): void {

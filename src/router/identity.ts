@@ -26,6 +26,10 @@ const DOUBT_MS = 1000;
 /** Doubtful addresses that are remembered. More are read again each time, all together. */
 const DOUBTS_MAX = 4096;
 
+/** A guest waits longer for its password than for a word of the kernel. ms. */
+const PATIENCE_MS = 5000;
+const AGAIN_MS = 100;
+
 export interface IdentityPorts {
   readonly directory: Directory;
   readonly conditions: Conditions;
@@ -103,6 +107,17 @@ export class Identity {
     return entry;
   }
 
+  /** As `find`, for whom "not yet" would be a lie: asks again for a while. */
+  async findPatiently(peer: string): Promise<Entry | undefined> {
+    const until = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const entry = await this.find(peer);
+      const isLate = entry?.kind === "withheld" && entry.reason === "mac-unknown";
+      if (!isLate || performance.now() > until) return entry;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+
   /** Who that is, without a request, and why. */
   async explain(address: Ip): Promise<Identified> {
     const known = this.#ports.directory.find(address);
@@ -125,6 +140,7 @@ export class Identity {
     const neighbours = this.#ports.neighbours();
     if (neighbours === undefined) return "the kernel's neighbour table is not followed";
     const seen = await ask(neighbours, entry.address, policy);
+    if (seen === "late") return "the kernel has not said in time who is at this address";
     if (seen === undefined) return "the kernel's neighbour table has nobody at this address now";
     return seen === leased
       ? `the kernel's neighbour table has ${seen} there, as the lease says`
@@ -150,6 +166,7 @@ export class Identity {
     if (doubt !== undefined && performance.now() < doubt.until) return;
     this.#doubt(address, doubt?.seen);
     void ask(neighbours, address, policy).then((seen) => {
+      if (seen === "late") return;
       const now = this.#ports.directory.find(address);
       if (now?.kind !== "bound" || !this.#isOther(now, seen)) return this.#trust(address);
       if (doubt?.seen === undefined) this.#mismatches++;
@@ -171,9 +188,10 @@ export class Identity {
       this.#trust(address);
       return entry;
     }
+    if (seen === "late") return refused(entry, "mac-unknown");
     this.#mismatches++;
     if (seen !== undefined) this.#mistrust(entry, seen);
-    return refused(entry);
+    return refused(entry, "mac-mismatch");
   }
 
   #byMac(peer: string, neighbours: Neighbours): Entry | undefined | Promise<Entry | undefined> {
@@ -181,7 +199,11 @@ export class Identity {
     if (address === undefined || !address.includes(":") || isLoopback(address)) return undefined;
     const known = neighbours.at(address);
     if (known !== undefined) return this.#behind(known);
-    return neighbours.lookUpAt(address).then((row) => row && this.#behind(row));
+    return neighbours.lookUpAt(address).then((row) => {
+      if (row !== "late") return row && this.#behind(row);
+      const network = this.#ports.directory.networkOf(address) ?? "";
+      return { kind: "withheld", network, address, epoch: 0, reason: "mac-unknown", since: 0 };
+    });
   }
 
   /** The one instance that has a MAC address in the network of a device. */
@@ -222,10 +244,13 @@ export class Identity {
   }
 }
 
-/** An address with a MAC address that is not its lease's: known, and told nothing. */
-function refused({ network, address, epoch, mac }: Bound): Entry {
+/** Known by the address, and told nothing. */
+function refused(
+  { network, address, epoch, mac }: Bound,
+  reason: "mac-mismatch" | "mac-unknown",
+): Entry {
   return {
-    ...{ kind: "withheld", network, address, epoch, reason: "mac-mismatch", since: 0 },
+    ...{ kind: "withheld", network, address, epoch, reason, since: 0 },
     ...(mac !== undefined && { mac }),
   };
 }
@@ -244,8 +269,9 @@ async function ask(
   neighbours: Neighbours,
   address: Ip,
   { devices }: Policy,
-): Promise<Mac | undefined> {
-  if (devices.length === 0) return neighbours.lookUp(address);
-  const found = await Promise.all(devices.map((device) => neighbours.lookUp(address, device)));
-  return found.find((mac) => mac !== undefined);
+): Promise<Mac | "late" | undefined> {
+  const places = devices.length === 0 ? [undefined] : devices;
+  const found = await Promise.all(places.map((device) => neighbours.lookUpAt(address, device)));
+  const row = found.find((each) => typeof each === "object");
+  return row?.mac ?? (found.includes("late") ? "late" : undefined);
 }

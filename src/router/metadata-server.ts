@@ -76,6 +76,7 @@ export function asker(
   { now, loadingSince }: Pick<MetadataPorts, "now" | "loadingSince">,
 ): Asker {
   if (entry?.kind === "bound") return entry.document;
+  if (entry?.reason === "mac-unknown") return "not-yet";
   if (entry?.reason === "awaiting-metadata") {
     return now() - entry.since < AWAITING_METADATA_MAX_MS ? "not-yet" : "unknown";
   }

@@ -210,6 +210,10 @@ const WITHHELD: Readonly<Record<WithholdReason, Reason>> = {
     reason: "two instances claim this address, so neither is answered (404)",
     advice: "give one of them another address",
   },
+  "mac-unknown": {
+    reason: "the kernel has not said in time whose MAC address it has: 503, and asked again",
+    advice: "give the router more CPU, if this lasts",
+  },
   "mac-mismatch": {
     reason: "its MAC address is not the one of its lease, so every path is 404",
     advice: "find who has that MAC address; where that is right, start the instance again",

@@ -115,7 +115,7 @@ for (const rim of RIMS) {
   identity(
     "audit",
     "a guest without IPv4 is known by its MAC address: privacy and link-local addresses",
-    async ({ six, router }) => {
+    async ({ six, thief, router }) => {
       const privacy = "fd00:5a::8d3f:1122:3344:5566";
       await ip(six, `-6 address add ${privacy}/64 dev eth0 nodad`);
       expect(await asks(six, `http://[${ROUTER6}]${PATH}`, privacy)).toBe("i-six");
@@ -123,6 +123,11 @@ for (const rim of RIMS) {
       expect(await asks(six, `http://[${LINK_LOCAL}%25eth0]${PATH}`)).toBe("i-six");
       const why = JSON.parse((await router.admin(`/why?ip=${privacy}&path=${PATH}`)).body);
       expect(JSON.stringify(why)).toContain(`${SIX_MAC} is the one that ${SIX} is leased to`);
+      // Who claims it by neighbour advertisements is answered as itself, never as another.
+      await ip(thief, `-6 address add ${privacy}/64 dev eth0 nodad`);
+      await ip(six, "link set eth0 down");
+      await spoof(thief, "na", privacy, THIEF_MAC);
+      expect(await asks(thief, `http://[${ROUTER6}]${PATH}`, privacy)).toBe("i-thief");
       // A stranger's addresses are nobody's.
       expect(JSON.parse((await router.admin(`/why?ip=fd00:5a::77`)).body).identity).toBe("unknown");
     },
