@@ -42,6 +42,9 @@ export function groupsOf(file: LoadedConfig): readonly Group[] {
       if (network[field] === undefined || firewall?.manage === true) continue;
       fail(field, "needs firewall.manage: true");
     }
+    if (network.macEvidence === "enforce" && process.platform !== "linux") {
+      fail("macEvidence", "enforce needs Linux");
+    }
     if (netns === OWN || (netns !== undefined && !NAMESPACE.test(netns))) {
       fail("netns", "is no name of a namespace: letters, digits, dots and dashes, 64 at most");
     }

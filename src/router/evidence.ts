@@ -74,6 +74,7 @@ export class Evidence {
       neighbours: () => this.#neighbours,
       ...(leaseFiles && { leased: (address: Ip) => leaseFiles.get(address) }),
     });
+    if (settings.networks.length > 0) this.#apply();
     this.#firewall = settings.firewall && keepFirewall(conditions, ports);
     for (const { address } of this.#firewall ? directory.entries() : []) this.#setLease(address);
   }
@@ -143,8 +144,10 @@ export class Evidence {
   /** A laptop's guests are on loopback, where nobody has a MAC address. */
   #wantsNeighbours(): boolean {
     if (process.platform !== "linux") return false;
-    const isReachable = this.#listening.some(({ host }) => !isLoopback(host));
-    return isReachable && this.#policies.some(comparesMac);
+    const compared = this.#policies.filter(comparesMac);
+    // Before it is known what is listened on, a guest may ask already.
+    if (compared.some(({ macEvidence }) => macEvidence === "enforce")) return true;
+    return compared.length > 0 && this.#listening.some(({ host }) => !isLoopback(host));
   }
 
   /** `undefined` while there is nothing to protect, or it is not known from whom. */

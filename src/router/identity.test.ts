@@ -77,6 +77,14 @@ describe("in a network that enforces", () => {
   });
 });
 
+test("before the source has named its networks, an address' range says which it is", async () => {
+  const scene = open("enforce");
+  const { cidrs } = policy("net", "eth0");
+  scene.identity.setPolicies([{ ...policy("other name", "eth0"), cidrs, macEvidence: "enforce" }]);
+  scene.seen(WEB, OTHER_MAC);
+  expect(await scene.identity.find(WEB)).toMatchObject({ reason: "mac-mismatch" });
+});
+
 describe("in a network that audits", () => {
   test("who has another MAC address is answered at once, counted and named", async () => {
     const scene = open("audit");

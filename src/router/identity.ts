@@ -13,7 +13,7 @@
  * 50 ms at most and is done once for all who wait.
  */
 
-import type { Ip, Mac } from "../model/address.ts";
+import { contains, type Ip, type Mac } from "../model/address.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Neighbour } from "../platform/neighbour-table.ts";
 import type { Neighbours } from "../platform/neighbours.ts";
@@ -84,7 +84,7 @@ export class Identity {
   neighbourChanged(address: Ip): void {
     if (!this.#doubts.has(address)) return;
     const entry = this.#ports.directory.find(address);
-    const policy = entry && this.#policies.get(entry.network);
+    const policy = entry && this.#policyOf(entry);
     const neighbours = this.#ports.neighbours();
     if (entry?.kind !== "bound" || policy === undefined || neighbours === undefined) return;
     if (seenAt(neighbours, address, policy) === this.#leased(entry)) this.#trust(address);
@@ -97,7 +97,7 @@ export class Identity {
     if (neighbours === undefined) return entry;
     if (entry === undefined) return peer.includes(":") ? this.#byMac(peer, neighbours) : undefined;
     if (entry.kind !== "bound") return entry;
-    const policy = this.#policies.get(entry.network);
+    const policy = this.#policyOf(entry);
     if (policy === undefined || !comparesMac(policy)) return entry;
     const leased = this.#leased(entry);
     if (leased === undefined || isLoopback(entry.address)) return entry;
@@ -131,7 +131,7 @@ export class Identity {
   }
 
   async #evidence(entry: Bound): Promise<string | undefined> {
-    const policy = this.#policies.get(entry.network);
+    const policy = this.#policyOf(entry);
     if (policy === undefined || isLoopback(entry.address)) return undefined;
     if (policy.routed) return "guests of this network are routed, so no MAC address is compared";
     if (!comparesMac(policy)) return "macEvidence is off, so no MAC address is compared";
@@ -147,13 +147,23 @@ export class Identity {
       : `the kernel's neighbour table has ${seen} there, but the lease says ${leased}`;
   }
 
+  /** Before the source has said which networks there are, an address' range says which it is. */
+  #policyOf({ network, address }: Entry): Policy | undefined {
+    const known = this.#policies.get(network);
+    if (known !== undefined || this.#policies.size === 0) return known;
+    for (const policy of this.#policies.values()) {
+      if (policy.cidrs.some((cidr) => contains(cidr, address))) return policy;
+    }
+    return undefined;
+  }
+
   #leased({ mac, address }: Bound): Mac | undefined {
     return mac ?? this.#ports.leased?.(address);
   }
 
   #isOther(entry: Bound, seen: Mac | undefined): boolean {
     const leased = this.#leased(entry);
-    const policy = this.#policies.get(entry.network);
+    const policy = this.#policyOf(entry);
     const compares = policy !== undefined && comparesMac(policy);
     return compares && seen !== undefined && leased !== undefined && seen !== leased;
   }
@@ -210,7 +220,7 @@ export class Identity {
   #behind({ mac, device }: Neighbour): Entry | undefined {
     let found: Bound | undefined;
     for (const entry of this.#ports.directory.withMac(mac)) {
-      const policy = this.#policies.get(entry.network);
+      const policy = this.#policyOf(entry);
       if (policy === undefined || !comparesMac(policy)) continue;
       if (policy.devices.length > 0 && !policy.devices.includes(device)) continue;
       if (found !== undefined && found.instance !== entry.instance) return undefined;
