@@ -13,19 +13,22 @@ import { Guests } from "./guests.ts";
 import { Sources, type Target } from "./kernel.ts";
 import { LeaseBook } from "./leases.ts";
 import { REQUEST_BODY_BYTES_MAX } from "./limits.ts";
+import { Links } from "./links.ts";
 import { metadataBridge, type PlanePorts } from "./metadata.ts";
 import { passwordBridge } from "./passwords.ts";
-import type { Answered, BridgeHandler, GuestSide } from "./ports.ts";
+import type { Answered, BridgeHandler, BridgeRequest, GuestSide } from "./ports.ts";
 
-/** An address to listen on: IPv6, a link-local one with its zone. */
+/** An IPv6 address to listen on. */
 export interface Listen {
   readonly host: string;
+  /** The device of a link-local one. */
+  readonly zone?: string;
   readonly port: number;
 }
 
 export interface BridgeSettings {
-  /** The device of the guests' network. */
-  readonly device: string;
+  /** The devices of the guests' networks. */
+  readonly devices: readonly string[];
   readonly listen: readonly Listen[];
   readonly passwordListen: readonly Listen[];
   readonly upstream: Target;
@@ -73,7 +76,7 @@ async function assemble(
   ports: BridgePorts,
   closers: ((graceMs: number) => Promise<unknown>)[],
 ): Promise<void> {
-  const { device, upstream, passwordUpstream } = settings;
+  const { devices, upstream, passwordUpstream } = settings;
   const log = createLog(ports.sink, ports.logLevel);
   const tell = (what: string) => (why: string | undefined) => {
     if (why === undefined) log.info({ what }, "over");
@@ -82,17 +85,18 @@ async function assemble(
   const leases = new LeaseBook(settings.leaseFiles, (path, why) => tell(path)(why));
   const as = await opener(settings, closers, tell("kernel"));
   const neighbours = openNeighbours({
-    devices: () => [device],
+    devices: () => devices,
     onTrouble: tell("neighbour table"),
   });
   closers.push(() => neighbours.close());
   await neighbours.ready;
 
   const access = new AccessLog(ports.sink, () => Date.now());
-  const onAnswer = ({ plane, peer, guest, what, status }: Answered): void =>
+  const onAnswer = ({ plane, peer, device, guest, what, status }: Answered): void =>
     // The bridge knows no instance's id: a guest's IPv4 address is its name here.
     access.record({ plane, address: peer, network: device, instance: guest, what, status });
-  const shared = { guests: new Guests({ device, neighbours, leases }), as, onAnswer };
+  const links = new Links(devices);
+  const shared = { guests: new Guests({ links, neighbours, leases }), as, onAnswer };
   const planes: [readonly Listen[], BridgeHandler][] = [
     [settings.listen, metadataBridge({ ...shared, upstream })],
   ];
@@ -106,8 +110,12 @@ async function assemble(
     await Promise.all(open.map((listener) => listener.close(graceMs)));
   });
   for (const [addresses, handler] of planes) {
-    for (const at of addresses) {
-      const options = { at, handler, bodyBytesMax: REQUEST_BODY_BYTES_MAX };
+    for (const { host, zone, port } of addresses) {
+      const options = {
+        at: { host: zone === undefined ? host : `${host}%${zone}`, port },
+        handler: (request: BridgeRequest) => handler(request, zone),
+        bodyBytesMax: REQUEST_BODY_BYTES_MAX,
+      };
       open.push(await ports.guestSide.listen(options));
     }
   }

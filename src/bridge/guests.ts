@@ -8,16 +8,19 @@
 import { type Ip, type Mac, tryParseIp } from "../model/address.ts";
 import type { Neighbours } from "../platform/neighbours.ts";
 import type { LeaseBook } from "./leases.ts";
+import type { Links } from "./links.ts";
 
 export interface Guest {
   readonly mac: Mac;
+  /** Where it is. */
+  readonly device: string;
   /** The IPv4 address of its lease. */
   readonly address: Ip;
 }
 
 export interface GuestsOptions {
   /** Where guests are: their addresses on other devices are not theirs. */
-  readonly device: string;
+  readonly links: Pick<Links, "deviceOf" | "isLeasedOn">;
   readonly neighbours: Pick<Neighbours, "find" | "lookUp">;
   readonly leases: Pick<LeaseBook, "find">;
 }
@@ -41,17 +44,24 @@ export class Guests {
     this.#options = options;
   }
 
-  /** Who a peer is, by a hint or by the kernel's word. Takes 100 ms at most. */
-  async find(peer: string | undefined, how: "hint" | "certain"): Promise<Who> {
-    const { neighbours, device } = this.#options;
-    // Some runtimes print the zone of a link-local address, which is always our device.
-    const address = tryParseIp(peer?.split("%", 1)[0]);
+  /**
+   * Who a peer is, by a hint or by the kernel's word. Takes 100 ms at most.
+   *
+   * @param zone the device of the listener that was asked, where it has one
+   */
+  async find(peer: string | undefined, how: "hint" | "certain", zone?: string): Promise<Who> {
+    const { neighbours, links } = this.#options;
+    // Some runtimes print the zone of a link-local address.
+    const [text, printed] = peer?.split("%", 2) ?? [];
+    const address = tryParseIp(text);
     if (address === undefined || !address.includes(":")) return "nobody";
-    const asked = this.#lookUp(address);
+    const device = links.deviceOf(address, printed ?? zone);
+    if (device === undefined) return "nobody";
+    const asked = this.#lookUp(address, device);
     const hint = how === "hint" ? neighbours.find(address, device) : undefined;
     const mac = hint ?? (await asked);
     if (mac === undefined || mac === "late") return mac === "late" ? "unsettled" : "nobody";
-    const guest = this.#guestOf(mac);
+    const guest = this.#guestOf(mac, device);
     if (guest === undefined) return "nobody";
     return {
       guest,
@@ -60,14 +70,14 @@ export class Guests {
         // Both may have changed hands since; news come in milliseconds.
         const now = neighbours.find(address, device);
         if (now !== undefined && now !== guest.mac) return false;
-        return this.#guestOf(guest.mac)?.address === guest.address;
+        return this.#guestOf(guest.mac, device)?.address === guest.address;
       },
     };
   }
 
   /** The kernel's word; asked twice where it has none. */
-  async #lookUp(address: Ip): Promise<Mac | "late" | undefined> {
-    const { neighbours, device } = this.#options;
+  async #lookUp(address: Ip, device: string): Promise<Mac | "late" | undefined> {
+    const { neighbours } = this.#options;
     let isLate = false;
     for (let attempt = 0; attempt < 2; attempt++) {
       const beganMs = performance.now();
@@ -78,8 +88,10 @@ export class Guests {
     return isLate ? "late" : undefined;
   }
 
-  #guestOf(mac: Mac): Guest | undefined {
-    const found = this.#options.leases.find(mac);
-    return typeof found === "string" ? undefined : { mac, address: found.address };
+  #guestOf(mac: Mac, device: string): Guest | undefined {
+    const { leases, links } = this.#options;
+    const found = leases.find(mac);
+    if (typeof found === "string" || !links.isLeasedOn(device, found.address)) return undefined;
+    return { mac, device, address: found.address };
   }
 }

@@ -9,6 +9,7 @@ import { canonicalPath } from "../protocol/path.ts";
 import { proxyHeader } from "../protocol/proxy-protocol.ts";
 import { Guests } from "./guests.ts";
 import { UNDER_WAY_MAX, UNDER_WAY_PER_GUEST_MAX } from "./limits.ts";
+import { Links } from "./links.ts";
 import { metadataBridge, type PlanePorts } from "./metadata.ts";
 import { passwordBridge } from "./passwords.ts";
 import { UnderWay } from "./under-way.ts";
@@ -35,7 +36,7 @@ function scene(
   const asked: Ask[] = [];
   const leases = new Map(LEASES);
   const guests = new Guests({
-    device: "eth0",
+    links: new Links(["eth0"]),
     leases: {
       find: (mac) => {
         const address = leases.get(mac);

@@ -30,12 +30,15 @@ let bodies = 0;
 
 export function metadataBridge(ports: PlanePorts): BridgeHandler {
   const underWay = new UnderWay();
-  return async (request) => {
+  return async (request, zone) => {
     const peer = request.peer ?? "";
-    const who = await ports.guests.find(request.peer, "hint");
+    const who = await ports.guests.find(request.peer, "hint", zone);
     const asked = route(request.target);
     const guest = typeof who === "string" ? undefined : who.guest;
-    const answered = { plane: "metadata", peer, guest: guest?.address, what: asked.kind } as const;
+    const answered = {
+      plane: "metadata" as const,
+      ...{ peer, device: guest?.device, guest: guest?.address, what: asked.kind },
+    };
     const done = (reply: BridgeReply): BridgeReply => {
       ports.onAnswer({ ...answered, status: reply.status });
       return reply;

@@ -3,7 +3,6 @@
  * comes back is a password, a word of the dialogue, or nothing: clients take all else for one.
  */
 
-import type { Ip } from "../model/address.ts";
 import type { Reply } from "../protocol/http.ts";
 import {
   isDeliverable,
@@ -14,6 +13,7 @@ import {
   SAVED_PASSWORD,
   WRONG_METHOD,
 } from "../protocol/password.ts";
+import type { Guest } from "./guests.ts";
 import { PASSWORD_BYTES_MAX } from "./limits.ts";
 import { failed, type PlanePorts } from "./metadata.ts";
 import type { BridgeHandler, BridgeRequest } from "./ports.ts";
@@ -25,23 +25,25 @@ const WORDS = { send: "send_my_password", acknowledge: SAVED_PASSWORD } as const
 interface Outcome {
   readonly reply: Reply;
   readonly what: string;
-  readonly guest?: Ip;
+  readonly guest?: Guest;
 }
 
 export function passwordBridge(ports: PlanePorts): BridgeHandler {
   const underWay = new UnderWay();
-  return async (request) => {
-    const { reply, what, guest } = await answer(request, ports, underWay);
-    const peer = request.peer ?? "";
-    ports.onAnswer({ plane: "password", peer, guest, what, status: reply.status });
+  return async (request, zone) => {
+    const { reply, what, guest } = await answer(request, zone, { ports, underWay });
+    const { peer = "" } = request;
+    const { device, address } = guest ?? {};
+    const { status } = reply;
+    ports.onAnswer({ plane: "password", peer, device, guest: address, what, status });
     return reply;
   };
 }
 
 async function answer(
   request: BridgeRequest,
-  ports: PlanePorts,
-  underWay: UnderWay,
+  zone: string | undefined,
+  { ports, underWay }: { readonly ports: PlanePorts; readonly underWay: UnderWay },
 ): Promise<Outcome> {
   const ask = readPasswordAsk(request.method, (name) => request.header(name));
   if (ask === "bad-method") return { reply: WRONG_METHOD, what: "method" };
@@ -50,14 +52,14 @@ async function answer(
   // Only the router itself hands passwords in, and it does not come this way.
   if (ask === "save") return { reply: POSTED, what: "refused" };
   // An acknowledgement takes the password away: a hint of who asks is not enough for that.
-  const who = await ports.guests.find(request.peer, "certain");
+  const who = await ports.guests.find(request.peer, "certain", zone);
   if (who === "nobody") return { reply: NOTHING_PENDING, what: "nothing-pending" };
   if (who === "unsettled") return { reply: failed(502), what: "refused" };
-  const { mac, address: guest } = who.guest;
-  const end = underWay.begin(mac);
+  const { guest } = who;
+  const end = underWay.begin(guest.mac);
   if (end === undefined) return { reply: failed(502), what: "refused", guest };
   const body = await ports
-    .as(guest)
+    .as(guest.address)
     .then((as) =>
       (ports.ask ?? askUpstream)({
         ...{ upstream: ports.upstream, as, method: "GET", path: "/", onEnd: end },

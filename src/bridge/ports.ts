@@ -16,13 +16,14 @@ export interface BridgeReply extends Reply {
   readonly onStatus?: (status: number) => void;
 }
 
-export type BridgeHandler = (request: BridgeRequest) => Promise<BridgeReply>;
+/** @param zone the device of the listener, where its address is a link-local one */
+export type BridgeHandler = (request: BridgeRequest, zone?: string) => Promise<BridgeReply>;
 
 export interface GuestSide {
   /** @throws {ListenError} if the address is taken, not local, or not permitted. */
   listen(options: {
     readonly at: { readonly host: string; readonly port: number };
-    readonly handler: BridgeHandler;
+    readonly handler: (request: BridgeRequest) => Promise<BridgeReply>;
     readonly bodyBytesMax: number;
   }): Promise<{ close(graceMs: number): Promise<void> }>;
 }
@@ -31,6 +32,7 @@ export interface GuestSide {
 export interface Answered {
   readonly plane: "metadata" | "password";
   readonly peer: string;
+  readonly device: string | undefined;
   /** The guest's IPv4 address, once that is known. */
   readonly guest: Ip | undefined;
   readonly what: string;

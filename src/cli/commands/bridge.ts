@@ -6,7 +6,7 @@ import { isIP } from "node:net";
 import { type BridgeSettings, type Listen, openBridge } from "../../bridge/daemon.ts";
 import { Sources, type Target } from "../../bridge/kernel.ts";
 import { LeaseBook } from "../../bridge/leases.ts";
-import { tryParseHostPort, tryParseIp } from "../../model/address.ts";
+import { isLinkLocal, tryParseHostPort, tryParseIp } from "../../model/address.ts";
 import { quote, UsageError } from "../../model/errors.ts";
 import { FileSink } from "../../observe/sink.ts";
 import { chooseRim } from "../../router/http/index.ts";
@@ -26,7 +26,7 @@ export const bridge: Command = {
     "Runs on Linux, needs CAP_NET_ADMIN and nft, and leaves nothing behind. " +
     "With --proxy-protocol it needs neither.",
   options: [
-    { flags: "--device <name>", summary: "the device of the guests' network", env: "FRONTDESK_BRIDGE_DEVICE" },
+    { flags: "--device <name...>", summary: "the device of the guests' network; several where there are several", repeatable: true, env: "FRONTDESK_BRIDGE_DEVICE" },
     { flags: "--listen <address...>", summary: "[IPV6]:PORT for metadata; [fe80::1%eth0]:PORT too", repeatable: true, env: "FRONTDESK_BRIDGE_LISTEN" },
     { flags: "--password-listen <address...>", summary: "[IPV6]:PORT for passwords", repeatable: true, env: "FRONTDESK_BRIDGE_PASSWORD_LISTEN" },
     { flags: "--upstream <address>", summary: "IPV4:PORT of the metadata service", env: "FRONTDESK_BRIDGE_UPSTREAM" },
@@ -66,13 +66,17 @@ export const bridge: Command = {
 
 /** @throws {UsageError} if one is wrong or missing. */
 function settingsOf(options: Options): BridgeSettings {
-  const device = needed(options.string("device"), "--device", "the guests' device");
-  if (!DEVICE.test(device)) throw new UsageError(`--device ${quote(device)}: is no device's name`);
-  const listen = options.strings("listen").map((text) => listenOf(text, "--listen", device));
+  const devices = [...new Set(options.strings("device"))];
+  if (devices.length === 0) throw new UsageError("--device is missing: write the guests' device");
+  for (const device of devices) {
+    if (DEVICE.test(device)) continue;
+    throw new UsageError(`--device ${quote(device)}: is no device's name`);
+  }
+  const listen = options.strings("listen").map((text) => listenOf(text, "--listen", devices));
   if (listen.length === 0) throw new UsageError("--listen is missing: write [IPV6]:PORT");
   const passwordListen = options
     .strings("password-listen")
-    .map((text) => listenOf(text, "--password-listen", device));
+    .map((text) => listenOf(text, "--password-listen", devices));
   const upstream = targetOf(
     needed(options.string("upstream"), "--upstream", "IPV4:PORT"),
     "--upstream",
@@ -84,7 +88,7 @@ function settingsOf(options: Options): BridgeSettings {
   const leaseFiles = options.strings("leases");
   if (leaseFiles.length === 0) throw new UsageError("--leases is missing: write its file");
   return {
-    ...{ device, listen, passwordListen, upstream, leaseFiles },
+    ...{ devices, listen, passwordListen, upstream, leaseFiles },
     passwordUpstream:
       passwords === undefined ? undefined : targetOf(passwords, "--password-upstream"),
     proxyProtocol: options.flag("proxy-protocol"),
@@ -98,21 +102,21 @@ function needed(value: string | undefined, flag: string, what: string): string {
 }
 
 /** An address of ours, by name: on "every address" the IPv4 service's own port would be taken. */
-function listenOf(text: string, flag: string, device: string): Listen {
-  const [, host = "", zone, digits = ""] =
+function listenOf(text: string, flag: string, devices: readonly string[]): Listen {
+  const [, host = "", given, digits = ""] =
     /^\[([0-9A-Fa-f:.]+)(?:%([^\]]+))?\]:(\d{1,5})$/.exec(text) ?? [];
   const address = isIP(host) === 6 ? tryParseIp(host) : undefined;
   const port = Number(digits);
   if (address?.includes(":") !== true || address === "::" || port < 1 || port > 65_535) {
     throw new UsageError(`${flag} ${quote(text)}: write [IPV6]:PORT, one address`);
   }
-  const isLinkLocal = /^fe[89ab]/.test(address);
-  if (zone !== undefined && (!isLinkLocal || zone !== device)) {
-    throw new UsageError(
-      `${flag} ${quote(text)}: only a link-local address of --device has a zone`,
-    );
+  if (!isLinkLocal(address)) {
+    if (given === undefined) return { host: address, port };
+    throw new UsageError(`${flag} ${quote(text)}: only a link-local address has a zone`);
   }
-  return { host: isLinkLocal ? `${address}%${device}` : address, port };
+  const zone = given ?? (devices.length === 1 ? devices[0] : undefined);
+  if (zone !== undefined && devices.includes(zone)) return { host: address, zone, port };
+  throw new UsageError(`${flag} ${quote(text)}: a link-local address has the zone of a --device`);
 }
 
 function targetOf(text: string, flag: string): Target {
