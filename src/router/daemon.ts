@@ -158,7 +158,11 @@ async function assemble(
   });
   directory.apply(state.recovered.changes);
 
-  const evidence = new Evidence(settings.evidence ?? { networks: [] }, { directory, conditions });
+  let source: Source | undefined; // Opened later: a port that is taken is said first.
+  const hasten = (peer: string) => source && feed.hasten(source, peer);
+  const evidence = new Evidence(settings.evidence ?? { networks: [] }, {
+    ...{ directory, conditions, hasten },
+  });
   closers.push(() => evidence.close());
   const { identity } = evidence;
 
@@ -169,8 +173,6 @@ async function assemble(
   const loadingSince = () => feed.loadingSince;
   const token = tokenFile(settings.passwordTokenFile);
   let allowed: ReadonlySet<string> = new Set();
-  let source: Source | undefined; // Opened later: a port that is taken is said first.
-  const hasten = (peer: string) => source && feed.hasten(source, peer);
   const shared = {
     metadata: {
       ...{ traffic, conditions, now, loadingSince },
@@ -195,7 +197,7 @@ async function assemble(
     handlers: {
       metadata: metadataHandler({
         ...shared.metadata,
-        find: (peer) => identity.find(peer) ?? hasten(peer),
+        find: (peer) => identity.find(peer),
       }),
       password: passwordHandler({
         ...shared.password,

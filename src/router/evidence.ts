@@ -17,7 +17,7 @@ import type { Directory } from "./directory.ts";
 import { Firewall, type FirewallPorts, type FirewallRules } from "./firewall/keeper.ts";
 import { GUEST_LIMITS, type HostPort } from "./firewall/settings.ts";
 import type { Drop } from "./firewall/text.ts";
-import { Identity } from "./identity.ts";
+import { Identity, type IdentityPorts } from "./identity.ts";
 import { LeaseFiles } from "./lease-files.ts";
 import type { ListenTarget } from "./listeners.ts";
 import { comparesMac, type GivenNetwork, isLoopback, type Policy, policiesOf } from "./policies.ts";
@@ -34,7 +34,7 @@ export interface EvidenceSettings {
   };
 }
 
-export interface EvidencePorts {
+export interface EvidencePorts extends Pick<IdentityPorts, "hasten"> {
   readonly directory: Directory;
   readonly conditions: Conditions;
   /** For tests: how programs are run, and which devices lie in a range. */
@@ -60,7 +60,7 @@ export class Evidence {
   constructor(settings: EvidenceSettings, ports: EvidencePorts) {
     this.#settings = settings;
     this.#ports = ports;
-    const { directory, conditions } = ports;
+    const { directory, conditions, hasten } = ports;
     const files = settings.networks.flatMap(({ leaseFiles }) => leaseFiles);
     if (files.length > 0) {
       this.#leaseFiles = new LeaseFiles(files, {
@@ -72,6 +72,7 @@ export class Evidence {
     this.identity = new Identity({
       ...{ directory, conditions },
       neighbours: () => this.#neighbours,
+      ...(hasten && { hasten }),
       ...(leaseFiles && { leased: (address: Ip) => leaseFiles.get(address) }),
     });
     if (settings.networks.length > 0) this.#apply();

@@ -151,6 +151,31 @@ describe("nothing is compared", () => {
   }
 });
 
+describe("a secondary IPv4 address, which no source knows", () => {
+  const SECOND = parseIp("10.1.1.77");
+
+  test("is whoever has its MAC address", async () => {
+    const scene = open("audit");
+    scene.inKernel(SECOND, WEB_MAC);
+    expect(await scene.identity.find(SECOND)).toMatchObject({ instance: "web", address: WEB });
+  });
+
+  test("is nobody in the range of another network, or of none", async () => {
+    const scene = open("audit");
+    scene.inKernel(TIER, WEB_MAC);
+    expect(await scene.identity.find(TIER)).toBeUndefined();
+    scene.inKernel(parseIp("192.0.2.1"), WEB_MAC);
+    expect(scene.identity.find("192.0.2.1")).toBeUndefined();
+  });
+
+  test("that is withheld is not somebody else by its MAC address", () => {
+    const scene = open("audit");
+    scene.withhold(SECOND);
+    scene.seen(SECOND, WEB_MAC);
+    expect(scene.identity.find(SECOND)).toMatchObject({ reason: "lease-removed" });
+  });
+});
+
 describe("an IPv6 address that no source knows", () => {
   test("is whoever has its MAC address", () => {
     const scene = open("audit");
@@ -282,6 +307,16 @@ function open(macEvidence: "audit" | "enforce", more: { leased?: (address: Ip) =
   put({ address: WEB, mac: WEB_MAC, instance: "web" });
   return {
     ...{ identity, put, asked },
+    withhold(address: Ip): void {
+      const withheld = {
+        network: "net",
+        address,
+        epoch: 1,
+        since: 0,
+        reason: "lease-removed",
+      } as const;
+      directory.apply([{ kind: "withhold", withheld }]);
+    },
     /** The kernel does not say in time who that is, so often. */
     beLate(times: number): void {
       late = times;

@@ -6,8 +6,8 @@
  * - `audit`: who is known by the address is answered; a MAC address that is not the one of the
  *   lease is counted and named.
  * - `enforce`: it is refused, and so is an address for which the kernel knows nobody.
- * - An IPv6 address that no source knows (privacy, link-local) is whoever has its MAC address, if
- *   that lies on a device of the instance's own network.
+ * - An address that no source knows (a secondary one; in IPv6 privacy, link-local) is whoever has
+ *   its MAC address, if that lies on a device of the instance's own network.
  *
  * A look-up in memory decides nearly always. What is missing or differs is read again, which takes
  * 50 ms at most and is done once for all who wait.
@@ -33,6 +33,8 @@ const AGAIN_MS = 100;
 export interface IdentityPorts {
   readonly directory: Directory;
   readonly conditions: Conditions;
+  /** Who that is of whom nothing is known yet, while the source is read for the first time. */
+  readonly hasten?: (peer: string) => Entry | undefined;
   /** `undefined` while no network compares MAC addresses. */
   readonly neighbours: () => Neighbours | undefined;
   /** The MAC address of a lease that the source does not know. */
@@ -92,10 +94,10 @@ export class Identity {
 
   /** What is known of whoever asks. Mostly at once; later where the kernel must be asked. */
   find(peer: string): Entry | undefined | Promise<Entry | undefined> {
-    const entry = this.#ports.directory.find(peer);
+    const entry = this.#ports.directory.find(peer) ?? this.#ports.hasten?.(peer);
     const neighbours = this.#ports.neighbours();
     if (neighbours === undefined) return entry;
-    if (entry === undefined) return peer.includes(":") ? this.#byMac(peer, neighbours) : undefined;
+    if (entry === undefined) return this.#byMac(peer, neighbours);
     if (entry.kind !== "bound") return entry;
     const policy = this.#policyOf(entry);
     if (policy === undefined || !comparesMac(policy)) return entry;
@@ -151,9 +153,7 @@ export class Identity {
   #policyOf({ network, address }: Entry): Policy | undefined {
     const known = this.#policies.get(network);
     if (known !== undefined || this.#policies.size === 0) return known;
-    for (const policy of this.#policies.values()) {
-      if (policy.cidrs.some((cidr) => contains(cidr, address))) return policy;
-    }
+    for (const policy of this.#policies.values()) if (isWithin(policy, address)) return policy;
     return undefined;
   }
 
@@ -206,23 +206,32 @@ export class Identity {
 
   #byMac(peer: string, neighbours: Neighbours): Entry | undefined | Promise<Entry | undefined> {
     const address = canonicalPeer(peer);
-    if (address === undefined || !address.includes(":") || isLoopback(address)) return undefined;
+    if (address === undefined || isLoopback(address) || !this.#isGuest(address)) return undefined;
     const known = neighbours.at(address);
-    if (known !== undefined) return this.#behind(known);
+    if (known !== undefined) return this.#behind(address, known);
     return neighbours.lookUpAt(address).then((row) => {
-      if (row !== "late") return row && this.#behind(row);
+      if (row !== "late") return row && this.#behind(address, row);
       const network = this.#ports.directory.networkOf(address) ?? "";
       return { kind: "withheld", network, address, epoch: 0, reason: "mac-unknown", since: 0 };
     });
   }
 
+  /** IPv6 ranges are seldom told, and change. */
+  #isGuest(address: Ip): boolean {
+    if (address.includes(":")) return true;
+    for (const policy of this.#policies.values()) if (isWithin(policy, address)) return true;
+    return false;
+  }
+
   /** The one instance that has a MAC address in the network of a device. */
-  #behind({ mac, device }: Neighbour): Entry | undefined {
+  #behind(address: Ip, { mac, device }: Neighbour): Entry | undefined {
     let found: Bound | undefined;
     for (const entry of this.#ports.directory.withMac(mac)) {
       const policy = this.#policyOf(entry);
       if (policy === undefined || !comparesMac(policy)) continue;
       if (policy.devices.length > 0 && !policy.devices.includes(device)) continue;
+      // A secondary address is one of the network's own.
+      if (!address.includes(":") && !isWithin(policy, address)) continue;
       if (found !== undefined && found.instance !== entry.instance) return undefined;
       // A NIC's first address is its own; others are secondary.
       found ??= entry;
@@ -263,6 +272,10 @@ function refused(
     ...{ kind: "withheld", network, address, epoch, reason, since: 0 },
     ...(mac !== undefined && { mac }),
   };
+}
+
+function isWithin({ cidrs }: Policy, address: Ip): boolean {
+  return cidrs.some((cidr) => contains(cidr, address));
 }
 
 /** The MAC address at an address, on the devices of its network only. */
