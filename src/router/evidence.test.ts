@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { type Cidr, type Ip, type Mac, parseIp, parseMac } from "../model/address.ts";
 import type { WithholdReason } from "../model/binding.ts";
 import type { Change, Network } from "../model/change.ts";
+import { ExecError } from "../model/errors.ts";
 import { Conditions } from "../observe/conditions.ts";
 import type { Exec } from "../platform/exec.ts";
 import type { Ended, StartLines } from "../platform/lines.ts";
@@ -114,20 +115,36 @@ test("an nft that fails is a condition, and all is right again when it does not"
 });
 
 test("nft that is not installed is a condition that says so, and guests are known", async () => {
-  await using scene = open([put(WEB, MAC)], async () => {
-    const { ExecError } = await import("../model/errors.ts");
+  const exec: Exec = async () => {
     throw new ExecError("PROGRAM_MISSING", "nft cannot be started");
-  });
+  };
+  await using scene = open([put(WEB, MAC)], { exec });
   scene.evidence.follow([ENFORCED], LISTENING);
   await scene.until(() => scene.raised().includes("install the package nftables"));
   scene.kernel.rows.push(`${WEB} dev eth0 lladdr ${MAC} REACHABLE`);
   expect(await scene.evidence.identity.find(WEB)).toMatchObject({ kind: "bound", mac: MAC });
 });
 
+test("without the program ip, who is to be compared is refused, and a condition says why", async () => {
+  const start: StartLines = () => {
+    const ended = Promise.reject(new ExecError("PROGRAM_MISSING", "ip cannot be started"));
+    ended.catch(() => {});
+    return { ended, stop() {} };
+  };
+  const other = parseIp("10.1.1.6");
+  await using scene = open([put(WEB, MAC), put(other, undefined)], { start });
+  scene.evidence.follow([ENFORCED], LISTENING);
+  expect(await scene.evidence.identity.find(WEB)).toMatchObject({ kind: "withheld" });
+  expect(await scene.evidence.identity.find(other)).toMatchObject({ kind: "bound" });
+  expect(await scene.evidence.identity.find("fd00:5a::77")).toBeUndefined();
+  await scene.until(() => scene.raised().includes("NEIGHBOURS_UNREADABLE"));
+  expect(scene.raised()).toContain("ip cannot be started");
+});
+
 /** A range on a device that has no proper name. */
 const ODD_RANGE = "10.9.0.0/16";
 
-function open(before: readonly Change[] = [], exec?: Exec) {
+function open(before: readonly Change[] = [], programs: { exec?: Exec; start?: StartLines } = {}) {
   const conditions = new Conditions(() => 0);
   const directory = new Directory({ epochBegan() {}, hostNameCut() {} });
   directory.apply(before);
@@ -138,7 +155,7 @@ function open(before: readonly Change[] = [], exec?: Exec) {
   const evidence = new Evidence(
     { networks: [given], firewall: { managementCidrs: [] } },
     {
-      ...{ directory, conditions, exec: exec ?? kernel.exec, start: kernel.start },
+      ...{ directory, conditions, exec: kernel.exec, start: kernel.start, ...programs },
       devices: (cidrs: readonly Cidr[]) =>
         cidrs.some(({ text }) => text === ODD_RANGE) ? ["eth0; drop"] : ["eth0"],
     },

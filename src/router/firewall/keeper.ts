@@ -109,8 +109,13 @@ export class Firewall {
     clearTimeout(this.#again);
     await this.#turn;
     if (this.#rules === undefined) return;
-    await applyPins([], this.#start);
-    if (remove) await removeTable(this.#exec);
+    try {
+      await applyPins([], this.#start);
+      if (remove) await removeTable(this.#exec);
+    } catch (error) {
+      // What cannot be told to the kernel any more keeps nobody from ending.
+      this.#ports.onTrouble?.((error as Error).message);
+    }
   }
 
   get #exec(): Exec {
