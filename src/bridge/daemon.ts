@@ -9,6 +9,8 @@ import { AccessLog } from "../observe/access-log.ts";
 import { createLog } from "../observe/log.ts";
 import type { Sink } from "../observe/sink.ts";
 import { openNeighbours } from "../platform/neighbours.ts";
+import type { Reply } from "../protocol/http.ts";
+import { adminHandler, Report } from "./admin.ts";
 import { Guests } from "./guests.ts";
 import { Sources, type Target } from "./kernel.ts";
 import { LeaseBook } from "./leases.ts";
@@ -38,11 +40,18 @@ export interface BridgeSettings {
   readonly proxyProtocol: boolean;
 }
 
+interface Closable {
+  close(graceMs: number): Promise<void>;
+}
+
 export interface BridgePorts {
   readonly guestSide: GuestSide;
   /** Where log lines go. */
   readonly sink: Sink;
   readonly logLevel: string;
+  readonly version: string;
+  /** Listens for the operator; absent where nobody wants to ask. */
+  readonly listenAdmin?: (handler: (request: BridgeRequest) => Promise<Reply>) => Promise<Closable>;
 }
 
 export interface Bridge {
@@ -78,7 +87,9 @@ async function assemble(
 ): Promise<void> {
   const { devices, upstream, passwordUpstream } = settings;
   const log = createLog(ports.sink, ports.logLevel);
+  const report = new Report();
   const tell = (what: string) => (why: string | undefined) => {
+    report.tell(what, why);
     if (why === undefined) log.info({ what }, "over");
     else log.warn({ what, why }, "something is wrong");
   };
@@ -92,9 +103,12 @@ async function assemble(
   await neighbours.ready;
 
   const access = new AccessLog(ports.sink, () => Date.now());
-  const onAnswer = ({ plane, peer, device, guest, what, status }: Answered): void =>
+  const onAnswer = (answered: Answered): void => {
+    const { plane, peer, device, guest, what, status } = answered;
+    report.count(answered);
     // The bridge knows no instance's id: a guest's IPv4 address is its name here.
     access.record({ plane, address: peer, network: device, instance: guest, what, status });
+  };
   const links = new Links(devices);
   const shared = { guests: new Guests({ links, neighbours, leases }), as, onAnswer };
   const planes: [readonly Listen[], BridgeHandler][] = [
@@ -104,23 +118,36 @@ async function assemble(
     const handler = passwordBridge({ ...shared, upstream: passwordUpstream });
     planes.push([settings.passwordListen, handler]);
   }
-  const open: { close(graceMs: number): Promise<void> }[] = [];
+  const open: Closable[] = [];
   closers.push(async (graceMs) => {
     log.info("draining");
     await Promise.all(open.map((listener) => listener.close(graceMs)));
   });
-  for (const [addresses, handler] of planes) {
-    for (const { host, zone, port } of addresses) {
-      const options = {
-        at: { host: zone === undefined ? host : `${host}%${zone}`, port },
-        handler: (request: BridgeRequest) => handler(request, zone),
-        bodyBytesMax: REQUEST_BODY_BYTES_MAX,
-      };
-      open.push(await ports.guestSide.listen(options));
-    }
-  }
+  for (const plane of planes) await listenOn(plane, ports.guestSide, open);
+  const runtime = process.versions.bun === undefined ? "node" : "bun";
+  const handler = adminHandler({
+    ...{ report, leases, sink: ports.sink, accessLog: access, version: ports.version, runtime },
+  });
+  const admin = await ports.listenAdmin?.(handler);
+  if (admin !== undefined) closers.push(() => admin.close(0));
   const { listen, passwordListen } = settings;
   log.info({ listen, passwordListen, upstream, passwordUpstream }, "bridge started");
+}
+
+/** Opens what guests ask on one port of theirs. */
+async function listenOn(
+  [addresses, handler]: readonly [readonly Listen[], BridgeHandler],
+  guestSide: GuestSide,
+  open: Closable[],
+): Promise<void> {
+  for (const { host, zone, port } of addresses) {
+    const listener = await guestSide.listen({
+      at: { host: zone === undefined ? host : `${host}%${zone}`, port },
+      handler: (request) => handler(request, zone),
+      bodyBytesMax: REQUEST_BODY_BYTES_MAX,
+    });
+    open.push(listener);
+  }
 }
 
 /** How the upstream is told whose request it is. */

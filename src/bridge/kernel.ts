@@ -66,6 +66,7 @@ export class Sources implements AsyncDisposable {
   #waiting: { address: Ip; source: Ip; done: (error?: unknown) => void }[] = [];
   #turn: Promise<void> = Promise.resolve();
   #compare: NodeJS.Timeout | undefined;
+  #isTroubled = false;
 
   constructor(options: SourcesOptions) {
     this.#options = options;
@@ -167,13 +168,19 @@ export class Sources implements AsyncDisposable {
   async #restore(): Promise<void> {
     const nft = openNft(this.#exec);
     try {
-      if ((await nft.tables()).includes(NAME)) return;
+      if ((await nft.tables()).includes(NAME)) return this.#tell(undefined);
       const known = [...this.#sources].map(([address, { source }]) => ({ address, source }));
       await nft.load(this.text + elementsText(known));
-      this.#options.onTrouble?.("the table was gone, and was made again");
+      this.#tell("the table was gone, and was made again");
     } catch (error) {
-      this.#options.onTrouble?.((error as Error).message);
+      this.#tell((error as Error).message);
     }
+  }
+
+  /** What is wrong; `undefined`, once, when nothing is any more. */
+  #tell(why: string | undefined): void {
+    if (why !== undefined || this.#isTroubled) this.#options.onTrouble?.(why);
+    this.#isTroubled = why !== undefined;
   }
 
   async #addRoute(): Promise<void> {

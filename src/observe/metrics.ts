@@ -26,6 +26,11 @@ export const METRICS = {
   frontdesk_router_loop_delay_seconds: { help: "How late the event loop was, at worst, in the last second." },
   frontdesk_router_log_lines_lost_total: { help: "Log lines that a slow or full disk cost." },
   frontdesk_router_resident_memory_bytes: { help: "Resident memory of this process." },
+  frontdesk_bridge_requests_total: { help: "Requests that the bridge answered, by port, kind of path and status.", labels: ["plane", "what", "status"] },
+  frontdesk_bridge_leases: { help: "MAC addresses in the bridge's lease files: known ones are served, ambiguous ones are nobody's.", labels: ["state"] },
+  frontdesk_bridge_ready: { help: "1 while nothing is wrong with what the bridge needs." },
+  frontdesk_bridge_log_lines_lost_total: { help: "Log lines that a slow or full disk cost the bridge." },
+  frontdesk_bridge_resident_memory_bytes: { help: "Resident memory of the bridge's process." },
   frontdesk_condition: { help: "Subjects for which a condition holds.", labels: ["code"] },
   frontdesk_build_info: { help: "Always 1; the version and the runtime are labels.", labels: ["version", "runtime"] },
 } as const satisfies Readonly<Record<string, Metric>>;
@@ -35,6 +40,9 @@ export type MetricName = keyof typeof METRICS;
 /** One sample: labels in the order of the table, and the value now. */
 export type Sample = readonly [name: MetricName, labels: readonly string[], value: number];
 
+/** Whose metrics they are; those that name no program are of both. */
+export type Program = "router" | "bridge";
+
 interface Made {
   readonly registry: Registry;
   readonly metrics: ReadonlyMap<string, Counter<string> | Gauge<string>>;
@@ -43,15 +51,17 @@ interface Made {
 /** Answers `/metrics` from samples taken at that moment. */
 export class Metrics {
   readonly #collect: () => Iterable<Sample>;
+  readonly #program: Program;
   #made: Promise<Made> | undefined;
 
-  constructor(collect: () => Iterable<Sample>) {
+  constructor(collect: () => Iterable<Sample>, program: Program = "router") {
     this.#collect = collect;
+    this.#program = program;
   }
 
   /** The Prometheus text format. */
   async text(): Promise<string> {
-    this.#made ??= make();
+    this.#made ??= make(this.#program);
     const { registry, metrics } = await this.#made;
     for (const metric of metrics.values()) metric.reset();
     for (const [name, labels, value] of this.#collect()) {
@@ -63,11 +73,12 @@ export class Metrics {
   }
 }
 
-async function make(): Promise<Made> {
+async function make(program: Program): Promise<Made> {
   const { Counter, Gauge, Registry } = await import("@prometheus-io/client");
   const registry = new Registry();
   const metrics = new Map<string, Counter<string> | Gauge<string>>();
   for (const [name, { help, labels = [] }] of Object.entries<Metric>(METRICS)) {
+    if (/^frontdesk_(router|bridge)_/.test(name) && !name.includes(`_${program}_`)) continue;
     const Kind = name.endsWith("_total") ? Counter : Gauge;
     const options = { name, help, labelNames: [...labels], registers: [registry] };
     metrics.set(name, new Kind<string>(options));

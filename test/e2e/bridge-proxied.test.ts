@@ -53,6 +53,7 @@ for (const rim of RIMS) {
       await isExplained(desk.router);
       await liesAreVain(scene, desk);
       expect(bridge.output()).not.toContain("fN7xvQ2p");
+      await isReported(scene);
     },
     TEST_MS_MAX,
   );
@@ -216,12 +217,33 @@ proxied: [{${listen}, trusted: [${BRIDGE}]}]
   return { router, [Symbol.asyncDispose]: () => router[Symbol.asyncDispose]() };
 }
 
+const adminOf = ({ lab }: BridgeLab): string => join(lab.folder, "bridge.sock");
+
+/** What the bridge tells its operator: it is well until a lease file cannot be read. */
+async function isReported(scene: BridgeLab): Promise<void> {
+  const ask = async (path: string) => {
+    const args = ["curl", "-sm", "5", "--unix-socket", adminOf(scene), `http://x${path}`];
+    return (await run(args)).stdout.toString();
+  };
+  expect(await ask("/livez")).toBe("ok\n");
+  expect(await ask("/readyz")).toBe('{"ready":true,"troubles":[]}\n');
+  const metrics = await ask("/metrics");
+  expect(metrics).toMatch(/bridge_requests_total{plane="metadata",what="key",status="200"} [1-9]/);
+  expect(metrics).toContain('bridge_leases{state="known"} 2\n');
+  expect(metrics).not.toContain("frontdesk_router_");
+  writeFileSync(scene.leases, "{");
+  expect(await metadata(scene.web, HOSTNAME)).toEqual({ status: 200, body: "web-01" });
+  expect(await ask("/readyz")).toMatch(/"ready":false.*is no JSON/);
+}
+
 async function startBridge(scene: BridgeLab, rim: Rim): Promise<Program> {
   const listen = ["fd00:5a::1", "2001:db8:5a::1", `${LINK_LOCAL}%eth0`].flatMap((host) => [
     ...["--listen", `[${host}]:80`, "--password-listen", `[${host}]:8080`],
   ]);
   const upstream = ["--upstream", METADATA, "--password-upstream", PASSWORD, "--proxy-protocol"];
+  const admin = ["--admin-listen", `unix:${adminOf(scene)}`];
   const args = ["bridge", "--device", "eth0", ...listen, ...upstream, "--leases", scene.leases];
+  args.push(...admin);
   const { argv, env } = frontdesk(rim, args);
   const program = scene.router.start(argv, { env });
   await program.says(/bridge started/);

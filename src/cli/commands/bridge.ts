@@ -9,8 +9,11 @@ import { LeaseBook } from "../../bridge/leases.ts";
 import { isLinkLocal, tryParseHostPort, tryParseIp } from "../../model/address.ts";
 import { quote, UsageError } from "../../model/errors.ts";
 import { FileSink } from "../../observe/sink.ts";
+import { listenAdmin } from "../../router/admin-socket.ts";
 import { chooseRim } from "../../router/http/index.ts";
+import { parseAdmin } from "../addresses.ts";
 import { type Command, EXIT, type Invocation, JSON_OPTION, type Options } from "../command.ts";
+import { version } from "../version.ts";
 
 /** How long requests under way may take after SIGTERM. ms. */
 const DRAIN_MS = 5000;
@@ -33,6 +36,7 @@ export const bridge: Command = {
     { flags: "--password-upstream <address>", summary: "IPV4:PORT of the password server", env: "FRONTDESK_BRIDGE_PASSWORD_UPSTREAM" },
     { flags: "--leases <file...>", summary: "dhcpentry.json, or a lease file of dnsmasq", repeatable: true, env: "FRONTDESK_BRIDGE_LEASES" },
     { flags: "--proxy-protocol", summary: "name the guest in a PROXY header (version 2)" },
+    { flags: "--admin-listen <address>", summary: "/livez, /readyz and /metrics: unix:PATH or 127.0.0.1:PORT", env: "FRONTDESK_BRIDGE_ADMIN_LISTEN" },
     { flags: "--print", summary: "print what would be put into the kernel, and who is known; do nothing" },
     { flags: "--log-level <level>", summary: "how much to log", choices: ["debug", "info", "warn", "error"], default: "info", env: "FRONTDESK_LOG_LEVEL" },
     JSON_OPTION,
@@ -51,9 +55,17 @@ export const bridge: Command = {
     if (options.flag("print")) return print(settings, { options, out });
     if (options.flag("json")) throw new UsageError("--json goes with --print");
     const sink = new FileSink(1);
-    const guestSide = await chooseRim(process.env);
+    const rim = await chooseRim(process.env);
     const logLevel = options.string("log-level") ?? "info";
-    const started = await openBridge(settings, { guestSide, sink, logLevel });
+    const text = options.string("admin-listen");
+    const at = text === undefined ? undefined : parseAdmin(text);
+    const started = await openBridge(settings, {
+      ...{ guestSide: rim, sink, logLevel, version: version() },
+      ...(at !== undefined && {
+        // Guests may be on any address of this machine but loopback.
+        listenAdmin: (handler) => listenAdmin(at, rim, { handler, guestHosts: "auto" }),
+      }),
+    });
     await new Promise<void>((resolve) => {
       process.once("SIGTERM", () => resolve());
       process.once("SIGINT", () => resolve());
