@@ -6,6 +6,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { CHECKS } from "../../src/guest/doctor/checks/index.ts";
+import { WIRE_KINDS } from "../../src/guest/doctor/wire.ts";
 
 const PAGE = "docs/guest-doctor.md";
 
@@ -26,6 +27,13 @@ test("docs/guest-doctor.md has every finding", () => {
     "|---|---|---|---|---|",
   ];
   check("findings", [...head, ...rows]);
+});
+
+test("docs/guest-doctor.md has all that a capture may show", () => {
+  const rows = Object.entries(WIRE_KINDS).map(
+    ([code, { where, title, advice }]) => `| \`${code}\` | ${where} | ${title} | ${advice} |`,
+  );
+  check("wire", ["| code | where | what was seen | what to do |", "|---|---|---|---|", ...rows]);
 });
 
 /** Compares what stands between `<!-- name: … -->` and `<!-- /name -->`, or writes it. */

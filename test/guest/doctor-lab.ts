@@ -100,9 +100,18 @@ export interface DoctorLab extends AsyncDisposable {
   stopService(): Promise<void>;
   /** DNS on the router, with these lines of dnsmasq's. */
   serveNames(...lines: readonly string[]): Promise<Program>;
-  doctor(env?: Readonly<Record<string, string>>, user?: string): Promise<Examined>;
+  doctor(env?: Readonly<Record<string, string>>, more?: DoctorOptions): Promise<Examined>;
   /** Runs the remedy where it says. */
   mend(finding: Finding): Promise<void>;
+}
+
+export interface DoctorOptions {
+  /** By number; root where it is not said. */
+  readonly user?: string;
+  /** More of its options: `--capture`. */
+  readonly args?: readonly string[];
+  /** A shell's line that is run before it, in its own mounts. */
+  readonly first?: string;
 }
 
 export interface Examined {
@@ -175,7 +184,7 @@ function labOf(
       await program.says(/started/);
       return program;
     },
-    async doctor(env = {}, user) {
+    async doctor(env = {}, { user, args = [], first = ":" } = {}) {
       // What this machine has in its own environment is nobody's business there.
       const clean = [
         "env",
@@ -190,7 +199,9 @@ function labOf(
       ];
       const set = Object.entries(env).map(([name, value]) => `${name}=${value}`);
       const as = user === undefined ? [] : ["setpriv", `--reuid=${user}`, "--clear-groups"];
-      const argv = [...as, ...clean, ...set, process.execPath, PROGRAM, "doctor", "--json"];
+      const before = ["sh", "-ec", `${first}\nexec "$@"`, "sh"];
+      const program = [process.execPath, PROGRAM, "doctor", "--json", ...args];
+      const argv = [...before, ...as, ...clean, ...set, ...program];
       const done = await guest.run(inside(argv), { timeoutMs: DOCTOR_MS_MAX });
       const text = `${done.stdout}${done.stderr}`;
       if (done.code !== 0 && done.code !== 3) throw new Error(`doctor: ${done.code}\n${text}`);

@@ -457,7 +457,7 @@ test.skipIf(skip)(
   async () => {
     await using lab = await openDoctorLab();
     await lab.inGuest(DROP_ALL);
-    const { code, report } = await lab.doctor({}, "54321");
+    const { code, report } = await lab.doctor({}, { user: "54321" });
     expect(report.findings.map((one) => [one.code, one.certainty])).toEqual([
       ["CONNECT_TIMEOUT", "possible"],
     ]);

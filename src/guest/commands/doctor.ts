@@ -13,7 +13,7 @@ import {
 } from "../command.ts";
 import { examine } from "../doctor/doctor.ts";
 import { systemPorts } from "../doctor/ports.ts";
-import { renderDiagnosis } from "../doctor/render.ts";
+import { renderCapture, renderDiagnosis } from "../doctor/render.ts";
 import { parseEndpoint } from "../endpoint.ts";
 import { JSON_OPTION } from "../options.ts";
 
@@ -25,6 +25,7 @@ export const doctor: GuestCommand = {
       summary: "look at this one only, http://HOST[:PORT]",
       env: "FRONTDESK_ENDPOINT",
     },
+    { flags: "--capture", summary: "watch one request with tcpdump, and say what is seen" },
     JSON_OPTION,
   ],
   exits: [
@@ -35,6 +36,7 @@ export const doctor: GuestCommand = {
   ],
   examples: [
     ["sudo frontdesk guest doctor", "find causes, and commands that mend them"],
+    ["sudo frontdesk guest doctor --capture", "see what became of one request on the wire"],
     ["frontdesk guest doctor --json", "the same for programs; exit code 3 if there is something"],
   ],
   run: (call, outside = world()) => runDoctor(call, outside),
@@ -46,8 +48,17 @@ async function runDoctor({ options }: Call, outside: World): Promise<ExitCode> {
   if (process.platform !== "linux")
     throw new GuestError("PLATFORM_UNKNOWN", "doctor knows Linux only");
   const console = consoleOf(outside);
-  const report = await examine(systemPorts(), endpoint, outside.signal);
+  const report = await examine(
+    systemPorts(),
+    { endpoint, capture: options.flag("capture") },
+    outside.signal,
+  );
   if (options.flag("json")) console.json(report);
-  else for (const line of renderDiagnosis(report, report)) console.print(line);
+  else {
+    for (const line of renderDiagnosis(report, report)) console.print(line);
+    for (const line of report.capture === undefined ? [] : renderCapture(report.capture)) {
+      console.print(line);
+    }
+  }
   return report.ok ? 0 : 3;
 }

@@ -4,33 +4,49 @@
  */
 
 import type { Endpoint } from "../endpoint.ts";
+import { type Capture, capture } from "./capture.ts";
 import { CHECKS } from "./checks/index.ts";
 import { type Diagnosis, diagnose, needsAttention } from "./diagnose.ts";
 import { gather } from "./gather.ts";
 import type { DoctorPorts } from "./ports.ts";
+import { reliedOn } from "./words.ts";
 
 export interface DoctorReport extends Diagnosis {
   readonly format: 1;
   readonly ok: boolean;
   /** Who serves this instance. */
   readonly endpoint: string | undefined;
+  /** Only where it was asked for. */
+  readonly capture?: Capture;
   readonly ms: number;
+}
+
+export interface Examination {
+  /** The only one to ask. */
+  readonly endpoint: Endpoint | undefined;
+  /** Whether to watch the packets of a request. */
+  readonly capture: boolean;
 }
 
 export async function examine(
   ports: DoctorPorts,
-  endpoint: Endpoint | undefined,
+  { endpoint, capture: withCapture }: Examination,
   signal: AbortSignal,
 ): Promise<DoctorReport> {
   const started = ports.now();
   const facts = await gather(ports, endpoint, signal);
   const diagnosis = diagnose(facts, CHECKS);
   const { target } = facts.service ?? {};
+  const captured = withCapture
+    ? await capture(ports, target ?? reliedOn(facts)[0], diagnosis)
+    : undefined;
+  const failed = captured?.state === "taken" && captured.reading.severity !== "info";
   return {
     format: 1,
-    ok: !needsAttention(diagnosis),
+    ok: !needsAttention(diagnosis) && !failed,
     endpoint: target?.serves === true ? target.endpoint.url : undefined,
     ...diagnosis,
+    ...(captured === undefined ? {} : { capture: captured }),
     ms: ports.now() - started,
   };
 }

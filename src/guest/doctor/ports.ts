@@ -5,6 +5,7 @@
  */
 
 import { type Exec, exec } from "../../platform/exec.ts";
+import { type StartLines, startLines } from "../../platform/lines.ts";
 import { type Client, openClient } from "../client.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { openSystem, type System } from "../system.ts";
@@ -16,27 +17,38 @@ export interface Resolved {
   readonly silent: boolean;
 }
 
+export interface Saying {
+  readonly bytes: string;
+  readonly timeoutMs: number;
+  /** Our end's port; the system's choice where it is not said. */
+  readonly localPort?: number;
+}
+
 export interface DoctorPorts {
   readonly exec: Exec;
+  readonly lines: StartLines;
   readonly system: System;
   readonly isRoot: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   now(): number;
+  sleep(ms: number): Promise<void>;
   open(endpoint: Endpoint): Client;
-  /** Connects, sends these bytes in one write, if any, and then waits for a first byte. */
-  speak(endpoint: Endpoint, bytes: string, timeoutMs: number): Promise<Spoken>;
+  /** Connects, sends the bytes in one write, if any, and then waits for a first byte. */
+  speak(endpoint: Endpoint, saying: Saying): Promise<Spoken>;
   resolve(name: string): Promise<Resolved>;
 }
 
 export function systemPorts(): DoctorPorts {
   return {
     exec,
+    lines: startLines,
     system: openSystem(),
     isRoot: process.getuid?.() === 0,
     env: process.env,
     now: Date.now,
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     open: openClient,
-    speak: (endpoint, bytes, timeoutMs) => speak(exec, endpoint, { bytes, timeoutMs }),
+    speak: (endpoint, saying) => speak(exec, endpoint, saying),
     resolve: (name) => resolveBy(exec, name),
   };
 }
@@ -54,11 +66,6 @@ const KINDS: Readonly<Record<string, Spoken["kind"]>> = {
   EACCES: "unreachable",
   EPERM: "unreachable",
 };
-
-interface Saying {
-  readonly bytes: string;
-  readonly timeoutMs: number;
-}
 
 async function speak(run: Exec, endpoint: Endpoint, saying: Saying): Promise<Spoken> {
   const spoken = await speakOnce(endpoint, saying);
@@ -93,12 +100,17 @@ async function errorByBash(
   }
 }
 
-async function speakOnce(endpoint: Endpoint, { bytes, timeoutMs }: Saying): Promise<Spoken> {
+async function speakOnce(endpoint: Endpoint, saying: Saying): Promise<Spoken> {
+  const { bytes, timeoutMs, localPort } = saying;
   const { connect } = await import("node:net");
   const started = Date.now();
   return await new Promise((resolve) => {
     let connected = false;
-    const socket = connect({ host: endpoint.host, port: endpoint.port });
+    const socket = connect({
+      host: endpoint.host,
+      port: endpoint.port,
+      ...(localPort === undefined ? {} : { localPort }),
+    });
     const end = (kind: Spoken["kind"], code: string, answered = false): void => {
       clearTimeout(timer);
       socket.destroy();

@@ -4,6 +4,7 @@
  */
 
 import { clean } from "../console.ts";
+import type { Capture } from "./capture.ts";
 import type { Diagnosis } from "./diagnose.ts";
 import type { Finding } from "./finding.ts";
 
@@ -31,6 +32,21 @@ export function renderDiagnosis(
     "",
     `${sum}; ${checks.length} checks in ${(ms / 1000).toFixed(1)} s`,
   ];
+}
+
+/** What was seen on the wire, and what it means; or why nothing could be seen. */
+export function renderCapture(capture: Capture): readonly string[] {
+  if (capture.state === "none") {
+    return [
+      "",
+      `No capture: ${clean(capture.why)}`,
+      ...capture.remedy.map((one) => `      ${one}`),
+    ];
+  }
+  const { endpoint, packets, reading } = capture;
+  return ["", `One request to ${endpoint} on the wire:`, ...packets.map((one) => `  ${clean(one)}`)]
+    .concat(packets.length === 0 ? ["  nothing"] : [])
+    .concat(renderFinding(reading));
 }
 
 function renderFinding(finding: Finding): readonly string[] {

@@ -31,7 +31,7 @@ export async function askTarget(
   signal: AbortSignal,
 ): Promise<Target> {
   const [connect, route] = await Promise.all([
-    ports.speak(endpoint, "", CONNECT_MS),
+    ports.speak(endpoint, { bytes: "", timeoutMs: CONNECT_MS }),
     lookUpRoute(ports.exec, endpoint.host),
   ]);
   const none = { listing: undefined, serves: false, instanceId: undefined };
@@ -121,8 +121,10 @@ async function askKeys(
  */
 async function askSizes(ports: DoctorPorts, endpoint: Endpoint): Promise<PathSizes | undefined> {
   if (endpoint.host.includes(":")) return undefined; // Other headers, and another least.
-  const passes = async (bytes: number): Promise<boolean> =>
-    (await ports.speak(endpoint, padded(endpoint, bytes - HEADERS_BYTES), SIZE_MS)).answered;
+  const passes = async (size: number): Promise<boolean> => {
+    const bytes = padded(endpoint, size - HEADERS_BYTES);
+    return (await ports.speak(endpoint, { bytes, timeoutMs: SIZE_MS })).answered;
+  };
   const small = SIZES.at(-1) ?? 0;
   const [smallPassed, largePassed] = await Promise.all([passes(small), passes(LARGE_BYTES)]);
   if (!smallPassed) return undefined;
@@ -142,7 +144,10 @@ function padded({ host }: Endpoint, bytes: number): string {
 
 async function askPassword(ports: DoctorPorts, endpoint: Endpoint): Promise<Spoken | undefined> {
   if (endpoint.port !== HTTP_PORT) return undefined; // Nobody says where it is then.
-  return await ports.speak({ ...endpoint, port: PASSWORD_PORT }, "", CONNECT_MS);
+  return await ports.speak(
+    { ...endpoint, port: PASSWORD_PORT },
+    { bytes: "", timeoutMs: CONNECT_MS },
+  );
 }
 
 function get(
