@@ -50,6 +50,8 @@ export interface BridgePorts {
   readonly sink: Sink;
   readonly logLevel: string;
   readonly version: string;
+  /** That of the guests' side, for the metrics. */
+  readonly runtime: string;
   /** Listens for the operator; absent where nobody wants to ask. */
   readonly listenAdmin?: (handler: (request: BridgeRequest) => Promise<Reply>) => Promise<Closable>;
 }
@@ -124,10 +126,8 @@ async function assemble(
     await Promise.all(open.map((listener) => listener.close(graceMs)));
   });
   for (const plane of planes) await listenOn(plane, ports.guestSide, open);
-  const runtime = process.versions.bun === undefined ? "node" : "bun";
-  const handler = adminHandler({
-    ...{ report, leases, sink: ports.sink, accessLog: access, version: ports.version, runtime },
-  });
+  const { sink, version, runtime } = ports;
+  const handler = adminHandler({ report, leases, sink, accessLog: access, version, runtime });
   const admin = await ports.listenAdmin?.(handler);
   if (admin !== undefined) closers.push(() => admin.close(0));
   const { listen, passwordListen } = settings;

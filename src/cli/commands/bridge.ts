@@ -60,7 +60,7 @@ export const bridge: Command = {
     const text = options.string("admin-listen");
     const at = text === undefined ? undefined : parseAdmin(text);
     const started = await openBridge(settings, {
-      ...{ guestSide: rim, sink, logLevel, version: version() },
+      ...{ guestSide: rim, sink, logLevel, version: version(), runtime: rim.name },
       ...(at !== undefined && {
         // Guests may be on any address of this machine but loopback.
         listenAdmin: (handler) => listenAdmin(at, rim, { handler, guestHosts: "auto" }),
