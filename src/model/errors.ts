@@ -164,6 +164,19 @@ export class GuestError extends MetadataError {
   }
 }
 
+/** A record of an instance cannot be kept as it is: a field is missing, malformed or too large. */
+export class RecordError extends MetadataError {
+  readonly code = "RECORD_INVALID";
+  readonly remedy = "fix-request";
+  /** Which field, as in `nics[0].mac`; `""` for the record itself. */
+  readonly field: string;
+
+  constructor(field: string, message: string, options?: ErrorOptions) {
+    super(field === "" ? message : `${field}: ${message}`, options);
+    this.field = field;
+  }
+}
+
 /** Guarding the metadata service in a guest failed, or would be unsafe. */
 export class HardenError extends MetadataError {
   readonly code:

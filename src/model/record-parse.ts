@@ -1,0 +1,191 @@
+/**
+ * From anything to a record: what a writer hands in, or what an older or newer program wrote.
+ *
+ * Every field is checked, addresses become canonical, unknown fields are left out. A format may
+ * add fields to the one before, and may not give a field another meaning: so one older and one
+ * newer are read by the same rules.
+ */
+
+import { type Ip, type Mac, tryParseIp, tryParseMac } from "./address.ts";
+import { type Body, KEY_NAME, type KeyValue, type Writable } from "./binding.ts";
+import { quote, RecordError } from "./errors.ts";
+import type { InstanceRecord, RecordNic, Secret } from "./record.ts";
+import {
+  ADDRESSES_MAX,
+  KEYS_MAX,
+  LINE_CHARS_MAX,
+  NICS_MAX,
+  PASSWORD_CHARS_MAX,
+  PUBLIC_KEYS_MAX,
+  SECRET_ID_CHARS_MAX,
+  USER_DATA_BYTES_MAX,
+  VALUE_CHARS_MAX,
+} from "./record-limits.ts";
+
+/** The format of a record as it is written down. */
+export const RECORD_FORMAT = 1;
+
+/** Whether this program reads records of a format: one older, one newer. */
+export function isReadableFormat(format: unknown): boolean {
+  return Number.isSafeInteger(format) && Math.abs(Number(format) - RECORD_FORMAT) <= 1;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** It also names a folder of a router's state directory. */
+const NETWORK_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const LINE = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+$/;
+const PUBLIC_KEY = /^[^\r\n\u0000]+$/;
+const PASSWORD = /^[^\u0000-\u001f\u007f]+$/;
+const SECRET_ID = /^[A-Za-z0-9._-]+$/;
+
+/**
+ * @param value a record, be it typed or not, with its user data in `userData`
+ * @throws {RecordError} that names the first field that is wrong. Never the value of a secret one.
+ */
+export function parseRecord(value: unknown): InstanceRecord {
+  const given = fieldsOf(value, "");
+  const nics = list(given.nics, "nics", NICS_MAX).map((nic, at) => parseNic(nic, `nics[${at}]`));
+  checkNics(nics);
+  const publicKeys = list(given.publicKeys ?? [], "publicKeys", PUBLIC_KEYS_MAX);
+  const record: Writable<InstanceRecord> = {
+    network: text(given.network, "network", { pattern: NETWORK_ID, charsMax: 64 }),
+    id: line(given.id, "id"),
+    name: line(given.name, "name"),
+    nics,
+    keys: parseKeys(given.keys, "keys"),
+    publicKeys: publicKeys.map((key, at) =>
+      text(key, `publicKeys[${at}]`, { pattern: PUBLIC_KEY, charsMax: VALUE_CHARS_MAX }),
+    ),
+    incarnation: count(given.incarnation, "incarnation"),
+    epoch: count(given.epoch, "epoch"),
+  };
+  for (const name of ["account", "project", "zone", "template"] as const) {
+    if (given[name] !== undefined) record[name] = line(given[name], name);
+  }
+  if (given.userData !== undefined) record.userData = parseBody(given.userData);
+  if (given.password !== undefined) record.password = parseSecret(given.password);
+  return record;
+}
+
+function parseNic(value: unknown, field: string): RecordNic {
+  const given = fieldsOf(value, field);
+  const addresses = list(given.addresses, `${field}.addresses`, ADDRESSES_MAX);
+  const nic: Writable<RecordNic> = {
+    addresses: addresses.map((address, at) => parseAddress(address, `${field}.addresses[${at}]`)),
+    default: given.default === true,
+  };
+  if (given.mac !== undefined) nic.mac = parseMacOf(given.mac, `${field}.mac`);
+  if (given.keys !== undefined) nic.keys = parseKeys(given.keys, `${field}.keys`);
+  return nic;
+}
+
+function checkNics(nics: readonly RecordNic[]): void {
+  if (nics.filter((nic) => nic.default).length > 1) {
+    throw new RecordError("nics", "more than one NIC is the default one");
+  }
+  const seen = new Set<Ip>();
+  for (const address of nics.flatMap((nic) => nic.addresses)) {
+    if (seen.has(address)) throw new RecordError("nics", `${address} is given twice`);
+    seen.add(address);
+  }
+}
+
+function parseKeys(value: unknown, field: string): KeyValue[] {
+  const seen = new Set<string>();
+  return list(value, field, KEYS_MAX).map((pair, at) => {
+    const place = `${field}[${at}]`;
+    if (!Array.isArray(pair) || pair.length !== 2) {
+      throw new RecordError(place, "must be a name and a value");
+    }
+    const [name, content] = pair as [unknown, unknown];
+    if (typeof name !== "string" || !KEY_NAME.test(name)) {
+      throw new RecordError(place, "is no key name: letters, digits, dot, dash and underscore");
+    }
+    if (seen.has(name)) throw new RecordError(place, `the key ${name} is given twice`);
+    seen.add(name);
+    if (content === null) return [name, null] as const;
+    if (typeof content !== "string") throw new RecordError(place, `${name} must be text or null`);
+    if (content.length > VALUE_CHARS_MAX) {
+      throw new RecordError(place, `${name} is longer than ${VALUE_CHARS_MAX} characters`);
+    }
+    return [name, content] as const;
+  });
+}
+
+function parseBody(value: unknown): Body {
+  const body = value as Partial<Body> | null;
+  const isBody =
+    value instanceof Uint8Array ||
+    (typeof body === "object" &&
+      body !== null &&
+      typeof (body as Fields).hash === "string" &&
+      typeof (body as Fields).read === "function");
+  if (!isBody) throw new RecordError("userData", "must be bytes");
+  const { length } = value as Body;
+  if (length > USER_DATA_BYTES_MAX) {
+    const limit = `the limit is ${USER_DATA_BYTES_MAX}`;
+    throw new RecordError("userData", `has ${length} bytes; ${limit}`);
+  }
+  return value as Body;
+}
+
+function parseSecret(value: unknown): Secret {
+  const given = fieldsOf(value, "password");
+  const id = { pattern: SECRET_ID, charsMax: SECRET_ID_CHARS_MAX };
+  const secret = { pattern: PASSWORD, charsMax: PASSWORD_CHARS_MAX };
+  return {
+    id: text(given.id, "password.id", id),
+    password: text(given.password, "password.password", secret),
+  };
+}
+
+function parseAddress(value: unknown, field: string): Ip {
+  const address = tryParseIp(value);
+  if (address === undefined) throw new RecordError(field, `${shown(value)} is not an IP address`);
+  return address;
+}
+
+function parseMacOf(value: unknown, field: string): Mac {
+  const mac = tryParseMac(value);
+  if (mac === undefined) throw new RecordError(field, `${shown(value)} is not a MAC address`);
+  return mac;
+}
+
+function fieldsOf(value: unknown, field: string): Fields {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
+  throw new RecordError(field, field === "" ? "a record must have fields" : "must have fields");
+}
+
+function list(value: unknown, field: string, countMax: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw new RecordError(field, "must be a list");
+  if (value.length > countMax) throw new RecordError(field, `has more than ${countMax} entries`);
+  return value;
+}
+
+function line(value: unknown, field: string): string {
+  return text(value, field, { pattern: LINE, charsMax: LINE_CHARS_MAX });
+}
+
+function text(
+  value: unknown,
+  field: string,
+  { pattern, charsMax }: { pattern: RegExp; charsMax: number },
+): string {
+  if (typeof value !== "string") throw new RecordError(field, "must be text");
+  if (value.length > charsMax) {
+    throw new RecordError(field, `is longer than ${charsMax} characters`);
+  }
+  // The value is not shown: it may be a password.
+  if (!pattern.test(value)) throw new RecordError(field, `must match ${pattern.source}`);
+  return value;
+}
+
+function count(value: unknown, field: string): number {
+  if (Number.isSafeInteger(value) && Number(value) >= 1) return Number(value);
+  throw new RecordError(field, "must be a whole number from 1");
+}
+
+function shown(value: unknown): string {
+  return typeof value === "string" ? quote(value) : "what is given";
+}

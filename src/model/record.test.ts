@@ -1,0 +1,170 @@
+/** What a record says of its keys and addresses, when two are equal, and which are refused. */
+
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import type { Body, KeyValue } from "./binding.ts";
+import type { RecordError } from "./errors.ts";
+import { equal, type InstanceRecord, keysAt, passwordAddress, toBindings } from "./record.ts";
+import { isReadableFormat, parseRecord, RECORD_FORMAT } from "./record-parse.ts";
+
+const WHOLE = {
+  network: "204",
+  id: "i-1",
+  name: "web-01",
+  zone: "zone-ber-1",
+  nics: [
+    { mac: "02:00:5A:10:00:07", addresses: ["10.1.1.57", "fd00:0::57"], default: true },
+    { addresses: ["10.1.1.58"], default: false, keys: [["local-ipv4", "10.1.1.58"]] },
+  ],
+  keys: [
+    ["local-ipv4", "10.1.1.57"],
+    ["public-keys", null],
+    ["instance-id", "i-1"],
+  ],
+  userData: new Uint8Array([35, 33]),
+  publicKeys: ["ssh-ed25519 AAAA a@b", "ssh-ed25519 BBBB c@d"],
+  password: { id: "s-1", password: "fN7xvQ2p" },
+  incarnation: 2,
+  epoch: 7,
+};
+const hash = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+test("each address of each NIC answers, with the NIC's own keys in their places", () => {
+  const bindings = toBindings(parseRecord(WHOLE), "lab");
+  const common = { network: "204", instance: "i-1", name: "web-01", epoch: 7 };
+  const origin = { kind: "store", place: "lab" };
+  const keys = (ip: string): KeyValue[] => [
+    ["local-ipv4", ip],
+    ["public-keys", "ssh-ed25519 AAAA a@b\nssh-ed25519 BBBB c@d"],
+    ["instance-id", "i-1"],
+  ];
+  const first = { ...common, mac: "02:00:5a:10:00:07", keys: keys("10.1.1.57"), origin };
+  expect(bindings.map((binding) => ({ ...binding, userData: undefined }))).toEqual([
+    { ...first, address: "10.1.1.57" },
+    { ...first, address: "fd00::57" },
+    { ...common, address: "10.1.1.58", keys: keys("10.1.1.58"), origin },
+  ] as never);
+  expect(bindings.every(({ userData }) => userData?.length === 2)).toBe(true);
+});
+
+test("a NIC's key replaces in place, and one that is new comes last", () => {
+  const check = (keys: unknown, own: unknown, expected: unknown, publicKeys: string[] = []) => {
+    const nics = [{ addresses: [], keys: own }];
+    const record = parseRecord({ ...WHOLE, nics, keys, publicKeys });
+    expect(record.nics.map((nic) => keysAt(record, nic))).toEqual([expected] as never);
+  };
+  const place = [
+    ["public-ipv4", ""],
+    ["vm-id", "1"],
+  ];
+  check(place, [], place);
+  check(
+    place,
+    [["public-ipv4", "203.0.113.1"]],
+    [
+      ["public-ipv4", "203.0.113.1"],
+      ["vm-id", "1"],
+    ],
+  );
+  check(place, [["own", null]], [...place, ["own", null]]);
+  check(place, [], [...place, ["public-keys", "k"]], ["k"]);
+});
+
+test("a password goes to the default NIC, over IPv4 where it can", () => {
+  const check = (nics: unknown, expected: string | undefined) =>
+    expect(passwordAddress(parseRecord({ ...WHOLE, nics }))).toBe(expected as never);
+  check([], undefined);
+  check([{ addresses: ["fd00::1", "10.1.1.1"] }], "10.1.1.1");
+  check([{ addresses: ["fd00::1"] }], "fd00::1");
+  check([{ addresses: ["10.1.1.1"] }, { addresses: ["10.1.1.2"], default: true }], "10.1.1.2");
+});
+
+test("what is parsed is parsed again as it is, and unknown fields are left out", () => {
+  const record = parseRecord({ ...WHOLE, colour: "blue" });
+  expect(record).not.toHaveProperty("colour");
+  expect(parseRecord(record)).toEqual(record);
+  expect(parseRecord(JSON.parse(JSON.stringify({ ...record, userData: undefined })))).toEqual({
+    ...record,
+    userData: undefined,
+  } as never);
+});
+
+test("a record that is wrong is refused, by the name of the field", () => {
+  check({ network: "../x" }, "network");
+  check({ id: "" }, "id");
+  check({ name: "two\nlines" }, "name");
+  check({ zone: 7 }, "zone");
+  check({ nics: undefined }, "nics");
+  check({ nics: [{ addresses: ["10.1.1.057"] }] }, "nics[0].addresses[0]");
+  check({ nics: [{ addresses: [], mac: "02-00" }] }, "nics[0].mac");
+  check({ nics: [{ addresses: ["10.1.1.1"] }, { addresses: ["10.1.1.1"] }] }, "nics");
+  check({ nics: [1, 2].map(() => ({ addresses: [], default: true })) }, "nics");
+  check({ keys: [["a/b", "1"]] }, "keys[0]");
+  check({ keys: [["a"]] }, "keys[0]");
+  check({ keys: [1, 2].map(() => ["a", "1"]) }, "keys[1]");
+  check({ keys: [["a", 1]] }, "keys[0]");
+  check({ publicKeys: ["a\nb"] }, "publicKeys[0]");
+  check({ userData: "text" }, "userData");
+  check({ userData: new Uint8Array(1024 * 1024 + 1) }, "userData");
+  check({ password: { id: "s", password: "" } }, "password.password");
+  check({ password: { id: "s/1", password: "x" } }, "password.id");
+  check({ epoch: 0 }, "epoch");
+  check({ incarnation: 1.5 }, "incarnation");
+});
+
+test("no secret stands in what is said of a record", () => {
+  const secret = "hunter2\u0007";
+  const message = refused({ ...WHOLE, password: { id: "s", password: secret } })?.message;
+  expect(message).toContain("password.password");
+  expect(message).not.toContain("hunter2");
+});
+
+test("anything at all is a record or a RecordError", () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom(...Object.keys(WHOLE)), fc.anything()), (fields) => {
+      expect(["RECORD_INVALID", undefined]).toContain(refused({ ...WHOLE, ...fields })?.code);
+    }),
+  );
+});
+
+test("two records are equal when every field is, wherever the user data lies", () => {
+  const record = parseRecord(WHOLE);
+  const stored = (bytes: number[]): Body => ({
+    length: bytes.length,
+    hash: hash(Uint8Array.from(bytes)),
+    read: () => Promise.reject(new Error("it is not read")),
+  });
+  const check = (changed: Partial<InstanceRecord>, expected: boolean) =>
+    expect(equal({ ...record, ...changed }, record, hash)).toBe(expected);
+  check({}, true);
+  check({ userData: stored([35, 33]) }, true);
+  check({ userData: stored([35, 34]) }, false);
+  check({ userData: new Uint8Array() }, false);
+  check({ nics: [...record.nics] }, true);
+  check({ nics: record.nics.slice(1) }, false);
+  check({ keys: [...record.keys].reverse() }, false);
+  check({ publicKeys: [] }, false);
+  check({ epoch: 8 }, false);
+  check({ account: "acme" }, false);
+  const { userData: _, ...without } = record;
+  expect(equal(without, record, hash)).toBe(false);
+});
+
+test("formats one older and one newer are read", () => {
+  const formats = [RECORD_FORMAT - 2, RECORD_FORMAT - 1, RECORD_FORMAT, RECORD_FORMAT + 1];
+  expect(formats.map(isReadableFormat)).toEqual([false, true, true, true]);
+  expect([RECORD_FORMAT + 2, "1", undefined].map(isReadableFormat)).toEqual([false, false, false]);
+});
+
+function check(changed: object, field: string): void {
+  expect(refused({ ...WHOLE, ...changed })?.field).toBe(field);
+}
+
+function refused(value: unknown): RecordError | undefined {
+  try {
+    parseRecord(value);
+    return undefined;
+  } catch (error) {
+    return error as RecordError;
+  }
+}
