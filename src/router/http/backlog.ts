@@ -7,6 +7,7 @@
  */
 
 import { readdirSync, readlinkSync } from "node:fs";
+import { withLibc } from "./libc.ts";
 import { BACKLOG } from "./limits.ts";
 
 const SOL_SOCKET = 1;
@@ -23,22 +24,9 @@ interface Libc {
   getsockopt(fd: number, level: number, name: number, value: object, length: object): number;
 }
 
-interface Ffi {
-  dlopen(library: string, functions: typeof FUNCTIONS): { symbols: Libc; close(): void };
-}
-
 /** Raises it for all that this process listens on. Never throws; a fraction of a millisecond. */
 export function raiseBacklogs(): void {
-  if (process.platform !== "linux") return; // The numbers above are Linux's.
-  try {
-    const ffi = process.getBuiltinModule("bun:ffi") as unknown as Ffi;
-    const { symbols: libc, close } = ffi.dlopen("libc.so.6", FUNCTIONS);
-    try {
-      raise(libc);
-    } finally {
-      close();
-    }
-  } catch {} // Another C library, or no /proc.
+  withLibc(FUNCTIONS, raise);
 }
 
 function raise(libc: Libc): void {
