@@ -3,6 +3,7 @@
  * leased to, where the source does not say. Followed as they change.
  */
 
+import { readFileSync, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -23,6 +24,8 @@ export class LeaseFiles {
   readonly #onChange: (addresses: readonly Ip[]) => void;
   readonly #stop = new AbortController();
   readonly #leases = new Map<string, ReadonlyMap<Ip, Mac>>();
+  /** What `onChange` was told of. */
+  readonly #told = new Map<string, ReadonlyMap<Ip, Mac>>();
 
   /** @param onChange is told the addresses whose leases are others */
   constructor(
@@ -32,7 +35,7 @@ export class LeaseFiles {
     this.#conditions = ports.conditions;
     this.#onChange = (addresses) => ports.onChange(addresses);
     // In the order of the configuration, whichever is read first.
-    for (const file of files) this.#leases.set(file, new Map());
+    for (const file of files) this.#leases.set(file, readNow(file));
     for (const file of this.#leases.keys()) void this.#follow(file);
   }
 
@@ -73,7 +76,7 @@ export class LeaseFiles {
     const known = this.#leases.get(file) ?? new Map<Ip, Mac>();
     let text = await readText(file);
     for (let again = 0; ; again++) {
-      const leases = new Map(parseDnsmasqLeases(text).map(({ address, mac }) => [address, mac]));
+      const leases = parse(text);
       const isLess = [...known.keys()].some((address) => !leases.has(address));
       if ((!isLess && text.endsWith("\n")) || again === SETTLE_TRIES_MAX) return leases;
       await sleep(SETTLE_MS);
@@ -84,12 +87,27 @@ export class LeaseFiles {
   }
 
   #take(file: string, leases: ReadonlyMap<Ip, Mac>): void {
-    const before = this.#leases.get(file) ?? new Map<Ip, Mac>();
+    const before = this.#told.get(file) ?? new Map<Ip, Mac>();
     this.#leases.set(file, leases);
+    this.#told.set(file, leases);
     const all = new Set([...before.keys(), ...leases.keys()]);
     const changed = [...all].filter((address) => before.get(address) !== leases.get(address));
     if (changed.length > 0) this.#onChange(changed);
   }
+}
+
+/** Before the first guest asks: one that is to be compared is, from the start. */
+function readNow(file: string): ReadonlyMap<Ip, Mac> {
+  try {
+    if (statSync(file).size > FILE_BYTES_MAX) return new Map();
+    return parse(readFileSync(file, "utf8"));
+  } catch {
+    return new Map(); // Whoever follows the file says why.
+  }
+}
+
+function parse(text: string): ReadonlyMap<Ip, Mac> {
+  return new Map(parseDnsmasqLeases(text).map(({ address, mac }) => [address, mac]));
 }
 
 async function readText(file: string): Promise<string> {
