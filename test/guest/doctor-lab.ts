@@ -3,7 +3,7 @@
  * what it is, and its remedies are run where they say.
  *
  * What a remedy writes to a file (hosts, leases, logs) goes into a folder of the lab. On the router
- * `systemctl restart apache2` is a stand-in that starts the service again.
+ * `systemctl restart` is a stand-in that starts the service again.
  */
 
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -38,17 +38,23 @@ export interface Behaviour {
   /** Of one address only: `169.254.169.254`. */
   readonly instanceIdAt?: Readonly<Record<string, string>>;
   readonly tokensRequired?: boolean;
+  /** How far the clock in its replies is from the real one. s. */
+  readonly dateOffsetS?: number;
 }
 
-/** Listens on 80 and 8080 of its addresses; USR1 stops it, USR2 starts it again. */
+/**
+ * Listens on 80 and 8080 of its addresses; USR1 stops it, USR2 starts what is not there, and HUP
+ * moves the passwords to another port.
+ */
 const SERVER = `
 const fs = require("node:fs"), http = require("node:http");
 const [folder, ...hosts] = process.argv.slice(-3);
-let open = [];
+const open = new Map();
 const how = () => JSON.parse(fs.readFileSync(folder + "/service.json", "utf8"));
 const full = () => fs.readdirSync(folder + "/log").some((name) => name.endsWith(".gz"));
 const answer = (request, response) => {
-  const { status = 200, delayMs = 0, keys, dead = [], userData = "", instanceIdAt = {}, tokensRequired } = how();
+  const { status = 200, delayMs = 0, keys, dead = [], userData = "", instanceIdAt = {}, tokensRequired, dateOffsetS = 0 } = how();
+  response.setHeader("date", new Date(Date.now() + dateOffsetS * 1000).toUTCString());
   const reply = (code, body = "") => setTimeout(() => response.writeHead(code).end(body), delayMs);
   if (full()) return reply(500);
   if (status !== 200) return reply(status);
@@ -62,13 +68,14 @@ const answer = (request, response) => {
   if (name === "instance-id" && own) return reply(200, own);
   return name in keys && !dead.includes(name) ? reply(200, keys[name]) : reply(404);
 };
-const start = () => {
-  if (open.length > 0) return;
-  for (const host of hosts) for (const port of [80, 8080]) {
-    open.push(http.createServer(answer).listen(port, host, () => console.log("ready")));
-  }
+const listen = (host, port, said) => {
+  if (open.has(host + port)) return;
+  open.set(host + port, http.createServer(answer).listen(port, host, () => console.log(said)));
 };
-process.on("SIGUSR1", () => { for (const one of open.splice(0)) one.closeAllConnections(), one.close(); console.log("stopped"); });
+const close = (key) => { open.get(key).closeAllConnections(); open.get(key).close(); open.delete(key); };
+const start = () => { for (const host of hosts) for (const port of [80, 8080]) listen(host, port, "ready"); };
+process.on("SIGUSR1", () => { for (const key of [...open.keys()]) close(key); console.log("stopped"); });
+process.on("SIGHUP", () => { for (const host of hosts) close(host + 8080), listen(host, 8081, "moved"); });
 process.on("SIGUSR2", start);
 setInterval(() => {}, 60000);
 start();
@@ -80,7 +87,11 @@ mount -t tmpfs none /run; mount -t tmpfs none /var/lib; mkdir -p /var/lib/dhcp
 mount --bind "$0/dhcp" /var/lib/dhcp
 mount --bind "$0/hosts" /etc/hosts; mount --bind "$0/resolv.conf" /etc/resolv.conf
 touch /run/empty; [ ! -e /etc/environment ] || mount --bind "$0/environment" /etc/environment
-mount -t tmpfs none /etc/cloud
+mount --bind "$0/cloud" /etc/cloud; mkdir -p /run/systemd /run/cloud-init /run/net
+mount --bind "$0/systemd" /run/systemd; mount --bind "$0/cloud-run" /run/cloud-init
+mount --bind /sys/class/net /run/net; mount -t tmpfs none /sys/class
+mkdir -p /sys/class/net /sys/class/dmi/id; mount --bind /run/net /sys/class/net
+cat "$0/dmi/product_name" > /sys/class/dmi/id/product_name
 exec "$@"`;
 const ON_ROUTER = `set -e
 mount --bind "$0/log" /var/log; PATH="$0/bin:$PATH"
@@ -98,6 +109,8 @@ export interface DoctorLab extends AsyncDisposable {
   /** A file of the guest's: `hosts`, `dhcp/dhclient.eth0.leases`, `environment`. */
   write(name: string, text: string): void;
   stopService(): Promise<void>;
+  /** Passwords are answered at port 8081, where nobody asks. */
+  movePasswords(): Promise<void>;
   /** DNS on the router, with these lines of dnsmasq's. */
   serveNames(...lines: readonly string[]): Promise<Program>;
   doctor(env?: Readonly<Record<string, string>>, more?: DoctorOptions): Promise<Examined>;
@@ -128,16 +141,23 @@ export async function openDoctorLab(): Promise<DoctorLab> {
   const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
   const behave = (how: Behaviour): void =>
     write("service.json", JSON.stringify({ keys: KEYS, ...how }));
-  for (const name of ["dhcp", "log", "bin"]) mkdirSync(join(folder, name));
+  for (const name of ["dhcp", "log", "bin", "cloud", "cloud-run", "systemd", "dmi"])
+    mkdirSync(join(folder, name));
   write("hosts", "127.0.0.1 localhost\n10.1.1.1 data-server\n");
   write("resolv.conf", "nameserver 127.0.0.1\n");
   write("environment", "");
+  write("dmi/product_name", "CloudStack KVM Hypervisor\n");
   behave({ userData: "#!/bin/sh\necho hello\n" });
   try {
     const server = router.start(["node", "-e", SERVER, folder, "10.1.1.1", "169.254.169.254"]);
     write(
       "bin/systemctl",
-      `#!/bin/sh\n[ "$1 $2" = "restart apache2" ] || exit 5\nkill -USR2 ${server.pid}; sleep 0.3\n`,
+      [
+        "#!/bin/sh",
+        'case "$*" in "restart apache2"|"restart cloud-password-server@10.1.1.1") ;; *) exit 5;; esac',
+        `kill -USR2 ${server.pid}; sleep 0.3`,
+        "",
+      ].join("\n"),
     );
     chmodSync(join(folder, "bin/systemctl"), 0o755);
     await server.says(/ready\nready\nready\nready/);
@@ -170,6 +190,10 @@ function labOf(
     async stopService() {
       server.signal("SIGUSR1");
       await server.says(/stopped/);
+    },
+    async movePasswords() {
+      server.signal("SIGHUP");
+      await server.says(/moved\nmoved/);
     },
     async serveNames(...lines) {
       parts.write("resolv.conf", "nameserver 10.1.1.1\n");
