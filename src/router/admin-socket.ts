@@ -7,6 +7,7 @@ import { createConnection } from "node:net";
 import { dirname } from "node:path";
 import { ConfigError, ListenError } from "../model/errors.ts";
 import type { Handler, ListenAddress, Listener, Rim } from "./http/rim.ts";
+import { addressOf } from "./listeners.ts";
 import { taken, takenSocket } from "./taken.ts";
 
 /** Commands to `apply`. Bytes; user data is 1 MiB at most, in base64, in JSON. */
@@ -34,11 +35,7 @@ export async function listenAdmin(
       return await rim.listen({ at, handler, bodyBytesMax: BODY_BYTES_MAX });
     } catch (error) {
       if (!(error instanceof ListenError) || error.code !== "ADDRESS_IN_USE") throw error;
-      throw taken(
-        at.host.includes(":") ? `[${at.host}]:${at.port}` : `${at.host}:${at.port}`,
-        at.port,
-        "admin",
-      );
+      throw taken(addressOf(at), at.port, "admin");
     }
   }
   await mkdir(dirname(at.unix), { recursive: true, mode: 0o700 });

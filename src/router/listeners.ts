@@ -164,8 +164,12 @@ export class Listeners {
   }
 }
 
+interface Place extends Pick<ListenTarget, "zone" | "port"> {
+  readonly host: string;
+}
+
 /** As people write it; with the port that was asked for. */
-export function addressOf({ host, zone, port }: ListenTarget): string {
+export function addressOf({ host, zone, port }: Place): string {
   const at = zone === undefined ? host : `${host}%${zone}`;
   return host.includes(":") ? `[${at}]:${port}` : `${at}:${port}`;
 }

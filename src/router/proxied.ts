@@ -12,7 +12,7 @@ import { canonicalPeer, type Directory, type Entry } from "./directory.ts";
 import type { ProxiedOptions, Refusal } from "./http/proxied.ts";
 import type { Handler, Listener, ListenOptions, Rim } from "./http/rim.ts";
 import type { Identified } from "./identity.ts";
-import { Listeners, type ListenTarget } from "./listeners.ts";
+import { addressOf, Listeners, type ListenTarget } from "./listeners.ts";
 import { type MetadataPorts, metadataHandler } from "./metadata-server.ts";
 import { type PasswordPorts, passwordHandler, type Recipient } from "./password-server.ts";
 
@@ -149,7 +149,7 @@ export class Proxied {
       isTrusted: (peer) =>
         trusted.some((range) => contains(range, peer)) &&
         this.#ports.directory.find(peer) === undefined,
-      onRefusal: (refusal, peer) => this.#refuse(nameOf(at), refusal, peer),
+      onRefusal: (refusal, peer) => this.#refuse(addressOf(at), refusal, peer),
     };
     return listenProxied(options);
   }
@@ -185,8 +185,4 @@ export class Proxied {
     }, QUIET_MS);
     this.#quiet.set(subject, over.unref());
   }
-}
-
-function nameOf({ host, port }: { readonly host: string; readonly port: number }): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
