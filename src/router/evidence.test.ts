@@ -4,6 +4,9 @@
  */
 
 import { afterEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { type Cidr, type Ip, type Mac, parseIp, parseMac } from "../model/address.ts";
 import type { WithholdReason } from "../model/binding.ts";
@@ -31,7 +34,7 @@ const STEP_MS_MAX = 10_000;
 
 const cleanUp: (() => Promise<void>)[] = [];
 afterEach(async () => {
-  for (const step of cleanUp.splice(0)) await step();
+  for (const step of cleanUp.splice(0).reverse()) await step();
 });
 
 const mac = fc.constantFrom(undefined, MAC, OTHER, parseMac("02:00:00:00:00:07"));
@@ -76,6 +79,21 @@ test("leases that were known before the firewall was, are in it from the start",
   await scene.inStep();
   expect([...scene.kernel.pairs]).toEqual([`${WEB} . ${MAC}`]);
   expect([...scene.kernel.pins]).toEqual([[`${WEB} dev eth0`, MAC]]);
+});
+
+test("where the source names no MAC address, the kernel has the one of the lease file", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "frontdesk-evidence-"));
+  cleanUp.push(async () => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, "leases");
+  const write = (mac: Mac) => writeFileSync(file, `1795402800 ${mac} ${WEB} host 01:${mac}\n`);
+  write(MAC);
+  await using scene = open([put(WEB, undefined)], { leaseFiles: [file] });
+  scene.evidence.follow([ENFORCED], LISTENING);
+  await scene.until(() => scene.kernel.pairs.has(`${WEB} . ${MAC}`));
+  write(OTHER);
+  // The neighbours come after the sets.
+  await scene.until(() => scene.kernel.pins.get(`${WEB} dev eth0`) === OTHER);
+  expect([...scene.kernel.pairs]).toEqual([`${WEB} . ${OTHER}`]);
 });
 
 test("wrong rules are a condition; the ones before hold, and the next right ones do", async () => {
@@ -144,12 +162,18 @@ test("without the program ip, who is to be compared is refused, and a condition 
 /** A range on a device that has no proper name. */
 const ODD_RANGE = "10.9.0.0/16";
 
-function open(before: readonly Change[] = [], programs: { exec?: Exec; start?: StartLines } = {}) {
+interface Options {
+  readonly exec?: Exec;
+  readonly start?: StartLines;
+  readonly leaseFiles?: readonly string[];
+}
+
+function open(before: readonly Change[] = [], { leaseFiles = [], ...programs }: Options = {}) {
   const conditions = new Conditions(() => 0);
   const directory = new Directory({ epochBegan() {}, hostNameCut() {} });
   directory.apply(before);
   const given: GivenNetwork = {
-    ...{ id: "web", cidrs: [], macEvidence: "enforce", routed: false, leaseFiles: [] },
+    ...{ id: "web", cidrs: [], macEvidence: "enforce", routed: false, leaseFiles },
   };
   const kernel = new Kernel();
   const evidence = new Evidence(
