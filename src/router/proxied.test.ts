@@ -54,6 +54,17 @@ test("a condition tells of the first that was refused, and each is counted", asy
   expect(conditions.list()).toHaveLength(1);
 });
 
+test("a bridge that looks whether somebody listens is closed, and that is no complaint", async () => {
+  const { proxied, conditions } = await open(["127.0.0.1/32"]);
+  const local = proxyHeader({
+    from: { host: GUEST, port: 0 },
+    to: { host: GUEST, port: 0 },
+  });
+  local.writeUInt8(0x20, 12);
+  expect(await exchange(proxied.open[0]?.port ?? 0, [local, NAME])).toBe("");
+  expect([[...proxied.refused], conditions.list()]).toEqual([[], []]);
+});
+
 test("passwords are sent and acknowledged, and never handed in", async () => {
   const { ask, calls } = await open(["127.0.0.1/32"]);
   const head = (word: string, more = "") =>

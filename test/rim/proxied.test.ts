@@ -5,6 +5,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
+import fc from "fast-check";
 import { proxyHeader } from "../../src/protocol/proxy-protocol.ts";
 import { bundleServer, RUNTIMES, removeBundle, type Server, start } from "./runtimes.ts";
 
@@ -16,6 +17,31 @@ const ASK = "GET /who HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const LATE_MS = 2_000;
 const SETTLE_MS = 100;
 const TEST_MS_MAX = 30_000;
+const RUNS = 60;
+
+const address = fc.oneof(fc.ipV4(), fc.ipV6());
+const anyHeader: fc.Arbitrary<Uint8Array> = fc.oneof(
+  fc.constant(new Uint8Array()),
+  fc.constant(HEADER),
+  address.map((host) => Buffer.from(`PROXY TCP4 ${host} 10.1.1.1 1 80\r\n`)),
+  fc
+    .tuple(fc.constantFrom(0x20, 0x21), fc.constantFrom(0, 0x11, 0x21, 0x31), fc.uint8Array())
+    .map(([command, family, rest]) =>
+      Buffer.concat([SIGNATURE, Uint8Array.of(command, family, 0, rest.length), rest]),
+    ),
+  fc.uint8Array({ minLength: 1, maxLength: 64 }),
+);
+const anyRequest: fc.Arbitrary<string> = fc
+  .record({
+    method: fc.constantFrom("GET", "HEAD", "POST", "PROXY", "OPTIONS"),
+    path: fc.oneof(fc.constant("/who"), fc.webPath(), address),
+    name: fc.constantFrom("X-Forwarded-For", "Forwarded", "X-Real-IP", "Host", "Via", "X-One"),
+    value: fc.oneof(address, fc.stringMatching(/^[ -~]{0,20}$/)),
+  })
+  .map(({ method, path, name, value }) => {
+    const fields = `Host: x\r\n${name}: ${value}\r\nConnection: close\r\nContent-Length: 0`;
+    return `${method} ${path === "" ? "/" : path}?from=10.1.1.5 HTTP/1.1\r\n${fields}\r\n\r\n`;
+  });
 
 beforeAll(bundleServer);
 afterAll(removeBundle);
@@ -116,6 +142,27 @@ for (const runtime of RUNTIMES) {
       const old = await exchange(server.port, ["PROXY TCP4 10.1.1.57 10.1.1.1 1 80\r\n", ASK]);
       expect([old.text.includes("peer"), old.closed]).toEqual([false, true]);
     });
+
+    // Goal: who is not trusted is who it is, whatever it sends. Method: any header before any
+    // request, to the usual listener, and from another address to the one for bridges.
+    test(
+      "no header and no request of who is not trusted changes who asks",
+      async () => {
+        const from = { localAddress: "127.0.0.2" };
+        const property = fc.asyncProperty(anyHeader, anyRequest, async (header, request) => {
+          const pieces = [Buffer.concat([header, Buffer.from(request, "latin1")])];
+          const usual = await exchange(server.port, pieces);
+          for (const [, peer] of usual.text.matchAll(/"peer":"([^"]*)"/g)) {
+            expect(peer).toBe("127.0.0.1");
+          }
+          expect(usual.text).not.toContain('"via"');
+          const other = await exchange(server.proxiedPort, pieces, undefined, from);
+          expect([other.text, other.closed]).toEqual(["", true]);
+        });
+        await fc.assert(property, { numRuns: RUNS });
+      },
+      TEST_MS_MAX,
+    );
 
     test("large bodies come whole, and connections that have ended leave nothing", async () => {
       const large = ASK.replace("/who", "/large/x");
