@@ -22,10 +22,12 @@ export interface AdminPorts {
   readonly status: () => Readonly<Record<string, unknown>>;
 }
 
-type Answer = (request: RimRequest, query: URLSearchParams, ports: AdminPorts) => Promise<Reply>;
+/** `METHOD /path` and what answers there: one line per path. */
+export type Routes<Ports> = Readonly<
+  Record<string, (request: RimRequest, query: URLSearchParams, ports: Ports) => Promise<Reply>>
+>;
 
-/** One line per path. */
-const ROUTES: Readonly<Record<string, Answer>> = {
+const ROUTES: Routes<AdminPorts> = {
   "GET /livez": async () => text(200, "ok\n"),
   "GET /readyz": async (_request, _query, { ready, conditions }) => {
     const errors = conditions.list().filter(({ severity }) => severity === "error");
@@ -48,15 +50,20 @@ const ROUTES: Readonly<Record<string, Answer>> = {
 const TARGET_MAX = 4096;
 
 export function adminHandler(ports: AdminPorts): Handler {
+  return answering(ROUTES, ports);
+}
+
+/** Answers by a table. What a route refuses with a `MetadataError` is its code and message. */
+export function answering<Ports>(routes: Routes<Ports>, ports: Ports): Handler {
   return async (request) => {
     // A page in an operator's browser must not reach a TCP admin listener.
     if (request.header("origin") !== undefined) return FORBIDDEN;
     const { target, method } = request;
     if (target.length > TARGET_MAX) return NOT_FOUND;
     const [path = "", query = ""] = target.split("?", 2);
-    const answer = ROUTES[`${method} ${path}`];
+    const answer = routes[`${method} ${path}`];
     if (answer === undefined) {
-      const others = Object.keys(ROUTES).filter((route) => route.endsWith(` ${path}`));
+      const others = Object.keys(routes).filter((route) => route.endsWith(` ${path}`));
       if (others.length === 0) return failure(404, "NOT_FOUND", "no such path");
       const allow = others.map((route) => route.split(" ")[0]).join(", ");
       return { status: 405, allow };

@@ -5,11 +5,11 @@
  * name of a namespace; without it, an address that only one of them knows is meant.
  */
 
-import { AdminError, MetadataError, UsageError } from "../model/errors.ts";
+import { AdminError, UsageError } from "../model/errors.ts";
 import type { Condition, Conditions } from "../observe/conditions.ts";
-import { FORBIDDEN, type Reply } from "../protocol/http.ts";
-import { failure, json, text } from "./admin.ts";
-import type { Handler, RimRequest } from "./http/rim.ts";
+import type { Reply } from "../protocol/http.ts";
+import { answering, failure, json, type Routes, text } from "./admin.ts";
+import type { Handler } from "./http/rim.ts";
 import type { MemberSettings } from "./supervisor.ts";
 
 /** Asks a member's admin socket. */
@@ -26,14 +26,7 @@ export interface MembersAdminPorts {
   readonly status: () => readonly { readonly name: string; readonly pid: number | undefined }[];
 }
 
-type Answer = (
-  request: RimRequest,
-  query: URLSearchParams,
-  ports: MembersAdminPorts,
-) => Promise<Reply>;
-
-/** One line per path. */
-const ROUTES: Readonly<Record<string, Answer>> = {
+const ROUTES: Routes<MembersAdminPorts> = {
   "GET /livez": async () => text(200, "ok\n"),
   "GET /readyz": async (_request, _query, ports) => {
     const replies = await all(ports, "/readyz");
@@ -80,24 +73,8 @@ const ROUTES: Readonly<Record<string, Answer>> = {
   },
 };
 
-/** Longest target that is read. Characters. */
-const TARGET_MAX = 4096;
-
 export function membersAdminHandler(ports: MembersAdminPorts): Handler {
-  return async (request) => {
-    if (request.header("origin") !== undefined) return FORBIDDEN;
-    const { target, method } = request;
-    if (target.length > TARGET_MAX) return failure(404, "NOT_FOUND", "no such path");
-    const [path = "", query = ""] = target.split("?", 2);
-    const answer = ROUTES[`${method} ${path}`];
-    if (answer === undefined) return failure(404, "NOT_FOUND", "no such path");
-    try {
-      return await answer(request, new URLSearchParams(query), ports);
-    } catch (error) {
-      if (!(error instanceof MetadataError)) throw error;
-      return failure(400, error.code, error.message);
-    }
-  };
+  return answering(ROUTES, ports);
 }
 
 /** The members that a request means: the one that it names, or all. @throws {UsageError} */
@@ -149,7 +126,7 @@ async function conditionsOf(ports: MembersAdminPorts): Promise<readonly Conditio
 }
 
 /** Each sample with its namespace as a label; each metric's lines together, as the format wants. */
-export function mergeMetrics(texts: readonly { name: string; text: string }[]): string {
+function mergeMetrics(texts: readonly { name: string; text: string }[]): string {
   const families = new Map<string, { head: string[]; samples: string[] }>();
   for (const { name, text } of texts) {
     let family = { head: [] as string[], samples: [] as string[] };
@@ -169,9 +146,9 @@ export function mergeMetrics(texts: readonly { name: string; text: string }[]): 
   return `${lines.join("\n")}\n`;
 }
 
-/** Namespaces' names need no escape: they are names of files. */
+/** A namespace's name needs no escape: it has letters, digits and `_.-` only. */
 function label(name: string): (all: string, metric: string, labels?: string) => string {
-  const own = `namespace="${name.replace(/[\\"\n]/g, "_")}"`;
+  const own = `namespace="${name}"`;
   return (_all, metric, labels = "") => `${metric}{${own}${labels === "" ? "" : `,${labels}`}} `;
 }
 
