@@ -66,6 +66,13 @@ test("a taken address names its holder and the remedy, whichever port it is", as
   }
 }, 30_000);
 
+test("an address that the router has taken itself is said to be its own", () => {
+  expect(taken(`127.0.0.1:${PORT}`, PORT, "proxied").message).toBe(
+    `127.0.0.1:${PORT} is this router's own already; ` +
+      "choose another with proxied in the configuration file",
+  );
+});
+
 test("on a virtual router's ports it says which of CloudStack's services to stop", () => {
   const message = (port: number, refused: "metadata" | "password" | "admin"): string =>
     taken(`10.1.1.1:${port}`, port, refused).message;

@@ -24,9 +24,13 @@ const SERVICES: Readonly<Record<string, string>> = {
 /** @param at the address, as people write it */
 export function taken(at: string, port: number, refused: Refused): ListenError {
   const pid = portHolder(port);
+  if (pid === process.pid) {
+    const message = `${at} is this router's own already; choose another with ${FLAGS[refused]}`;
+    return new ListenError("ADDRESS_IN_USE", message);
+  }
   const name = pid === undefined ? undefined : processName(pid);
-  const process = `process ${pid}${name === undefined ? "" : ` (${name})`}`;
-  const holder = pid === undefined ? "another process (ss -ltnp names it to root)" : process;
+  const who = `process ${pid}${name === undefined ? "" : ` (${name})`}`;
+  const holder = pid === undefined ? "another process (ss -ltnp names it to root)" : who;
   const service = SERVICES[`${refused} ${port}`];
   const how = service === undefined ? "" : ` (on a virtual router: systemctl stop ${service})`;
   return new ListenError(
