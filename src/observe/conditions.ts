@@ -131,6 +131,12 @@ export const CONDITIONS = {
     advice: "add the bridge to trusted, start it with --proxy-protocol, or find who else connects",
     where: "router",
   },
+  ENFORCE_WITHOUT_FIREWALL: {
+    title: "a network enforces MAC addresses, and this router keeps no firewall table to do so",
+    severity: "warning",
+    advice: "set firewall.manage: true, or see to it that frontdesk router firewall --apply was run",
+    where: "router",
+  },
   NEIGHBOURS_UNREADABLE: {
     title: "the kernel's neighbour table cannot be followed, so guests' MAC addresses are unknown",
     severity: "warning",

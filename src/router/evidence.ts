@@ -9,13 +9,13 @@ import type { Cidr, Ip } from "../model/address.ts";
 import type { NetworkId } from "../model/binding.ts";
 import { type Change, type Network, placeOf } from "../model/change.ts";
 import { ConfigError } from "../model/errors.ts";
-import type { Conditions } from "../observe/conditions.ts";
+import type { ConditionCode, Conditions } from "../observe/conditions.ts";
 import type { Exec } from "../platform/exec.ts";
 import type { StartLines } from "../platform/lines.ts";
-import { type Neighbours, type NeighboursOptions, openNeighbours } from "../platform/neighbours.ts";
+import { type Neighbours, openNeighbours } from "../platform/neighbours.ts";
 import type { Directory } from "./directory.ts";
-import { Firewall, type FirewallPorts, type FirewallRules } from "./firewall/keeper.ts";
-import { GUEST_LIMITS, type HostPort } from "./firewall/settings.ts";
+import { Firewall, type FirewallRules } from "./firewall/keeper.ts";
+import { GUEST_LIMITS, type HostPort, isEnforced } from "./firewall/settings.ts";
 import type { Drop } from "./firewall/text.ts";
 import { Identity, type IdentityPorts } from "./identity.ts";
 import { LeaseFiles } from "./lease-files.ts";
@@ -60,7 +60,7 @@ export class Evidence {
   constructor(settings: EvidenceSettings, ports: EvidencePorts) {
     this.#settings = settings;
     this.#ports = ports;
-    const { directory, conditions, hasten } = ports;
+    const { directory, conditions, hasten, exec, start } = ports;
     const files = settings.networks.flatMap(({ leaseFiles }) => leaseFiles);
     if (files.length > 0) {
       this.#leaseFiles = new LeaseFiles(files, {
@@ -76,7 +76,13 @@ export class Evidence {
       ...(leaseFiles && { leased: (address: Ip) => leaseFiles.get(address) }),
     });
     if (settings.networks.length > 0) this.#apply();
-    this.#firewall = settings.firewall && keepFirewall(conditions, ports);
+    if (settings.firewall !== undefined) {
+      this.#firewall = new Firewall({
+        ...(exec && { exec }),
+        ...(start && { start }),
+        onTrouble: this.#tells("FIREWALL_FAILED", FIREWALL_SUBJECT),
+      });
+    }
     for (const { address } of this.#firewall ? directory.entries() : []) this.#setLease(address);
   }
 
@@ -123,13 +129,15 @@ export class Evidence {
     if (done === this.#done) return;
     this.#done = done;
     if (this.#neighbours === undefined && this.#wantsNeighbours()) {
-      this.#neighbours = followNeighbours(conditions, {
+      this.#neighbours = openNeighbours({
         ...(start && { start }),
         devices: () => [...new Set(this.#policies.flatMap(({ devices }) => devices))],
         onChange: (address) => this.identity.neighbourChanged(address),
+        onTrouble: this.#tells("NEIGHBOURS_UNREADABLE", "neighbour table"),
       });
     }
     this.identity.setPolicies(this.#policies);
+    for (const policy of this.#policies) this.#warn(policy);
     this.#hosts.clear();
     for (const { id, hosts } of this.#policies) if (hosts !== undefined) this.#hosts.set(id, hosts);
     const rules = this.#rules();
@@ -140,6 +148,13 @@ export class Evidence {
       if (!(error instanceof ConfigError)) throw error;
       conditions.raise("FIREWALL_FAILED", FIREWALL_SUBJECT, error.message);
     }
+  }
+
+  /** The kernel believes a lie some milliseconds before it can tell us. */
+  #warn(policy: Policy): void {
+    if (this.#settings.firewall !== undefined) return;
+    const how = isEnforced(policy) ? "raise" : "clear";
+    this.#ports.conditions[how]("ENFORCE_WITHOUT_FIREWALL", policy.id);
   }
 
   /** A laptop's guests are on loopback, where nobody has a MAC address. */
@@ -182,35 +197,13 @@ export class Evidence {
     const mac = isLeased ? entry.mac : undefined;
     void this.#firewall?.setLease(address, mac ?? this.#leaseFiles?.get(address));
   }
-}
 
-/** Neighbours whose trouble is the condition NEIGHBOURS_UNREADABLE. */
-export function followNeighbours(
-  conditions: Conditions,
-  options: Omit<NeighboursOptions, "onTrouble"> = {},
-): Neighbours {
-  const subject = "neighbour table";
-  return openNeighbours({
-    ...options,
-    onTrouble: (why) => {
-      if (why === undefined) conditions.clear("NEIGHBOURS_UNREADABLE", subject);
-      else conditions.raise("NEIGHBOURS_UNREADABLE", subject, why);
-    },
-  });
-}
-
-/** A firewall whose trouble is the condition FIREWALL_FAILED. */
-export function keepFirewall(
-  conditions: Conditions,
-  { exec, start }: Omit<FirewallPorts, "onTrouble"> = {},
-): Firewall {
-  const subject = FIREWALL_SUBJECT;
-  return new Firewall({
-    ...(exec && { exec }),
-    ...(start && { start }),
-    onTrouble: (why) => {
-      if (why === undefined) conditions.clear("FIREWALL_FAILED", subject);
-      else conditions.raise("FIREWALL_FAILED", subject, why);
-    },
-  });
+  /** Keeps a condition true to why it holds; `undefined`: it is over. */
+  #tells(code: ConditionCode, subject: string): (why: string | undefined) => void {
+    const { conditions } = this.#ports;
+    return (why) => {
+      if (why === undefined) conditions.clear(code, subject);
+      else conditions.raise(code, subject, why);
+    };
+  }
 }
