@@ -31,13 +31,14 @@ export interface Group {
 export function groupsOf(file: LoadedConfig): readonly Group[] {
   const { networks, firewall } = file.config;
   const groups = new Map<string, { networks: NetworkConfig[]; source?: string }>();
-  networks.forEach((network, index) => {
+  const refuse = (network: NetworkConfig, field: string, message: string): never => {
+    const path = ["networks", networks.indexOf(network), field];
+    const place = { file: file.file, line: file.line(path), field: fieldName(path) };
+    throw new ConfigError(message, place);
+  };
+  for (const network of networks) {
     const { netns, source, listen } = network;
-    const fail = (field: string, message: string): never => {
-      const path = ["networks", index, field];
-      const place = { file: file.file, line: file.line(path), field: fieldName(path) };
-      throw new ConfigError(message, place);
-    };
+    const fail = (field: string, message: string) => refuse(network, field, message);
     for (const field of ["hopLimit", "guests"] as const) {
       if (network[field] === undefined || firewall?.manage === true) continue;
       fail(field, "needs firewall.manage: true");
@@ -55,7 +56,7 @@ export function groupsOf(file: LoadedConfig): readonly Group[] {
     const group = groups.get(name) ?? { networks: [] };
     groups.set(name, group);
     group.networks.push(network);
-    if (source === undefined) return;
+    if (source === undefined) continue;
     if (group.source !== undefined && group.source !== source) {
       fail("source", `another one than ${group.source}: in one namespace there is one source`);
     }
@@ -63,12 +64,10 @@ export function groupsOf(file: LoadedConfig): readonly Group[] {
       fail("listen", "is needed: a file says no addresses of the router");
     }
     group.source = source;
-  });
+  }
   for (const [name, { networks, source }] of groups) {
     if (name === OWN || source !== undefined) continue;
-    const path = ["networks", file.config.networks.indexOf(networks[0] as NetworkConfig), "netns"];
-    const place = { file: file.file, line: file.line(path), field: fieldName(path) };
-    throw new ConfigError("needs a source of its own", place);
+    refuse(networks[0] as NetworkConfig, "netns", "needs a source of its own");
   }
   return [...groups].map(([name, group]) => ({ name, ...group }));
 }
