@@ -399,6 +399,17 @@ export const FAULTS: readonly Fault[] = [
     mends: false,
   },
   {
+    name: "a proxy for all programs, with another service excepted",
+    make: (lab) =>
+      lab.write("environment", "http_proxy=http://10.1.1.96:3128\nno_proxy=example.org\n"),
+    code: "PROXY_SET",
+    certainty: "certain",
+    where: "guest",
+    severity: "warning",
+    seen: /^http_proxy in \/etc\/environment, without 169\.254\.169\.254 and 10\.1\.1\.1/,
+    mends: true,
+  },
+  {
     name: "a path that loses large packets",
     make: (lab) => lab.onRouter(SMALL_LINK(1_300)),
     code: "MTU_BLACK_HOLE",

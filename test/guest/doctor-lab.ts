@@ -133,7 +133,30 @@ export interface Examined {
   readonly text: string;
 }
 
+/** Doctor waits more than it works: so many at once keep two processors busy, and no more. */
+const LABS_MAX = 4;
+let labs = 0;
+const queue: (() => void)[] = [];
+
+/** Opens a lab as soon as there are fewer than four. */
 export async function openDoctorLab(): Promise<DoctorLab> {
+  if (labs >= LABS_MAX) await new Promise<void>((resolve) => queue.push(resolve));
+  labs++;
+  const leave = (): void => {
+    labs--;
+    queue.shift()?.();
+  };
+  try {
+    const lab = await makeDoctorLab();
+    const close = async (): Promise<void> => lab[Symbol.asyncDispose]();
+    return { ...lab, [Symbol.asyncDispose]: () => close().finally(leave) };
+  } catch (error) {
+    leave();
+    throw error;
+  }
+}
+
+async function makeDoctorLab(): Promise<DoctorLab> {
   const lab = await openLab({ guests: [GUEST] });
   const { folder, router } = lab;
   const [guest] = lab.guests;

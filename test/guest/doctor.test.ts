@@ -9,11 +9,11 @@ import { CLOUD_CONFIG, DROP_ALL, FAULTS, type Fault } from "./doctor-faults.ts";
 import { openDoctorLab } from "./doctor-lab.ts";
 
 const skip = labMissing(["nft", "iptables", "dnsmasq", "unshare", "getent"]) !== undefined;
-/** Two runs of doctor, each up to two silences long, on a busy machine. ms. */
-const TEST_MS = 60_000;
+/** Two runs of doctor, each up to two silences long, and before it a wait for its turn. ms. */
+const TEST_MS = 300_000;
 
 for (const fault of FAULTS) {
-  test.skipIf(skip)(
+  test.concurrent.skipIf(skip)(
     `named${fault.mends ? " and mended" : ""}: ${fault.name}`,
     () => check(fault),
     TEST_MS,

@@ -2,7 +2,7 @@
 
 import { type Check, fine } from "../check.ts";
 import type { Facts } from "../facts.ts";
-import { and, reliedOn, word } from "../words.ts";
+import { and, reliedOn, serving, word } from "../words.ts";
 
 const PROXIES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const EXCEPTIONS = ["no_proxy", "NO_PROXY"];
@@ -22,18 +22,22 @@ export const proxy: Check<"PROXY_SET"> = {
     },
   },
   judge(facts) {
-    const hosts = reliedOn(facts).map(({ endpoint }) => endpoint.host);
+    // Who is asked in vain needs no exception: an old lease's server, a router that is gone.
+    const served = serving(facts);
+    const hosts = (served.length > 0 ? served : reliedOn(facts)).map((one) => one.endpoint.host);
     const here = exposed(facts.env, hosts);
     const there = exposed(facts.environmentFile, hosts);
     if (here === undefined && there === undefined) return fine("none is set, or all are excepted");
     const names = [here, there].flatMap((one) => one?.names ?? []);
     const missing = [...new Set([here, there].flatMap((one) => one?.missing ?? []))];
     const where = here === undefined ? ` in ${FILE}` : " in the environment";
-    const value = [facts.env.no_proxy ?? facts.env.NO_PROXY, ...missing].filter(Boolean).join(",");
-    const lines = EXCEPTIONS.map((name) => `${name}=${word(value)}`);
     const remedy = [
-      ...(here === undefined ? [] : [`export ${lines.join(" ")}`]),
-      ...(there === undefined ? [] : lines.map((line) => `echo ${word(line)} >> ${FILE}`)),
+      ...(here === undefined ? [] : [`export ${linesFor(facts.env, here.missing).join(" ")}`]),
+      ...(there === undefined
+        ? []
+        : linesFor(facts.environmentFile, there.missing).map(
+            (line) => `echo ${word(line)} >> ${FILE}`,
+          )),
     ];
     const seen = `${[...new Set(names)].join(", ")}${where}, without ${and(missing)} in no_proxy`;
     return {
@@ -44,13 +48,19 @@ export const proxy: Check<"PROXY_SET"> = {
           seen,
           cause:
             "programs such as curl ask the proxy, which is not this instance, or reaches nobody",
-          certainty: "certain",
+          certainty: served.length > 0 ? "certain" : "likely",
           remedy,
         },
       ],
     };
   },
 };
+
+/** The exceptions that are set already, and these. */
+function linesFor(variables: Variables, missing: readonly string[]): readonly string[] {
+  const value = [variables.no_proxy ?? variables.NO_PROXY, ...missing].filter(Boolean).join(",");
+  return EXCEPTIONS.map((name) => `${name}=${word(value)}`);
+}
 
 /** Names of proxies that are set, never their values: these may hold a password. */
 function exposed(variables: Variables, hosts: readonly string[]) {

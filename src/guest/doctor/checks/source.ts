@@ -4,6 +4,7 @@ import { isIPv4 } from "node:net";
 import { type Check, fine, skipped } from "../check.ts";
 import type { Facts, Target } from "../facts.ts";
 import type { Found } from "../finding.ts";
+import type { Address } from "../network.ts";
 import { and, hosts, reliedOn, word } from "../words.ts";
 
 type Code = "SOURCE_LINK_LOCAL" | "SOURCE_OTHER";
@@ -43,8 +44,9 @@ export const source: Check<Code> = {
     );
     const seen = [...new Set(targets.map(sourceOf))].join(", ");
     const found = [];
-    if (made.length > 0 && leased !== undefined) {
-      found.push(wrong(facts, "SOURCE_LINK_LOCAL", made, leased));
+    const right = leased ?? ofGateway(facts);
+    if (made.length > 0 && right !== undefined) {
+      found.push(wrong(facts, "SOURCE_LINK_LOCAL", made, right));
     }
     if (other.length > 0 && leased !== undefined) {
       found.push(wrong(facts, "SOURCE_OTHER", other, leased));
@@ -53,11 +55,23 @@ export const source: Check<Code> = {
   },
 };
 
-/** The address that was leased, if this instance has it; else its only one. */
-function leasedOf({ addresses = [], leases }: Facts): string | undefined {
-  const own = addresses.filter(
+/** Addresses by which a router may know this instance. */
+function ownOf({ addresses = [] }: Facts): readonly Address[] {
+  return addresses.filter(
     ({ address, device }) => isIPv4(address) && device !== "lo" && !address.startsWith("169.254."),
   );
+}
+
+/** Of several, without a lease, the only one on the way to the default gateway. */
+function ofGateway(facts: Facts): string | undefined {
+  const there = ownOf(facts).filter(({ device }) => device === facts.gateways[0]?.device);
+  return there.length === 1 ? there[0]?.address : undefined;
+}
+
+/** The address that was leased, if this instance has it; else its only one. */
+function leasedOf(facts: Facts): string | undefined {
+  const { leases } = facts;
+  const own = ownOf(facts);
   const byLease = leases.find((lease) => own.some(({ address }) => address === lease.address));
   return byLease?.address ?? (own.length === 1 ? own[0]?.address : undefined);
 }
