@@ -118,6 +118,12 @@ test("wrong rules are a condition; the ones before hold, and the next right ones
   }
 });
 
+test("a network that enforces where no firewall is kept is a condition", async () => {
+  await using scene = open([put(WEB, MAC)], { isManaged: false });
+  scene.evidence.follow([ENFORCED], LISTENING);
+  expect(scene.raised()).toContain("ENFORCE_WITHOUT_FIREWALL web");
+});
+
 test("an nft that fails is a condition, and all is right again when it does not", async () => {
   await using scene = open();
   scene.evidence.follow([ENFORCED], LISTENING);
@@ -163,12 +169,17 @@ test("without the program ip, who is to be compared is refused, and a condition 
 const ODD_RANGE = "10.9.0.0/16";
 
 interface Options {
+  /** Whether the router keeps a firewall. */
+  readonly isManaged?: boolean;
   readonly exec?: Exec;
   readonly start?: StartLines;
   readonly leaseFiles?: readonly string[];
 }
 
-function open(before: readonly Change[] = [], { leaseFiles = [], ...programs }: Options = {}) {
+function open(
+  before: readonly Change[] = [],
+  { leaseFiles = [], isManaged = true, ...programs }: Options = {},
+) {
   const conditions = new Conditions(() => 0);
   const directory = new Directory({ epochBegan() {}, hostNameCut() {} });
   directory.apply(before);
@@ -177,7 +188,7 @@ function open(before: readonly Change[] = [], { leaseFiles = [], ...programs }: 
   };
   const kernel = new Kernel();
   const evidence = new Evidence(
-    { networks: [given], firewall: { managementCidrs: [] } },
+    { networks: [given], ...(isManaged && { firewall: { managementCidrs: [] } }) },
     {
       ...{ directory, conditions, exec: kernel.exec, start: kernel.start, ...programs },
       devices: (cidrs: readonly Cidr[]) =>
