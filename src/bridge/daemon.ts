@@ -5,6 +5,7 @@
  * passed on in a name that is not the guest's.
  */
 
+import type { Ip } from "../model/address.ts";
 import { AccessLog } from "../observe/access-log.ts";
 import { createLog } from "../observe/log.ts";
 import type { Sink } from "../observe/sink.ts";
@@ -22,7 +23,7 @@ import type { Answered, BridgeHandler, BridgeRequest, GuestSide } from "./ports.
 
 /** An IPv6 address to listen on. */
 export interface Listen {
-  readonly host: string;
+  readonly host: Ip;
   /** The device of a link-local one. */
   readonly zone?: string;
   readonly port: number;
@@ -152,13 +153,16 @@ async function listenOn(
 
 /** How the upstream is told whose request it is. */
 async function opener(
-  { upstream, passwordUpstream, proxyProtocol }: BridgeSettings,
+  { upstream, passwordUpstream, proxyProtocol, listen, passwordListen }: BridgeSettings,
   closers: ((graceMs: number) => Promise<unknown>)[],
   onTrouble: (why: string | undefined) => void,
 ): Promise<PlanePorts["as"]> {
   if (proxyProtocol) return async (guest) => ({ proxyFor: guest });
   const upstreams = passwordUpstream === undefined ? [upstream] : [upstream, passwordUpstream];
-  const sources = new Sources({ upstreams, onTrouble });
+  const sources = new Sources({
+    ...{ upstreams, onTrouble },
+    listen: [...listen, ...passwordListen],
+  });
   await sources.open();
   closers.push(() => sources.close());
   return async (guest) => ({ localAddress: await sources.sourceOf(guest) });

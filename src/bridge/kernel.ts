@@ -2,8 +2,8 @@
  * How the upstream sees a guest's own IPv4 address: each guest has a source address of its own on
  * this machine, and one rule of nftables turns that into the guest's.
  *
- * All that is put into the kernel is one table, and one route where the upstream is another
- * machine. Both go when the bridge ends, and what a killed one has left goes when the next begins.
+ * All that is put into the kernel is that table, one that caps each guest's connections, and one
+ * route where the upstream is another machine. They go when the bridge ends, and what a killed one has left goes when the next begins.
  * A source address is never used for a second guest, so no connection changes its owner.
  */
 
@@ -14,10 +14,12 @@ import { type Ip, parseIp } from "../model/address.ts";
 import { ConfigError, ExecError } from "../model/errors.ts";
 import { type Exec, exec as realExec } from "../platform/exec.ts";
 import { must, openNft } from "../platform/nftables.ts";
+import { GUARD, guardText } from "./guard.ts";
 import { identityOf, isAlive } from "./process.ts";
 
 export const TABLE = ["ip", "frontdesk_bridge"] as const;
 const NAME = TABLE.join(" ");
+const TABLES = [TABLE, GUARD];
 /** Marks our route: routing protocols have the numbers below 200. */
 const ROUTE_PROTOCOL = "206";
 /** Guests of one run. A source address takes 200 bytes in the kernel. */
@@ -51,6 +53,8 @@ const ROUTED: Pool = {
 
 export interface SourcesOptions {
   readonly upstreams: readonly Target[];
+  /** What guests connect to. */
+  readonly listen: readonly Target[];
   readonly onTrouble?: (why: string | undefined) => void;
   /** For tests. */
   readonly exec?: Exec;
@@ -77,7 +81,8 @@ export class Sources implements AsyncDisposable {
 
   /** What is given to nft at the start, without guests. */
   get text(): string {
-    return tableText(this.#options.upstreams, this.#pool);
+    const { upstreams, listen } = this.#options;
+    return tableText(upstreams, this.#pool) + guardText(listen);
   }
 
   /** The command that makes the pool this machine's, where that is needed. */
@@ -135,7 +140,7 @@ export class Sources implements AsyncDisposable {
   async close(): Promise<void> {
     clearInterval(this.#compare);
     await this.#turn;
-    await this.#exec(["nft", "delete", "table", ...TABLE]);
+    for (const table of TABLES) await this.#exec(["nft", "delete", "table", ...table]);
     await this.#removeRoute();
   }
 
@@ -168,7 +173,10 @@ export class Sources implements AsyncDisposable {
   async #restore(): Promise<void> {
     const nft = openNft(this.#exec);
     try {
-      if ((await nft.tables()).includes(NAME)) return this.#tell(undefined);
+      const present = await nft.tables();
+      if (TABLES.every((table) => present.includes(table.join(" ")))) {
+        return this.#tell(undefined);
+      }
       const known = [...this.#sources].map(([address, { source }]) => ({ address, source }));
       await nft.load(this.text + elementsText(known));
       this.#tell("the table was gone, and was made again");

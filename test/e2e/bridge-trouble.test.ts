@@ -224,6 +224,7 @@ test("--print shows what would be done, also as JSON", async () => {
   const args = ["bridge", ...BRIDGE_ARGS, "--leases", leases, "--print"];
   const text = await ok(frontdesk("bun", args).argv);
   expect(text).toContain("table ip frontdesk_bridge {");
+  expect(text).toContain("table ip6 frontdesk_bridge {");
   expect(text).toContain(`${WEB.mac}  ${WEB.address}`);
   const { guests, nft } = JSON.parse(await ok(frontdesk("bun", [...args, "--json"]).argv));
   expect(guests).toContainEqual({ mac: WEB.mac, address: WEB.address });

@@ -23,12 +23,13 @@ import {
   WEB,
 } from "./bridge-lab.ts";
 import { labMissing } from "./lab.ts";
-import { ok } from "./program.ts";
+import { ok, until } from "./program.ts";
 import { RIMS } from "./router.ts";
 
 const lacking = labMissing(["nft", "curl", "sysctl", "python3"]);
 const TEST_MS_MAX = 60_000;
 const SPOOF = join(import.meta.dirname, "spoof.py");
+const SILENT = join(import.meta.dirname, "bridge-silent.py");
 const FLOOD = join(import.meta.dirname, "bridge-flood.py");
 
 const scene = (name: string, body: (scene: BridgeLab) => Promise<void>): void =>
@@ -185,7 +186,7 @@ scene("ten thousand addresses of one guest are one guest", async (scene) => {
   const used = lines(200, (i) => `address add ${address(i * 50)}/64 dev eth0 nodad`);
   await ok(web.command(["ip", "-batch", "-"]), { input: used });
   // What is let through is never answered, so it stays under way.
-  await using flood = web.start(["python3", FLOOD, "fd00:5a::1", "200", "50"]);
+  await using flood = web.start(["python3", FLOOD, "fd00:5a::1", "50", "50"]);
   await flood.says(/sent/);
   const path = "/latest/meta-data/local-hostname";
   expect(await metadata(db, path)).toEqual({ status: 200, body: "db-01" });
@@ -203,6 +204,28 @@ scene("ten thousand addresses of one guest are one guest", async (scene) => {
   expect(await metadata(web, "/latest/meta-data/local-ipv4", "--interface", address(50))).toEqual({
     ...{ status: 200, body: WEB.address },
   });
+});
+
+scene("a guest has so many connections at most, and the others their own", async (scene) => {
+  const { router, web, db } = scene;
+  await using _upstream = await startUpstream(scene, "vr");
+  await using _bridge = await startBridge(scene, "bun");
+  const path = "/latest/meta-data/local-hostname";
+  const addresses = (await addressesOf(web)).filter((address) => !address.startsWith("fe80:"));
+  expect(addresses.length).toBeGreaterThanOrEqual(3);
+  {
+    await using silent = web.start(["python3", SILENT, "fd00:5a::1", "80", "200", ...addresses]);
+    await silent.says(/open \d+/);
+    // The MAC address of all of them is one.
+    expect(/open (\d+)/.exec(silent.output())?.[1]).toBe("64");
+    expect(await metadata(db, path)).toEqual({ status: 200, body: "db-01" });
+    expect((await metadata(web, path, "-m", "1")).status).toBe(0);
+  }
+  await until("its connections to be over", 5_000, async () => {
+    return (await metadata(web, path, "-m", "1")).body === "web-01";
+  });
+  const rules = await ok(router.command(["nft", "list", "table", "ip6", "frontdesk_bridge"]));
+  expect(rules).toMatch(/counter packets [1-9]/);
 });
 
 function count(text: string, pattern: RegExp): number {

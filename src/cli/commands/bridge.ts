@@ -144,7 +144,8 @@ function targetOf(text: string, flag: string): Target {
 function print(settings: BridgeSettings, { options, out }: Pick<Invocation, "options" | "out">) {
   const { upstream, passwordUpstream, proxyProtocol, leaseFiles } = settings;
   const upstreams = passwordUpstream === undefined ? [upstream] : [upstream, passwordUpstream];
-  const sources = proxyProtocol ? undefined : new Sources({ upstreams });
+  const listen = [...settings.listen, ...settings.passwordListen];
+  const sources = proxyProtocol ? undefined : new Sources({ upstreams, listen });
   const nft = sources?.text ?? "";
   const route = sources?.route;
   const guests = [...new LeaseBook(leaseFiles).list()].map(([mac, found]) => ({
