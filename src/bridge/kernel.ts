@@ -3,8 +3,9 @@
  * this machine, and one rule of nftables turns that into the guest's.
  *
  * All that is put into the kernel is that table, one that caps each guest's connections, and one
- * route where the upstream is another machine. They go when the bridge ends, and what a killed one has left goes when the next begins.
- * A source address is never used for a second guest, so no connection changes its owner.
+ * route where the upstream is another machine. They go when the bridge ends, and what a killed one
+ * has left goes when the next begins. A source address is never used for a second guest, so no
+ * connection changes its owner.
  */
 
 import { randomInt } from "node:crypto";
