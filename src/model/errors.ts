@@ -144,6 +144,58 @@ export class ExecError extends MetadataError {
   }
 }
 
+/** CloudStack's API could not be asked, refused, or answered what cannot be used. */
+export class CloudStackError extends MetadataError {
+  readonly code:
+    | "CLOUDSTACK_ADDRESS"
+    | "CLOUDSTACK_ANSWER"
+    | "CLOUDSTACK_BUSY"
+    | "CLOUDSTACK_CLOCK"
+    | "CLOUDSTACK_FAILED"
+    | "CLOUDSTACK_FORBIDDEN"
+    | "CLOUDSTACK_JOB"
+    | "CLOUDSTACK_KEYS"
+    | "CLOUDSTACK_REQUEST"
+    | "CLOUDSTACK_TIMEOUT"
+    | "CLOUDSTACK_TLS"
+    | "CLOUDSTACK_TOO_LARGE"
+    | "CLOUDSTACK_UNREACHABLE";
+  readonly remedy: Remedy;
+  /** The API's own `errorcode`, where it sent one. */
+  readonly errorCode: number | undefined;
+  /** How long the API asks to be left alone, where it says so. ms. */
+  readonly waitMs: number | undefined;
+
+  constructor(
+    code: CloudStackError["code"],
+    message: string,
+    details: { readonly errorCode?: number; readonly waitMs?: number } = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.code = code;
+    this.errorCode = details.errorCode;
+    this.waitMs = details.waitMs;
+    this.remedy = CLOUDSTACK_REMEDY[code];
+  }
+}
+
+const CLOUDSTACK_REMEDY: Readonly<Record<CloudStackError["code"], Remedy>> = {
+  CLOUDSTACK_ADDRESS: "fix-config",
+  CLOUDSTACK_ANSWER: "retry",
+  CLOUDSTACK_BUSY: "retry",
+  CLOUDSTACK_CLOCK: "fix-config",
+  CLOUDSTACK_FAILED: "retry",
+  CLOUDSTACK_FORBIDDEN: "fix-config",
+  CLOUDSTACK_JOB: "fix-request",
+  CLOUDSTACK_KEYS: "fix-config",
+  CLOUDSTACK_REQUEST: "fix-request",
+  CLOUDSTACK_TIMEOUT: "retry",
+  CLOUDSTACK_TLS: "fix-config",
+  CLOUDSTACK_TOO_LARGE: "fix-config",
+  CLOUDSTACK_UNREACHABLE: "retry",
+};
+
 /** In a guest: nobody serves metadata, or what was served cannot be used, or kept. */
 export class GuestError extends MetadataError {
   readonly code:
@@ -174,6 +226,60 @@ export class RecordError extends MetadataError {
   constructor(field: string, message: string, options?: ErrorOptions) {
     super(field === "" ? message : `${field}: ${message}`, options);
     this.field = field;
+  }
+}
+
+/** What the store answers instead of doing what was asked. */
+export class StoreError extends MetadataError {
+  readonly code:
+    | "STORE_ADDRESS_TAKEN"
+    | "STORE_BODY_GONE"
+    | "STORE_CLOSED"
+    | "STORE_CONFLICT"
+    | "STORE_FORMAT"
+    | "STORE_KEY"
+    | "STORE_LOCKED"
+    | "STORE_MISSING"
+    | "STORE_READ_ONLY"
+    | "STORE_REPLACED"
+    | "STORE_UNREADABLE"
+    | "STORE_UNSUPPORTED"
+    | "STORE_UNWRITABLE";
+  readonly remedy: Remedy;
+
+  constructor(code: StoreError["code"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.remedy = STORE_REMEDIES[code] ?? "fix-config";
+  }
+}
+
+/** Where it is not the configuration that must be mended. */
+const STORE_REMEDIES: { readonly [Code in StoreError["code"]]?: Remedy } = {
+  STORE_ADDRESS_TAKEN: "fix-request",
+  STORE_BODY_GONE: "retry",
+  STORE_CLOSED: "report-bug",
+  STORE_CONFLICT: "retry",
+  STORE_MISSING: "retry",
+  STORE_READ_ONLY: "report-bug",
+  STORE_REPLACED: "retry",
+};
+
+/** A record was changed meanwhile: whoever wrote knew another revision than the one that it has. */
+export class StoreConflictError extends StoreError {
+  /** 0 where no record was expected. */
+  readonly expected: number;
+  /** 0 where there is no record. */
+  readonly actual: number;
+
+  constructor(name: string, revisions: { readonly expected: number; readonly actual: number }) {
+    const { expected, actual } = revisions;
+    super(
+      "STORE_CONFLICT",
+      `${name} is at revision ${actual}, not ${expected}; read it again and decide anew`,
+    );
+    this.expected = expected;
+    this.actual = actual;
   }
 }
 

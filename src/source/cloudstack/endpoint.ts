@@ -1,0 +1,79 @@
+/**
+ * Where the API is and how it is known to be the right one, and the keys to ask it with.
+ *
+ * Secrets come from a file or the environment, never from the URL: that stands in `ps` and in logs.
+ */
+
+import { readFileSync } from "node:fs";
+import { ConfigError, UsageError } from "../../model/errors.ts";
+import { KEY_CHARS_MAX, KEY_FILE_BYTES_MAX } from "./limits.ts";
+import type { Credentials } from "./sign.ts";
+
+/** Where CloudStack has its API unless the URL says another path. */
+const API_PATH = "/client/api";
+
+/** The two settings, in the environment and in a file of `NAME=value` lines. */
+const API_KEY = "FRONTDESK_API_KEY";
+const SECRET_KEY = "FRONTDESK_SECRET_KEY";
+
+/**
+ * What follows `cloudstack:`, `https://cloud.example.org` for instance.
+ *
+ * @throws {UsageError} if it is not such a URL, or holds a user, a query or a fragment: keys have
+ *   no place in it. The message repeats nothing of those.
+ */
+export function parseEndpoint(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    throw new UsageError("not the API's address: write cloudstack:https://HOST[:PORT][/PATH]");
+  }
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+    throw new UsageError(
+      `the API's address has a user, a query or a fragment: keys are read from ${API_KEY} and ` +
+        `${SECRET_KEY}, or a file of them`,
+    );
+  }
+  if (url.pathname === "/") url.pathname = API_PATH;
+  return url;
+}
+
+/**
+ * The keys, from the file if one is named, else from the environment.
+ *
+ * @throws {ConfigError} if there are none, or they cannot be keys. It never says what they are.
+ */
+export function readCredentials(
+  environment: Readonly<Record<string, string | undefined>>,
+  file?: string,
+): Credentials {
+  const settings = file === undefined ? environment : settingsOf(file);
+  const take = (name: string): string => {
+    const value = settings[name]?.trim() ?? "";
+    const place = file === undefined ? undefined : { file, field: name };
+    const subject = file === undefined ? `${name} in the environment` : "the key";
+    if (value === "") throw new ConfigError(`${subject} is missing or empty`, place);
+    if (value.length > KEY_CHARS_MAX || !/^[\x21-\x7e]+$/.test(value)) {
+      throw new ConfigError(`${subject} is too long, or has characters that no key has`, place);
+    }
+    return value;
+  };
+  return { apiKey: take(API_KEY), secretKey: take(SECRET_KEY) };
+}
+
+function settingsOf(file: string): Record<string, string> {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new ConfigError("the file of keys cannot be read", { file }, { cause });
+  }
+  if (text.length > KEY_FILE_BYTES_MAX) {
+    throw new ConfigError(`the file of keys is over ${KEY_FILE_BYTES_MAX} bytes`, { file });
+  }
+  const settings: Record<string, string> = {};
+  for (const line of text.split("\n")) {
+    const match = /^\s*(?:export\s+)?([A-Z_]+)\s*=\s*(["']?)(.*?)\2\s*$/.exec(line);
+    if (match?.[1] !== undefined) settings[match[1]] = match[3] ?? "";
+  }
+  return settings;
+}

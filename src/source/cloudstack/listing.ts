@@ -1,0 +1,140 @@
+/**
+ * A whole list, page by page, although it changes meanwhile.
+ *
+ * What appears or vanishes between two pages shifts the rest, so that one item comes twice and
+ * another not at all. A pass counts as quiet if every page told the same count and the items are as
+ * many, each once; or if two passes in a row found the same ones. Else it is read again. A list
+ * that is never quiet is answered as all that any pass saw, and says so: nothing may be taken for
+ * gone by it. One item for another in the same moment is not noticed: who takes an item for gone
+ * asks for it by its name first.
+ */
+
+import { CloudStackError } from "../../model/errors.ts";
+import { type Fields, isFields } from "./answer.ts";
+import type { Api } from "./client.ts";
+import { ITEMS_MAX, PAGE_SIZE, PAGE_SIZE_MIN, PASSES_MAX } from "./limits.ts";
+import type { Params } from "./sign.ts";
+
+export interface List {
+  readonly command: string;
+  /** The name under which the answer has its items. */
+  readonly item: string;
+  readonly params?: Params;
+}
+
+export interface Listing<T> {
+  readonly items: readonly T[];
+  /** Whether what is not in it was not there. */
+  readonly settled: boolean;
+}
+
+/** Takes of an item what is needed; `undefined` where it cannot be used. */
+export type ReadItem<T> = (raw: Fields) => T | undefined;
+
+interface Pass<T> {
+  readonly items: ReadonlyMap<string, T>;
+  readonly quiet: boolean;
+  /** Items without a name: nobody knows which they are. */
+  readonly nameless: number;
+}
+
+/** @throws {CloudStackError} */
+export async function listAll<T>(
+  api: Api,
+  list: List,
+  read: ReadItem<T>,
+  signal: AbortSignal,
+): Promise<Listing<T>> {
+  let size = PAGE_SIZE;
+  let last: Pass<T> | undefined;
+  const seen = new Map<string, T>();
+  for (let passes = 0; passes < PASSES_MAX; ) {
+    const stop = new AbortController();
+    let pass: Pass<T>;
+    try {
+      pass = await onePass(api, list, { read, size }, AbortSignal.any([signal, stop.signal]));
+    } catch (error) {
+      // Of the other pages nothing is wanted any more.
+      stop.abort(error);
+      const smaller = smallerPage(error, size);
+      if (smaller === undefined) throw error;
+      size = smaller;
+      continue;
+    }
+    if (pass.quiet || sameNames(pass.items, last?.items)) {
+      return { items: [...pass.items.values()], settled: pass.nameless === 0 };
+    }
+    for (const [id, item] of pass.items) seen.set(id, item);
+    last = pass;
+    passes++;
+  }
+  return { items: [...seen.values()], settled: false };
+}
+
+/** The next size to try, if the error is about the size of a page. */
+function smallerPage(error: unknown, size: number): number | undefined {
+  if (!(error instanceof CloudStackError) || size <= PAGE_SIZE_MIN) return undefined;
+  const refused = error.code === "CLOUDSTACK_REQUEST" && /page ?size/i.test(error.message);
+  if (!refused && error.code !== "CLOUDSTACK_TOO_LARGE") return undefined;
+  return Math.max(PAGE_SIZE_MIN, Math.floor(size / 2));
+}
+
+function sameNames(a: ReadonlyMap<string, unknown>, b?: ReadonlyMap<string, unknown>): boolean {
+  return b !== undefined && a.size === b.size && [...a.keys()].every((id) => b.has(id));
+}
+
+async function onePass<T>(
+  api: Api,
+  list: List,
+  { read, size }: { read: ReadItem<T>; size: number },
+  signal: AbortSignal,
+): Promise<Pass<T>> {
+  const items = new Map<string, T>();
+  let found = 0;
+  let nameless = 0;
+  const counts = new Set<number>();
+
+  const page = async (number: number): Promise<number> => {
+    const params = { ...list.params, page: String(number), pagesize: String(size) };
+    const content = await api.read(list.command, params, signal);
+    const raws = Array.isArray(content[list.item]) ? (content[list.item] as unknown[]) : [];
+    // An empty list has no count. A page beyond the last one tells none either.
+    if (content.count !== undefined || raws.length > 0) {
+      counts.add(Number(content.count ?? Number.NaN));
+    }
+    for (const raw of raws) {
+      const item = isFields(raw) ? read(raw) : undefined;
+      const id = isFields(raw) ? idOf(raw) : undefined;
+      found++;
+      if (id === undefined || item === undefined) nameless++;
+      else items.set(id, item);
+    }
+    return raws.length;
+  };
+
+  const first = await page(1);
+  const [count = 0] = counts;
+  // Without a count it is never as many as was told: go on until a page is not full.
+  if (count > ITEMS_MAX) throw tooMany(list.command);
+  const pages = Math.ceil((Number.isNaN(count) ? 0 : count) / size);
+  const others = Array.from({ length: Math.max(0, pages - 1) }, (_, at) => page(at + 2));
+  const lengths = await Promise.all(others);
+  // It was counted wrong, or has grown.
+  let length = lengths.at(-1) ?? first;
+  for (let number = Math.max(pages, 1) + 1; length === size && found !== count; number++) {
+    if (found > ITEMS_MAX) throw tooMany(list.command);
+    length = await page(number);
+  }
+  const quiet = counts.size <= 1 && items.size + nameless === found && found === count;
+  return { items, quiet, nameless };
+}
+
+function idOf({ id }: Fields): string | undefined {
+  if (typeof id === "string" && id !== "") return id;
+  return typeof id === "number" ? String(id) : undefined;
+}
+
+function tooMany(command: string): CloudStackError {
+  const said = `${command}: more than ${ITEMS_MAX} items`;
+  return new CloudStackError("CLOUDSTACK_TOO_LARGE", said);
+}
