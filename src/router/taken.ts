@@ -24,7 +24,8 @@ const SERVICES: Readonly<Record<string, string>> = {
 /** @param at the address, as people write it */
 export function taken(at: string, port: number, refused: Refused): ListenError {
   const pid = portHolder(port);
-  if (pid === process.pid) {
+  // Other listeners' twins are found before it is asked who has the port.
+  if (refused === "proxied" && pid === process.pid) {
     const message = `${at} is this router's own already; choose another with ${FLAGS[refused]}`;
     return new ListenError("ADDRESS_IN_USE", message);
   }
