@@ -98,6 +98,8 @@ const CASES: readonly Case[] = [
   ["cloud-init on a config drive", { cloudInit: { ...cloud, source: "DataSourceConfigDrive" } }, "CLOUD_INIT_OTHER_SOURCE info possible"],
   ["cloud-init with errors", { cloudInit: { ...cloud, source: "DataSourceCloudStack", errors: ["a", "b"] } }, "CLOUD_INIT_ERRORS warning possible"],
   ["cloud-init with errors, where the link-local address is silent", { targets: [target("169.254.169.254", lost), target("10.1.1.1")], service: service({ target: target("10.1.1.1") }), cloudInit: { ...cloud, source: "DataSourceCloudStack", errors: ["a"] } }, "CLOUD_INIT_ERRORS warning possible, CONNECT_TIMEOUT info possible"],
+  ["a card that is down, and another one that leads nowhere", { ...nobody(noRoute("Network is unreachable")), gateways: [], leases: [], addresses: [{ device: "eth0", address: "10.1.1.57", prefix: 24, isUp: false, mtu: 1_500 }, { device: "eth1", address: "192.168.77.5", prefix: 24, isUp: true, mtu: 1_500 }] }, "NO_ADDRESS error likely -> ROUTE_MISSING, CONNECT_TIMEOUT"],
+  ["a card that is down, and another one by which the router is reached", { addresses: [{ device: "eth1", address: "192.168.77.5", prefix: 24, isUp: false, mtu: 1_500 }, { device: "eth0", address: "10.1.1.57", prefix: 24, isUp: true, mtu: 1_500 }] }, ""],
   ["only an address that was made up", { ...nobody(noRoute("Network is unreachable")), gateways: [], leases: [], addresses: [{ device: "eth0", address: "169.254.7.7", prefix: 16, isUp: true, mtu: 1_500 }] }, "NO_ADDRESS error likely -> ROUTE_MISSING, CONNECT_TIMEOUT"],
 ];
 
