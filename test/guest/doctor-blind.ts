@@ -48,7 +48,10 @@ const ODDITIES: readonly Oddity[] = [
   {
     name: "rules of iptables that count",
     make: (lab) =>
-      lab.inGuest("iptables -A OUTPUT -p tcp --dport 80", "iptables -A INPUT -p udp -j DROP"),
+      lab.inGuest(
+        "iptables -A OUTPUT -p tcp --dport 80",
+        "iptables -A INPUT -p udp --dport 161 -j DROP",
+      ),
   },
   {
     name: "a bridge of containers",
