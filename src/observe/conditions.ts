@@ -80,7 +80,7 @@ export const CONDITIONS = {
   HOST_UNEXPECTED: {
     title: "guests asked with a Host header that is not one of this router's names",
     severity: "info",
-    advice: "add the name to hostNames, or set hosts to enforce to refuse it",
+    advice: "add the name to hostNames; or refuse such requests: hosts: enforce",
     where: "router",
   },
   LISTEN_FAILED: {
@@ -131,10 +131,17 @@ export const CONDITIONS = {
     advice: "add the bridge to trusted, start it with --proxy-protocol, or find who else connects",
     where: "router",
   },
+  NETWORK_UNMATCHED: {
+    title: "a network of the configuration is none that the source knows; nobody is in it",
+    severity: "warning",
+    advice: "correct its id or its ranges in the configuration file",
+    where: "router",
+  },
   ENFORCE_WITHOUT_FIREWALL: {
     title: "a network enforces MAC addresses, and this router keeps no firewall table to do so",
     severity: "warning",
-    advice: "set firewall.manage: true, or see to it that frontdesk router firewall --apply was run",
+    advice:
+      "set firewall.manage: true, or see to it that frontdesk router firewall --apply was run",
     where: "router",
   },
   NEIGHBOURS_UNREADABLE: {
@@ -153,6 +160,18 @@ export const CONDITIONS = {
     title: "the router of a network namespace has ended; it is started again",
     severity: "error",
     advice: "see what it said last; check that the namespace exists (ip netns)",
+    where: "router",
+  },
+  STORE_SET_ASIDE: {
+    title: "the store's file was damaged and was set aside; the store began empty",
+    severity: "error",
+    advice: "check the disk; the source fills the store again, or put back a copy of the file",
+    where: "router",
+  },
+  STORE_RECORD_DAMAGED: {
+    title: "a record in the store cannot be opened; it is left out until it is written again",
+    severity: "error",
+    advice: "check the disk; write the instance again, or let the source do so",
     where: "router",
   },
   ROUTER_SLOW: {

@@ -1,0 +1,97 @@
+/**
+ * What a write means, whatever store it is written to. Pure: the stores differ only in where they
+ * keep things.
+ */
+
+import type { Ip } from "../model/address.ts";
+import { StoreConflictError, StoreError } from "../model/errors.ts";
+import type { Acknowledgement } from "../model/feed.ts";
+import { addressesOf, equal, type InstanceRecord, type RecordName } from "../model/record.ts";
+import { contentHash } from "../protocol/etag.ts";
+
+/** A record as a store keeps it. */
+export interface Held {
+  readonly record: InstanceRecord;
+  /** Of its last change. */
+  readonly revision: number;
+  /** Of its last change but those that concern its password alone. */
+  readonly contentRevision: number;
+  /** The password that was acknowledged last. */
+  readonly acknowledged?: string;
+}
+
+/** What a put does to a store. */
+export interface Decision {
+  readonly record: InstanceRecord;
+  /** Addresses that the record has now, and had not. */
+  readonly gained: readonly Ip[];
+  readonly lost: readonly Ip[];
+  /** False if only the password is another. */
+  readonly isContent: boolean;
+  /** No binding that has ended, of any address, had an epoch above this. */
+  readonly epochFloor: number;
+}
+
+/** @throws {StoreConflictError} if the revision is not the one expected. */
+export function checkRevision(
+  name: RecordName,
+  actual: number,
+  { expect }: { readonly expect?: number },
+): void {
+  if (expect === undefined || expect === actual) return;
+  throw new StoreConflictError(label(name), { expected: expect, actual });
+}
+
+/** For messages: `instance i-1 of network 204`. */
+export function label({ network, id }: RecordName): string {
+  return `instance ${id} of network ${network}`;
+}
+
+export function addressTaken(record: InstanceRecord, address: Ip, holder: string): StoreError {
+  return new StoreError(
+    "STORE_ADDRESS_TAKEN",
+    `${address} of ${label(record)} is with instance ${holder}; take it away from there first`,
+  );
+}
+
+/** `undefined` if the store holds that already. */
+export function decidePut(
+  held: Held | undefined,
+  given: InstanceRecord,
+  epochFloor: number,
+): Decision | undefined {
+  const before = held === undefined ? [] : addressesOf(held.record);
+  const after = addressesOf(given);
+  const gained = after.filter((address) => !before.includes(address));
+  const lost = before.filter((address) => !after.includes(address));
+  const epochMin = Math.max(held?.record.epoch ?? 0, given.epoch);
+  // A record without addresses begins an epoch too: what is delivered later refers to it.
+  const isNew = held === undefined || gained.length > 0;
+  const epoch = isNew ? Math.max(epochMin, epochFloor + 1) : epochMin;
+  const record = withoutAcknowledged({ ...given, epoch }, held?.acknowledged);
+  const isContent = held === undefined || !equal(bare(record), bare(held.record), contentHash);
+  if (!isContent && equal(record, held.record, contentHash)) return undefined;
+  const floor = lost.length === 0 ? epochFloor : Math.max(epochFloor, held?.record.epoch ?? 0);
+  return { record, gained, lost, isContent, epochFloor: floor };
+}
+
+/** Whether an acknowledgement takes the password away, or did so before. */
+export function decideAck(
+  held: Held | undefined,
+  { epoch, secretId }: Acknowledgement,
+): "take" | "done" | "unknown" {
+  if (held === undefined) return "unknown";
+  // The same instance got it in an earlier epoch, and says so late: it has it all the same.
+  if (held.record.password?.id === secretId && epoch <= held.record.epoch) return "take";
+  return held.acknowledged === secretId ? "done" : "unknown";
+}
+
+/** The record without its password. */
+export function bare({ password: _, ...rest }: InstanceRecord): InstanceRecord {
+  return rest;
+}
+
+function withoutAcknowledged(record: InstanceRecord, acknowledged?: string): InstanceRecord {
+  const isBack = record.password !== undefined && record.password.id === acknowledged;
+  return isBack ? bare(record) : record;
+}

@@ -1,0 +1,25 @@
+/** What a store holds at most, and how long it waits. Each limit with its unit and its reason. */
+
+/** Records of one page of a listing: what one look at the API asks for. */
+export const PAGE_RECORDS_MAX = 1000;
+
+/** Records that are read in one turn: some 5 ms, so that guests are answered meanwhile. */
+export const SLICE_RECORDS = 100;
+
+/**
+ * Revisions for which a store remembers what was deleted. A follower that is further behind gets a
+ * snapshot, which costs less by then.
+ */
+export const REMEMBERED_REVISIONS = 100_000;
+
+/** User data up to here stands in its record; beyond, in a row of its own. Bytes. */
+export const USER_DATA_INLINE_MAX = 2048;
+
+/** A write waits so long for another program's, which takes a few milliseconds at most. ms. */
+export const BUSY_PATIENCE_MS = 5000;
+
+/** SQLite itself waits so long and stops everything meanwhile; then others have their turn. ms. */
+export const BUSY_TIMEOUT_MS = 20;
+
+/** Files that are set aside are numbered up to here: more would fill the disk unseen. */
+export const ASIDE_MAX = 100;

@@ -1,0 +1,172 @@
+/**
+ * A store that ends with its program: for tests, labs, and a router and its writer in one.
+ *
+ * Nothing is written anywhere, so nothing is sealed.
+ */
+
+import { setImmediate as turn } from "node:timers/promises";
+import type { Ip } from "../model/address.ts";
+import { StoreError } from "../model/errors.ts";
+import type { Acknowledgement, FeedElement, RecordChange } from "../model/feed.ts";
+import type { StoredRecord } from "../model/record.ts";
+import { addressesOf, type InstanceRecord, type RecordName } from "../model/record.ts";
+import { parseRecord } from "../model/record-parse.ts";
+import { addressTaken, bare, checkRevision, decideAck, decidePut, type Held } from "./decide.ts";
+import { Followers } from "./followers.ts";
+import { PAGE_RECORDS_MAX, REMEMBERED_REVISIONS } from "./limits.ts";
+import type { ListQuery, Page, Store } from "./store.ts";
+
+/** Which record a revision changed. */
+interface Logged extends RecordName {
+  readonly revision: number;
+}
+
+export class MemoryStore implements Store {
+  readonly #held = new Map<string, Held>();
+  readonly #holders = new Map<string, string>();
+  readonly #log: Logged[] = [];
+  readonly #followers = new Followers();
+  #isClosed = false;
+  #revision = 0;
+  #epochFloor = 0;
+
+  async get(name: RecordName): Promise<StoredRecord | undefined> {
+    this.#checkOpen();
+    const held = this.#held.get(keyOf(name));
+    return held && stored(held);
+  }
+
+  async put(given: InstanceRecord, options: { expect?: number } = {}): Promise<StoredRecord> {
+    this.#checkOpen();
+    const parsed = parseRecord(given);
+    const held = this.#held.get(keyOf(parsed));
+    checkRevision(parsed, held?.revision ?? 0, options);
+    const decision = decidePut(held, parsed, this.#epochFloor);
+    if (decision === undefined) return stored(held as Held);
+    const { record, gained, lost, isContent } = decision;
+    for (const address of gained) {
+      const holder = this.#holders.get(placeOf(record, address));
+      if (holder !== undefined) throw addressTaken(record, address, holder);
+    }
+    for (const address of lost) this.#holders.delete(placeOf(record, address));
+    for (const address of gained) this.#holders.set(placeOf(record, address), record.id);
+    this.#epochFloor = decision.epochFloor;
+    const revision = this.#advance(record);
+    const contentRevision = isContent ? revision : (held?.contentRevision ?? revision);
+    const next = { ...held, record, revision, contentRevision };
+    this.#held.set(keyOf(record), next);
+    return stored(next);
+  }
+
+  async delete(name: RecordName, options: { expect?: number } = {}): Promise<number | undefined> {
+    this.#checkOpen();
+    const held = this.#held.get(keyOf(name));
+    checkRevision(name, held?.revision ?? 0, options);
+    if (held === undefined) return undefined;
+    for (const address of addressesOf(held.record)) {
+      this.#holders.delete(placeOf(name, address));
+    }
+    this.#epochFloor = Math.max(this.#epochFloor, held.record.epoch);
+    this.#held.delete(keyOf(name));
+    return this.#advance(name);
+  }
+
+  async list({ network, after, limit = PAGE_RECORDS_MAX }: ListQuery = {}): Promise<Page> {
+    this.#checkOpen();
+    const from = after === undefined ? "" : keyOf(after);
+    const keys = [...this.#held.keys()].filter((key) => key > from).sort();
+    const records = keys
+      .map((key) => this.#held.get(key) as Held)
+      .filter(({ record }) => network === undefined || record.network === network)
+      .map(stored);
+    const page = records.slice(0, Math.min(limit, PAGE_RECORDS_MAX));
+    const last = page.length < records.length ? page.at(-1)?.record : undefined;
+    const next = last && { network: last.network, id: last.id };
+    return { records: page, revision: this.#revision, ...(next !== undefined && { next }) };
+  }
+
+  async *follow(signal: AbortSignal): AsyncGenerator<FeedElement> {
+    this.#checkOpen();
+    const following = this.#followers.begin(signal);
+    let known: number | undefined;
+    try {
+      while (!following.signal.aborted) {
+        const revision = this.#revision;
+        if (known === undefined || known < revision - this.#log.length) {
+          const records = [...this.#held.values()].map(stored);
+          yield { kind: "snapshot", records, revision };
+        } else if (known < revision) {
+          yield { kind: "changes", changes: this.#changesAfter(known), revision };
+        }
+        known = revision;
+        await following.changed();
+        await turn(); // What was written in the same turn comes together.
+      }
+    } finally {
+      following.end();
+    }
+  }
+
+  async ack(acknowledgement: Acknowledgement): Promise<boolean> {
+    this.#checkOpen();
+    const { network, instance, secretId } = acknowledgement;
+    const name = { network, id: instance };
+    const held = this.#held.get(keyOf(name));
+    const meaning = decideAck(held, acknowledgement);
+    if (meaning === "take" && held !== undefined) {
+      const revision = this.#advance(name);
+      const next = { ...held, record: bare(held.record), revision, acknowledged: secretId };
+      this.#held.set(keyOf(name), next);
+    }
+    return meaning !== "unknown";
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#followers.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #changesAfter(known: number): RecordChange[] {
+    const missed = this.#log.slice(known - this.#revision);
+    const last = new Map(missed.map((entry) => [keyOf(entry), entry]));
+    return [...last.values()]
+      .sort((a, b) => a.revision - b.revision)
+      .map(({ network, id, revision }): RecordChange => {
+        const held = this.#held.get(keyOf({ network, id }));
+        if (held === undefined) return { kind: "delete", network, id, revision };
+        if (held.contentRevision > known) return { kind: "put", ...stored(held) };
+        const { epoch, password } = held.record;
+        return { kind: "secret", network, id, revision, epoch, password };
+      });
+  }
+
+  /** Each revision has one entry in the log, and the log's last one is the revision. */
+  #advance({ network, id }: RecordName): number {
+    this.#revision++;
+    this.#log.push({ network, id, revision: this.#revision });
+    if (this.#log.length > 2 * REMEMBERED_REVISIONS) this.#log.splice(0, REMEMBERED_REVISIONS);
+    this.#followers.tell();
+    return this.#revision;
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new StoreError("STORE_CLOSED", "the store is closed");
+  }
+}
+
+/** NUL stands in no id, and before every character: so keys sort as (network, id). */
+function keyOf({ network, id }: RecordName): string {
+  return `${network}\0${id}`;
+}
+
+function placeOf({ network }: { readonly network: string }, address: Ip): string {
+  return `${network}\0${address}`;
+}
+
+function stored({ record, revision }: Held): StoredRecord {
+  return { record, revision };
+}

@@ -1,0 +1,270 @@
+/**
+ * The embedded default: one SQLite file, which one program writes and others follow.
+ *
+ * WAL, so that readers and the writer do not wait for each other, and STRICT tables. What a promise
+ * has said survives SIGKILL, because the kernel has it by then; a power loss may cost the last
+ * writes, but for passwords and acknowledgements, unless the store is opened as the truth. What
+ * guests may read stands in the file only sealed.
+ */
+
+import { statSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { StoreError } from "../model/errors.ts";
+import type { Acknowledgement, FeedElement } from "../model/feed.ts";
+import type { InstanceRecord, RecordName, StoredRecord } from "../model/record.ts";
+import { parseRecord } from "../model/record-parse.ts";
+import { watchFiles } from "../platform/watch.ts";
+import { checkRevision, decideAck, decidePut, type Held, label } from "./decide.ts";
+import { Followers } from "./followers.ts";
+import { BUSY_PATIENCE_MS, BUSY_TIMEOUT_MS, PAGE_RECORDS_MAX, SLICE_RECORDS } from "./limits.ts";
+import { asStoreError, type Database, isBusy, openDatabase, transact } from "./sqlite/database.ts";
+import { type Opened, openFile } from "./sqlite/file.ts";
+import { View } from "./sqlite/follow.ts";
+import { openBody, openRow, type RecordRow } from "./sqlite/rows.ts";
+import { prepare, type Statements } from "./sqlite/statements.ts";
+import { deleteRow, putRow } from "./sqlite/write.ts";
+import type { ListQuery, Page, Store, StoreOptions } from "./store.ts";
+
+/** @throws {StoreError} */
+export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
+  return new SqliteStore(path, options, openFile(path, options));
+}
+
+class SqliteStore implements Store {
+  readonly #path: string;
+  readonly #options: StoreOptions;
+  readonly #opened: Opened;
+  readonly #statements: Statements;
+  readonly #followers = new Followers();
+  /** Connections of followers: closed with the store, also those that nobody goes on reading. */
+  readonly #views = new Set<Database>();
+  readonly #end = new AbortController();
+  /** Which file it is: another one may take its name. */
+  readonly #inode: number;
+  #isWatching = false;
+  #synchronous = "";
+
+  constructor(path: string, options: StoreOptions, opened: Opened) {
+    this.#path = path;
+    this.#options = options;
+    this.#opened = opened;
+    this.#statements = prepare(opened.database);
+    this.#inode = inodeOf(path);
+  }
+
+  async get(name: RecordName): Promise<StoredRecord | undefined> {
+    this.#checkOpen();
+    const row = this.#try(() => this.#statements.record(name.network, name.id));
+    const held = row && this.#openRow(row);
+    return held && stored(held);
+  }
+
+  async put(given: InstanceRecord, options: { expect?: number } = {}): Promise<StoredRecord> {
+    this.#checkWriter();
+    const record = await this.#withBytes(parseRecord(given));
+    return this.#write(record.password !== undefined, () => {
+      const row = this.#statements.record(record.network, record.id);
+      const held = row && this.#openRow(row);
+      checkRevision(record, held?.revision ?? 0, options);
+      const head = this.#statements.head();
+      // A row that is damaged says no more than its epoch, which has ended.
+      const epochFloor = Math.max(head.epochFloor, row && !held ? row.epoch : 0);
+      const decision = decidePut(held, record, epochFloor);
+      if (decision === undefined) return stored(held as Held);
+      const { seal } = this.#opened;
+      return putRow({ statements: this.#statements, seal, head, row, held, decision });
+    });
+  }
+
+  async delete(name: RecordName, options: { expect?: number } = {}): Promise<number | undefined> {
+    this.#checkWriter();
+    return this.#write(false, () => {
+      const row = this.#statements.record(name.network, name.id);
+      const held = row && this.#openRow(row);
+      checkRevision(name, held?.revision ?? 0, options);
+      return row && deleteRow(this.#statements, row);
+    });
+  }
+
+  async list({ network, after, limit = PAGE_RECORDS_MAX }: ListQuery = {}): Promise<Page> {
+    this.#checkOpen();
+    const count = Math.max(1, Math.min(limit, PAGE_RECORDS_MAX));
+    const { rows, revision } = this.#try(() =>
+      transact(this.#opened.database, "DEFERRED", () => {
+        const { recordsAfter, recordsOfNetworkAfter, head } = this.#statements;
+        const rows =
+          network === undefined
+            ? recordsAfter(after?.network ?? "", after?.id ?? "", count + 1)
+            : recordsOfNetworkAfter(network, startIn(network, after), count + 1);
+        return { rows, revision: head().revision };
+      }),
+    );
+    const records: StoredRecord[] = [];
+    for (const [index, row] of rows.slice(0, count).entries()) {
+      const held = this.#openRow(row);
+      if (held !== undefined) records.push(stored(held));
+      if (index % SLICE_RECORDS === SLICE_RECORDS - 1) await turn();
+    }
+    const last = rows.length > count ? rows[count - 1] : undefined;
+    const next = last && { network: last.network, id: last.id };
+    return { records, revision, ...(next !== undefined && { next }) };
+  }
+
+  async *follow(signal: AbortSignal): AsyncGenerator<FeedElement> {
+    this.#checkOpen();
+    this.#watch();
+    const database = openDatabase(this.#path);
+    const following = this.#followers.begin(signal);
+    this.#views.add(database);
+    try {
+      const view = new View(database, (row) => this.#openRow(row));
+      while (!following.signal.aborted) {
+        this.#checkPlace();
+        const element = await view.next(following.signal);
+        if (element !== undefined) yield element;
+        await following.changed();
+        await turn(); // What was written in the same turn comes together.
+      }
+    } catch (error) {
+      // Closed while it was reading.
+      if (!this.#end.signal.aborted) throw asStoreError(error, this.#path);
+    } finally {
+      following.end();
+      if (this.#views.delete(database)) database.close();
+    }
+  }
+
+  async ack(acknowledgement: Acknowledgement): Promise<boolean> {
+    this.#checkOpen();
+    const { network, instance, secretId } = acknowledgement;
+    return this.#write(true, () => {
+      const row = this.#statements.record(network, instance);
+      const meaning = decideAck(row && this.#openRow(row), acknowledgement);
+      if (meaning === "take") {
+        const { revision, epochFloor, rememberedFrom } = this.#statements.head();
+        this.#statements.setHead(revision + 1, epochFloor, rememberedFrom);
+        this.#statements.takeSecret(secretId, revision + 1, network, instance);
+      }
+      return meaning !== "unknown";
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#end.signal.aborted) return;
+    this.#end.abort();
+    this.#followers.close();
+    for (const view of this.#views) view.close();
+    this.#views.clear();
+    this.#opened.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** User data of another record or of an older revision is read, that of this one stays there. */
+  async #withBytes(record: InstanceRecord): Promise<InstanceRecord> {
+    const { userData } = record;
+    if (userData === undefined || userData instanceof Uint8Array) return record;
+    const held = await this.get(record);
+    const kept = held?.record.userData;
+    const isSame = kept !== undefined && "hash" in kept && kept.hash === userData.hash;
+    return isSame ? { ...record, userData: kept } : { ...record, userData: await userData.read() };
+  }
+
+  /** Runs `work` in a transaction, when no other program writes. Then tells the followers. */
+  async #write<T>(isPrecious: boolean, work: () => T): Promise<T> {
+    const deadline = performance.now() + BUSY_PATIENCE_MS;
+    for (;;) {
+      this.#checkOpen();
+      try {
+        this.#setSynchronous(isPrecious || this.#options.isTruth === true ? "FULL" : "NORMAL");
+        const result = transact(this.#opened.database, "IMMEDIATE", work);
+        this.#followers.tell();
+        return result;
+      } catch (error) {
+        if (!isBusy(error) || performance.now() > deadline) throw asStoreError(error, this.#path);
+      }
+      await sleep(BUSY_TIMEOUT_MS);
+    }
+  }
+
+  /** FULL: the disk has it when the write ends. NORMAL: the kernel has it, the disk soon. */
+  #setSynchronous(synchronous: "FULL" | "NORMAL"): void {
+    if (this.#synchronous === synchronous) return;
+    this.#opened.database.exec(`PRAGMA synchronous = ${synchronous}`);
+    this.#synchronous = synchronous;
+  }
+
+  #openRow(row: RecordRow): Held | undefined {
+    const { conditions } = this.#options;
+    const held = openRow(row, this.#opened.seal, (name) => this.#readBody(name));
+    if (held === undefined) conditions.raise("STORE_RECORD_DAMAGED", label(row));
+    else if (conditions.count("STORE_RECORD_DAMAGED") > 0) {
+      conditions.clear("STORE_RECORD_DAMAGED", label(row));
+    }
+    return held;
+  }
+
+  async #readBody(name: Uint8Array): Promise<Uint8Array> {
+    this.#checkOpen();
+    const row = this.#try(() => this.#statements.body(name));
+    if (row !== undefined) return openBody(name, row.sealed, this.#opened.seal);
+    throw new StoreError(
+      "STORE_BODY_GONE",
+      "the user data was replaced meanwhile; read its record again",
+    );
+  }
+
+  /** Hears of what other programs write, from the first follower on. */
+  #watch(): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    const watching = async (): Promise<void> => {
+      const log = `${basename(this.#path)}-wal`;
+      for await (const _ of watchFiles(dirname(this.#path), [log], this.#end.signal)) {
+        this.#followers.tell();
+      }
+    };
+    void watching(); // It ends with the store, and does not reject.
+  }
+
+  #checkPlace(): void {
+    if (inodeOf(this.#path) === this.#inode) return;
+    const advice = "open it anew";
+    throw new StoreError("STORE_REPLACED", `${this.#path} is another file by now; ${advice}`);
+  }
+
+  #try<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw asStoreError(error, this.#path);
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#end.signal.aborted) throw new StoreError("STORE_CLOSED", "the store is closed");
+  }
+
+  #checkWriter(): void {
+    this.#checkOpen();
+    if (this.#options.role === "writer") return;
+    throw new StoreError("STORE_READ_ONLY", "the store was opened by a reader");
+  }
+}
+
+/** Where a page of one network begins. */
+function startIn(network: string, after: RecordName | undefined): string {
+  return after?.network === network ? after.id : "";
+}
+
+/** 0 where there is no such file. */
+function inodeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
+}
+
+function stored({ record, revision }: Held): StoredRecord {
+  return { record, revision };
+}

@@ -1,0 +1,202 @@
+/**
+ * The file of a store: opened, checked, brought up to date, or set aside when it is damaged.
+ *
+ * What is set aside is renamed, never deleted: somebody may still read from it. Only damage leads
+ * there. A file of another program, of a version too new, or sealed with another key is refused
+ * and left as it is, because a setting is wrong then and not the file.
+ */
+
+import { randomBytes } from "node:crypto";
+import { closeSync, existsSync, openSync, renameSync } from "node:fs";
+import { StoreError } from "../../model/errors.ts";
+import { ASIDE_MAX, BUSY_PATIENCE_MS, BUSY_TIMEOUT_MS } from "../limits.ts";
+import { STORE_ID_BYTES, StoreSeal } from "../seal.ts";
+import type { StoreOptions } from "../store.ts";
+import { asStoreError, type Database, openDatabase, transact } from "./database.ts";
+import { checkFormat, MIGRATIONS, migrate } from "./schema.ts";
+
+/** 2026-01-01: the seconds since then are the first epoch. Milliseconds since 1970. */
+const EPOCH_ZERO_MS = 1_767_225_600_000;
+
+/** Beyond this the log of changes is cut back when it is empty. Bytes. */
+const WAL_BYTES_MAX = 64 * 1024 * 1024;
+
+/** SQLite's generic error: here, that a table is not there. */
+const SQLITE_ERROR = 1;
+
+export interface Opened {
+  readonly database: Database;
+  readonly seal: StoreSeal;
+  close(): void;
+}
+
+/** @throws {StoreError} */
+export function openFile(path: string, options: StoreOptions): Opened {
+  if (options.role === "reader") {
+    const database = openExisting(path);
+    return opened(database, () => sealOf(database, path, options));
+  }
+  const lock = takeLock(path);
+  try {
+    const writer = openOrSetAside(path, options);
+    return {
+      ...writer,
+      close() {
+        writer.close();
+        lock.close();
+      },
+    };
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+/** One writer to a file. The kernel keeps the lock, so that it ends with the process in any case. */
+function takeLock(path: string): Database {
+  createPrivate(`${path}.lock`);
+  const lock = openDatabase(`${path}.lock`);
+  try {
+    lock.exec("PRAGMA journal_mode = MEMORY");
+    lock.exec("BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock.close();
+    const known = asStoreError(error, `${path}.lock`);
+    if (!(known instanceof StoreError) || known.code !== "STORE_LOCKED") throw known;
+    const advice = "stop it, or choose another file";
+    throw new StoreError("STORE_LOCKED", `${path} is written by another program; ${advice}`);
+  }
+}
+
+function openOrSetAside(path: string, options: StoreOptions): Opened {
+  try {
+    return openWriter(path, options);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== "STORE_UNREADABLE") throw error;
+    const aside = setAside(path);
+    options.conditions.raise("STORE_SET_ASIDE", path, `it is ${aside} now: ${error.message}`);
+    return openWriter(path, options);
+  }
+}
+
+function openWriter(path: string, options: StoreOptions): Opened {
+  createPrivate(path);
+  const database = openDatabase(path);
+  return opened(database, () => {
+    try {
+      database.exec(`PRAGMA busy_timeout = ${BUSY_PATIENCE_MS}`);
+      checkFormat(database, path);
+      checkPages(database, path);
+      database.exec(`PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`);
+      migrate(database, path);
+      createStore(database, options);
+      const seal = sealOf(database, path, options);
+      database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+      return seal;
+    } catch (error) {
+      throw asDamage(error, path);
+    }
+  });
+}
+
+function openExisting(path: string): Database {
+  const missing = new StoreError("STORE_MISSING", `${path}: no program has made this store yet`);
+  if (!existsSync(path)) throw missing;
+  const database = openDatabase(path);
+  try {
+    const version = checkFormat(database, path);
+    if (version === 0 || readStore(database) === undefined) throw missing;
+    if (version < MIGRATIONS.length - 1) {
+      const advice = "start its writer, which brings it up to date";
+      throw new StoreError("STORE_FORMAT", `${path} is of version ${version}; ${advice}`);
+    }
+    return database;
+  } catch (error) {
+    database.close();
+    throw asDamage(error, path);
+  }
+}
+
+/** Closes the file again if `prepare` throws. */
+function opened(database: Database, prepare: () => StoreSeal): Opened {
+  try {
+    return { database, seal: prepare(), close: () => database.close() };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** As `asStoreError`; a table that is missing is damage as well. */
+function asDamage(error: unknown, path: string): unknown {
+  const known = asStoreError(error, path);
+  if (!(known instanceof Error) || !("errcode" in known)) return known;
+  if (known.errcode !== SQLITE_ERROR) return known;
+  return new StoreError("STORE_UNREADABLE", `${path}: ${known.message}`, { cause: error });
+}
+
+function checkPages(database: Database, path: string): void {
+  const [first] = database.prepare("PRAGMA quick_check(1)").all();
+  const said = String(first?.quick_check ?? Object.values(first ?? {})[0]);
+  if (said !== "ok") throw new StoreError("STORE_UNREADABLE", `${path} is damaged: ${said}`);
+}
+
+interface StoreRow {
+  readonly id: Uint8Array;
+  readonly seal_check: Uint8Array;
+}
+
+function readStore(database: Database): StoreRow | undefined {
+  const row = database.prepare("SELECT id, seal_check FROM store").get();
+  return row as unknown as StoreRow | undefined;
+}
+
+/** Says whose store it is, once. */
+function createStore(database: Database, { sealKey, now }: StoreOptions): void {
+  if (readStore(database) !== undefined) return;
+  // By the clock, so that no epoch of a store that was here before begins again.
+  const epochFloor = Math.max(0, Math.floor((now() - EPOCH_ZERO_MS) / 1000));
+  const id = randomBytes(STORE_ID_BYTES);
+  const { check } = new StoreSeal(sealKey, id);
+  transact(database, "IMMEDIATE", () => {
+    if (database.prepare("SELECT 1 FROM record LIMIT 1").get() !== undefined) {
+      throw new StoreError("STORE_UNREADABLE", "the store has lost its key's check");
+    }
+    database.prepare("INSERT INTO store VALUES (1, ?, ?, 0, ?, 0)").run(id, check, epochFloor);
+  });
+}
+
+function sealOf(database: Database, path: string, { sealKey }: StoreOptions): StoreSeal {
+  const row = readStore(database);
+  if (row === undefined) throw new StoreError("STORE_MISSING", `${path}: there is no store in it`);
+  const seal = new StoreSeal(sealKey, row.id);
+  if (seal.isCheck(row.seal_check)) return seal;
+  const advice = "put back the key that it was made with, or move the store away";
+  throw new StoreError("STORE_KEY", `${path} is sealed with another key; ${advice}`);
+}
+
+/** For its owner alone; SQLite gives the files beside it the same mode. */
+function createPrivate(path: string): void {
+  try {
+    closeSync(openSync(path, "a", 0o600));
+  } catch (error) {
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    throw new StoreError("STORE_UNWRITABLE", `${path}: ${code || message}`, { cause: error });
+  }
+}
+
+/** Renames the file and what belongs to it. @returns the new name */
+function setAside(path: string): string {
+  for (let number = 1; number <= ASIDE_MAX; number++) {
+    const aside = `${path}.aside-${number}`;
+    if (existsSync(aside)) continue;
+    // The log first: without its file it is nothing, the file without its log is an older state.
+    for (const suffix of ["-wal", "-shm", ""]) {
+      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+    }
+    return aside;
+  }
+  const what = `${path}: ${ASIDE_MAX} damaged files lie beside it`;
+  throw new StoreError("STORE_UNREADABLE", `${what}; remove them, and check the disk`);
+}

@@ -1,0 +1,100 @@
+/**
+ * A follower's view of the file: a connection of its own, on which what it reads is of one moment,
+ * however long that takes and whatever is written meanwhile.
+ */
+
+import { setImmediate as turn } from "node:timers/promises";
+import type { FeedElement, RecordChange } from "../../model/feed.ts";
+import type { RecordName, StoredRecord } from "../../model/record.ts";
+import type { Held } from "../decide.ts";
+import { SLICE_RECORDS } from "../limits.ts";
+import type { Database } from "./database.ts";
+import type { RecordRow } from "./rows.ts";
+import { type Head, prepare, type Removed, type Statements } from "./statements.ts";
+
+/** Opens a row, or says why it cannot and answers `undefined`. */
+export type OpenRow = (row: RecordRow) => Held | undefined;
+
+export class View {
+  readonly #database: Database;
+  readonly #statements: Statements;
+  readonly #openRow: OpenRow;
+  #known: number | undefined;
+
+  constructor(database: Database, openRow: OpenRow) {
+    this.#database = database;
+    this.#statements = prepare(database);
+    this.#openRow = openRow;
+    database.exec("PRAGMA query_only = 1");
+  }
+
+  /** What is new since the last call; `undefined` if nothing is, or the signal is aborted. */
+  async next(signal: AbortSignal): Promise<FeedElement | undefined> {
+    this.#database.exec("BEGIN");
+    try {
+      const head = this.#statements.head();
+      if (head.revision === this.#known) return undefined;
+      const element = await this.#read(head, signal);
+      if (signal.aborted) return undefined;
+      this.#known = head.revision;
+      return element;
+    } finally {
+      if (this.#database.isOpen !== false) this.#database.exec("COMMIT");
+    }
+  }
+
+  async #read(head: Head, signal: AbortSignal): Promise<FeedElement> {
+    const { revision, rememberedFrom } = head;
+    const known = this.#known;
+    if (known === undefined || known < rememberedFrom) {
+      return { kind: "snapshot", records: await this.#all(signal), revision };
+    }
+    return { kind: "changes", changes: await this.#changes(known, signal), revision };
+  }
+
+  async #all(signal: AbortSignal): Promise<StoredRecord[]> {
+    const records: StoredRecord[] = [];
+    let last: RecordName = { network: "", id: "" };
+    while (!signal.aborted) {
+      const rows = this.#statements.recordsAfter(last.network, last.id, SLICE_RECORDS);
+      for (const row of rows) {
+        const held = this.#openRow(row);
+        if (held !== undefined) records.push({ record: held.record, revision: held.revision });
+      }
+      last = rows.at(-1) ?? last;
+      if (rows.length < SLICE_RECORDS) break;
+      await turn();
+    }
+    return records;
+  }
+
+  async #changes(known: number, signal: AbortSignal): Promise<RecordChange[]> {
+    const removed = new Map<string, Removed>();
+    for (const row of this.#statements.removedAfter(known)) removed.set(keyOf(row), row);
+    const changes: RecordChange[] = [];
+    let last = known;
+    while (!signal.aborted) {
+      const rows = this.#statements.recordsChangedAfter(last, SLICE_RECORDS);
+      for (const row of rows) {
+        removed.delete(keyOf(row)); // It was made anew since.
+        const held = this.#openRow(row);
+        if (held !== undefined) changes.push(changeOf(held, known));
+      }
+      last = rows.at(-1)?.revision ?? last;
+      if (rows.length < SLICE_RECORDS) break;
+      await turn();
+    }
+    for (const row of removed.values()) changes.push({ kind: "delete", ...row });
+    return changes.sort((a, b) => a.revision - b.revision);
+  }
+}
+
+function changeOf({ record, revision, contentRevision }: Held, known: number): RecordChange {
+  if (contentRevision > known) return { kind: "put", record, revision };
+  const { network, id, epoch, password } = record;
+  return { kind: "secret", network, id, revision, epoch, password };
+}
+
+function keyOf({ network, id }: RecordName): string {
+  return `${network}\0${id}`;
+}

@@ -1,0 +1,77 @@
+/**
+ * Where instances are kept. To add one: write `src/store/NAME.ts`, and add one line to the table in
+ * `index.ts`; `test/store/contract.test.ts` holds it to what is promised here.
+ *
+ * Every write has a revision, a number that only rises. A write is whole or not there at all, and
+ * survives the end of the program by SIGKILL once its promise resolves.
+ */
+
+import type { Feed } from "../model/feed.ts";
+import type { InstanceRecord, RecordName, StoredRecord } from "../model/record.ts";
+import type { Conditions } from "../observe/conditions.ts";
+
+export interface Store extends Feed, AsyncDisposable {
+  get(name: RecordName): Promise<StoredRecord | undefined>;
+
+  /**
+   * Keeps a record whole. One that says what is kept already is not written again.
+   *
+   * Its epoch is raised where an address is new to it, above each epoch that such an address had.
+   * A password that was acknowledged does not come back: it is left out.
+   *
+   * @param expect the revision that the record must have: 0 for none; absent for any
+   * @returns the record as it is kept, with the revision in which it became so
+   * @throws {RecordError} if it is malformed.
+   * @throws {StoreConflictError} if it has another revision than the one expected.
+   * @throws {StoreError} STORE_ADDRESS_TAKEN if another record of the network has an address of it.
+   */
+  put(record: InstanceRecord, options?: { readonly expect?: number }): Promise<StoredRecord>;
+
+  /**
+   * @returns the revision of the deletion; `undefined` if there was no record
+   * @throws {StoreConflictError} as `put`.
+   */
+  delete(name: RecordName, options?: { readonly expect?: number }): Promise<number | undefined>;
+
+  /** Records in the order of network and id. */
+  list(query?: ListQuery): Promise<Page>;
+
+  /** Ends all followers. What is called afterwards rejects with STORE_CLOSED. */
+  close(): Promise<void>;
+}
+
+export interface ListQuery {
+  /** Only this network's. */
+  readonly network?: string;
+  /** Where the last page ended: its `next`. */
+  readonly after?: RecordName;
+  /** How many at most; `PAGE_RECORDS_MAX` is the most, and the default. */
+  readonly limit?: number;
+}
+
+export interface Page {
+  readonly records: readonly StoredRecord[];
+  /** Absent on the last page. Pages are of different moments, unless the revision is the same. */
+  readonly next?: RecordName;
+  /** The store's revision when the page was read. */
+  readonly revision: number;
+}
+
+/** What every store is given when it is opened. */
+export interface StoreOptions {
+  /** 32 bytes. What is kept at rest is sealed with it. */
+  readonly sealKey: Uint8Array;
+  readonly conditions: Conditions;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /**
+   * `writer` puts and deletes, and is one program at a time; `reader` follows what another program
+   * writes, and acknowledges.
+   */
+  readonly role: "writer" | "reader";
+  /**
+   * True when nobody else knows what is kept: then each write survives a power loss too. Otherwise
+   * only passwords and acknowledgements do; the source says the rest again.
+   */
+  readonly isTruth?: boolean;
+}
