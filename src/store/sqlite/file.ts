@@ -52,7 +52,7 @@ export function openFile(path: string, options: StoreOptions): Opened {
   }
 }
 
-/** One writer to a file. The kernel keeps the lock, so that it ends with the process in any case. */
+/** One writer to a file. The kernel keeps the lock, so it ends with the process in any case. */
 function takeLock(path: string): Database {
   createPrivate(`${path}.lock`);
   const lock = openDatabase(`${path}.lock`);
