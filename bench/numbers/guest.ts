@@ -2,11 +2,10 @@
  * What the guest's tools cost a guest: the size of the small file, and how much longer a `get`
  * takes than a Node.js that does nothing.
  *
- * Programs take turns, so that noise hits all of them, and CPU time is counted, of the program and
- * nothing else: the time on the clock is the machine's and its other users' as well.
+ * Programs take turns, one run each, so that noise hits all of them, and CPU time is counted, of the
+ * program and nothing else: the time on the clock is the machine's and its other users' as well.
  */
 
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -16,9 +15,8 @@ import type { Bench } from "../bench.ts";
 import { median } from "../stats.ts";
 
 const BUNDLE = join(import.meta.dirname, "../../dist/frontdesk-guest.mjs");
-/** Runs in one turn: the shell that counts them does so in hundredths of a second. */
-const RUNS = 10;
-const TURNS_EACH_ROUND = 3;
+/** A run costs 80 ms, give or take 10 on a busy machine; the median of sixty gives or takes 2. */
+const TURNS_EACH_ROUND = 30;
 
 export interface GuestFigures {
   readonly bytes: number;
@@ -34,44 +32,32 @@ export async function measureGuest(bench: Bench): Promise<GuestFigures> {
   const file = join(bench.directory, "metadata.json");
   const guest = ["node", BUNDLE];
   const asked = ["--endpoint", service.url];
-  await cpuMs([...guest, "cache", "--output", file, ...asked], 1);
-  const programs = {
-    nothing: ["node", "-e", "0"],
-    get: [...guest, "get", "local-hostname", ...asked],
-    cached: [...guest, "get", "local-hostname", "--cache-file", file],
-  };
-  const above = { get: [] as number[], cached: [] as number[] };
-  const nothing: number[] = [];
+  await cpuMs([...guest, "cache", "--output", file, ...asked]);
+  const programs = [
+    { argv: ["node", "-e", "0"], ms: [] as number[] },
+    { argv: [...guest, "get", "local-hostname", ...asked], ms: [] as number[] },
+    { argv: [...guest, "get", "local-hostname", "--cache-file", file], ms: [] as number[] },
+  ];
+  bench.say("guest's tools");
   const turns = bench.scale.rounds * TURNS_EACH_ROUND;
-  for (let turn = 1; turn <= turns; turn++) {
-    bench.say(`guest's tools: turn ${turn} of ${turns}`);
-    const base = await cpuMs(programs.nothing, RUNS);
-    nothing.push(base);
-    above.get.push((await cpuMs(programs.get, RUNS)) - base);
-    above.cached.push((await cpuMs(programs.cached, RUNS)) - base);
+  for (let turn = 0; turn < turns; turn++) {
+    for (const { argv, ms } of programs) ms.push(await cpuMs(argv));
   }
-  return {
-    bytes: statSync(BUNDLE).size,
-    nothingMs: median(nothing) ?? Number.NaN,
-    getMs: median(above.get) ?? Number.NaN,
-    cachedMs: median(above.cached) ?? Number.NaN,
-  };
+  const [nothing = Number.NaN, get = Number.NaN, cached = Number.NaN] = programs.map(
+    ({ ms }) => median(ms) ?? Number.NaN,
+  );
+  const bytes = statSync(BUNDLE).size;
+  return { bytes, nothingMs: nothing, getMs: get - nothing, cachedMs: cached - nothing };
 }
 
-/** CPU time of one run, the mean of several. The shell's `times` has that of its children. */
-async function cpuMs(argv: readonly string[], runs: number): Promise<number> {
-  const script = `i=0; while [ $i -lt ${runs} ]; do "$@" >&2 || exit 9; i=$((i + 1)); done; times`;
-  const child = spawn("sh", ["-c", script, "sh", ...argv], { stdio: ["ignore", "pipe", "ignore"] });
-  let text = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    text += chunk.toString();
-  });
-  const [code] = await once(child, "close");
-  if (code !== 0) throw new Error(`${argv.join(" ")} failed`);
-  // The second line is the children's: user and system time, as 0m1.230s.
-  const times = [...(text.trim().split("\n")[1] ?? "").matchAll(/(\d+)m([\d.]+)s/g)];
-  const seconds = times.reduce((sum, [, m, s]) => sum + Number(m) * 60 + Number(s), 0);
-  return (seconds * 1000) / runs;
+/** CPU time of one run, user and system. */
+async function cpuMs(argv: string[]): Promise<number> {
+  const child = Bun.spawn(argv, { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+  if ((await child.exited) !== 0) throw new Error(`${argv.join(" ")} failed`);
+  const usage = child.resourceUsage();
+  if (usage === undefined) throw new Error("the system does not say what a program cost");
+  // Microseconds.
+  return Number(usage.cpuTime.total) / 1000;
 }
 
 /** A service with what a boot needs, in this process: its CPU time is not the program's. */

@@ -44,8 +44,8 @@ function sinkOf(file: number): Sink {
       for (let at = 0; at < bytes.length; ) at += writeSome(file, bytes.subarray(at));
     },
     get isTTY() {
-      // A terminal is a device; only then is it worth to ask further.
-      return isDevice(file) && (file === 1 ? process.stdout : process.stderr).isTTY === true;
+      // Only of what may be a terminal is it worth to ask further: that makes a stream of it.
+      return mayBeTerminal(file) && (file === 1 ? process.stdout : process.stderr).isTTY === true;
     },
   };
 }
@@ -63,9 +63,14 @@ function writeSome(file: number, bytes: Uint8Array): number {
   }
 }
 
-function isDevice(file: number): boolean {
+/** /dev/null and its like, on Linux (Documentation/admin-guide/devices.txt). */
+const MEMORY_DEVICES = 1;
+
+function mayBeTerminal(file: number): boolean {
   try {
-    return fstatSync(file).isCharacterDevice();
+    const stat = fstatSync(file);
+    const isMemory = process.platform === "linux" && stat.rdev >> 8 === MEMORY_DEVICES;
+    return stat.isCharacterDevice() && !isMemory;
   } catch {
     return false; // Closed: what is written goes nowhere.
   }
