@@ -23,9 +23,10 @@ export function openAdminClient(admin: string): AdminClient {
   const ask = async (method: string, path: string, body?: string): Promise<unknown> => {
     const { status, text } = await exchange({ ...where, agent, method, path }, admin, body);
     const answer = parse(text, admin);
-    if (status < 400 || status === 503) return answer;
-    const { code = "", message = `status ${status}` } =
-      (answer as { error?: { code?: string; message?: string } }).error ?? {};
+    const { error } = answer as { error?: { code?: string; message?: string } };
+    // A router that is not ready says so with 503, and answers what it was asked.
+    if (error === undefined && (status < 400 || status === 503)) return answer;
+    const { code = "", message = `status ${status}` } = error ?? {};
     if (code === "COMMAND_INVALID") throw new CommandError(message);
     if (code === "USAGE") throw new UsageError(message);
     throw new AdminError(message);

@@ -15,7 +15,7 @@ import {
   tryParseListen,
 } from "../model/address.ts";
 import type { Endpoint, Network } from "../model/change.ts";
-import { ConfigError } from "../model/errors.ts";
+import { ConfigError, UsageError } from "../model/errors.ts";
 import { Conditions } from "../observe/conditions.ts";
 import { devicesIn } from "../platform/devices.ts";
 import { leaseOf } from "../router/firewall/leases.ts";
@@ -112,22 +112,36 @@ async function ofRunning(options: Options, { file }: Given): Promise<FirewallSet
   const status = (await client.get("/status")) as {
     readonly source?: string;
     readonly networks?: readonly Network[];
+    /** What the router holds its networks to; absent in an older one. */
+    readonly policies?: readonly RunningPolicy[];
+    readonly firewall?: "kept" | "none";
     readonly listening?: readonly (HostPort & { readonly plane: string })[];
   };
+  if (status.firewall === "kept" && options.flag("apply")) {
+    throw new UsageError("the running router keeps this table itself (firewall.manage)");
+  }
   const known = await readSource(status.source, undefined);
   const at = (plane: string): HostPort[] =>
     (status.listening ?? [])
       .filter((each) => each.plane === plane)
       .map(({ host, port }) => ({ host, port }));
   return {
-    networks: (status.networks ?? known.networks).map(({ id, cidrs }) =>
-      ofSource(id, cidrs, options),
-    ),
+    networks:
+      status.policies?.map((policy) => ofPolicy(policy, options)) ??
+      (status.networks ?? known.networks).map(({ id, cidrs }) => ofSource(id, cidrs, options)),
     ...{ leases: known.leases, listen: at("metadata"), passwordListen: at("password") },
     ...adminAt(admin),
     managementCidrs: managementOf(file),
     guests: GUEST_LIMITS,
   };
+}
+
+type RunningPolicy = Omit<FirewallNetwork, "cidrs"> & { readonly cidrs: readonly string[] };
+
+function ofPolicy({ cidrs, ...policy }: RunningPolicy, options: Options): FirewallNetwork {
+  const given = options.string("mac-evidence") as MacEvidence | undefined;
+  const macEvidence = given ?? policy.macEvidence;
+  return { ...policy, cidrs: cidrs.map(parseCidr), macEvidence };
 }
 
 /** What the source says now. It is read as a router reads it, and left as it is. */
@@ -175,7 +189,7 @@ function ofConfig(network: ResolvedSettings["networks"][number]): FirewallNetwor
 
 function ofSource(id: string, texts: readonly string[], options: Options): FirewallNetwork {
   const cidrs = texts.map(parseCidr);
-  const macEvidence = options.string("mac-evidence") as MacEvidence;
+  const macEvidence = (options.string("mac-evidence") ?? "audit") as MacEvidence;
   return { id, cidrs, devices: devicesIn(cidrs), routed: false, macEvidence };
 }
 

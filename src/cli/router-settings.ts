@@ -51,6 +51,12 @@ export async function planOf(options: Options, program: readonly string[]): Prom
   const adminListen = given.adminListen?.value ?? defaultAdmin(stateDir);
   const logLevel = given.logLevel.value;
   if (file !== undefined && name === undefined && groups.some((group) => group.name !== OWN)) {
+    const hasOwn = given.source !== undefined || groups.some((group) => group.name === OWN);
+    for (const field of ["listen", "passwordListen"] as const) {
+      if (hasOwn || given[field]?.from.kind !== "flag") continue;
+      const all = "every network of the file lies in a namespace of its own";
+      throw new UsageError(`${SETTINGS[field].flag}: ${all}, and has its own addresses`);
+    }
     const admin = parseAdmin(adminListen);
     const members = membersOf({ groups, given, file: file.file, stateDir, program });
     return { kind: "several", settings: { admin, members }, logLevel };
@@ -64,7 +70,8 @@ export async function planOf(options: Options, program: readonly string[]): Prom
   // What is said for this program's own namespace is not of another.
   const own: Partial<ResolvedSettings> = group === undefined || group.name === OWN ? given : {};
   const optional = {
-    network: own.network?.value,
+    // Where the source knows no id, the file's is the one that people know.
+    network: own.network?.value ?? (networks.length === 1 ? networks[0]?.id : undefined),
     sealKeyFile: given.sealKey?.value,
     cacheDir: own.cacheDir?.value,
     passwordTokenFile: given.passwordTokenFile?.value,

@@ -17,6 +17,8 @@ export interface Access {
   readonly network: string | undefined;
   /** Absent where the address is nobody's, or withheld from whoever has it. */
   readonly instance: string | undefined;
+  /** The instance's name, for people; not in the log. */
+  readonly name?: string | undefined;
   /** What kind of thing was asked for, from a closed set. */
   readonly what: string;
   readonly status: number;

@@ -96,7 +96,7 @@ test("without known devices, or with a device of an odd name, the whole table is
   }
 });
 
-test("when the monitor ends nothing is remembered until the next one, and somebody hears", async () => {
+test("when the monitor ends nothing is remembered until the next one", async () => {
   const told: (string | undefined)[] = [];
   await using scene = await open({ onTrouble: (why) => told.push(why), devices: () => ["eth0"] });
   scene.monitor.say(`10.1.1.5 dev eth0 lladdr ${ONE} STALE`);
@@ -104,7 +104,6 @@ test("when the monitor ends nothing is remembered until the next one, and somebo
   await Promise.resolve();
   await Promise.resolve();
   expect(scene.neighbours.find(GUEST)).toBeUndefined();
-  expect(told).toEqual(["ip monitor ended with 1: Cannot open netlink socket"]);
   const asked = scene.neighbours.lookUp(GUEST);
   const ask = await scene.next();
   ask.say(`10.1.1.5 dev eth0 lladdr ${ONE} STALE`);
@@ -115,9 +114,8 @@ test("when the monitor ends nothing is remembered until the next one, and somebo
   expect(second.argv).toEqual(["ip", "-o", "monitor", "neigh"]);
   await scene.answer([`10.1.1.5 dev eth0 lladdr ${ONE} STALE`]);
   expect(scene.neighbours.find(GUEST)).toBe(ONE);
-  expect(told).toHaveLength(1);
   await scene.answer([`10.1.1.5 dev eth0 lladdr ${ONE} STALE`]);
-  expect(told).toEqual([told[0], undefined]);
+  expect(told).toEqual([]); // It may have ended because this program ends too.
 });
 
 test("where there is no ip at all, that is the trouble, and no guest waits longer", async () => {

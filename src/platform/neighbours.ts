@@ -38,6 +38,8 @@ const TOUCHED_MAX = 10_000;
 /** Between two starts of the monitor, doubled each time. ms. */
 const RESTART_MS_MIN = 200;
 const RESTART_MS_MAX = 30_000;
+/** A monitor that ends because we end too is told of no later than this. ms. */
+const TROUBLE_MS = 300;
 /** A monitor that has run so long was well: the next one starts soon. ms. */
 const WELL_MS = 60_000;
 
@@ -186,7 +188,8 @@ class KernelNeighbours implements Neighbours {
       this.#monitor = undefined;
       if (this.#closed) return;
       this.#table.clear();
-      this.#tell(why);
+      // A stop of all at once, as systemd's, is no trouble.
+      this.#later(TROUBLE_MS, () => this.#monitor === undefined && this.#tell(why));
       const wasWell = performance.now() - startedMs > WELL_MS;
       const waitMs = wasWell ? RESTART_MS_MIN : this.#restartMs;
       this.#restartMs = Math.min(waitMs * 2, RESTART_MS_MAX);

@@ -3,7 +3,7 @@
  * unix socket that only its owner can open. Never on a guest's listener.
  */
 
-import { MetadataError, StateError } from "../model/errors.ts";
+import { MetadataError, StateError, UsageError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { FORBIDDEN, NOT_FOUND, type Reply } from "../protocol/http.ts";
@@ -13,8 +13,12 @@ import type { Why } from "./why.ts";
 export interface AdminPorts {
   readonly conditions: Conditions;
   readonly metrics: Metrics;
+  /** Reads anew what is known by asking only. */
+  readonly beforeMetrics: () => Promise<void>;
   /** Whether guests are answered from a source that has been read, on every listener. */
   readonly ready: () => boolean;
+  /** The ids by which a request may name a network. */
+  readonly networks: () => readonly string[];
   readonly why: (ip: string, path: string) => Promise<Why | undefined>;
   /** Applies one command; resolves with the number of changes once guests see them. */
   readonly apply: (text: string, name: string) => Promise<number>;
@@ -34,13 +38,18 @@ const ROUTES: Routes<AdminPorts> = {
     return json(ready() ? 200 : 503, { ready: ready(), conditions: errors });
   },
   "GET /conditions": async (_request, _query, { conditions }) => json(200, conditions.list()),
-  "GET /metrics": async (_request, _query, { metrics }) => text(200, await metrics.text()),
+  "GET /metrics": async (_request, _query, { metrics, beforeMetrics }) => {
+    await beforeMetrics();
+    return text(200, await metrics.text());
+  },
   "GET /status": async (_request, _query, { status }) => json(200, status()),
-  "GET /why": async (_request, query, { why }) => {
+  "GET /why": async (_request, query, { why, networks }) => {
+    checkNetwork(query, networks());
     const answer = await why(query.get("ip") ?? "", query.get("path") ?? "/latest/meta-data/");
     return answer === undefined ? failure(400, "USAGE", "ip is not an address") : json(200, answer);
   },
-  "POST /apply": async (request, query, { apply }) => {
+  "POST /apply": async (request, query, { apply, networks }) => {
+    checkNetwork(query, networks());
     const body = new TextDecoder().decode(await request.body());
     return json(200, { applied: await apply(body, query.get("name") ?? "") });
   },
@@ -77,6 +86,13 @@ export function answering<Ports>(routes: Routes<Ports>, ports: Ports): Handler {
       throw error;
     }
   };
+}
+
+/** @throws {UsageError} if it is none of ours. */
+function checkNetwork(query: URLSearchParams, known: readonly string[]): void {
+  const id = query.get("network");
+  if (id === null || known.includes(id)) return;
+  throw new UsageError(`--network: there is no such network; there are ${known.join(", ")}`);
 }
 
 export function json(status: number, value: unknown): Reply {

@@ -16,7 +16,7 @@ import { Metrics } from "../observe/metrics.ts";
 import type { Sink } from "../observe/sink.ts";
 import { metadataAddresses } from "../platform/devices.ts";
 import { contentHash } from "../protocol/etag.ts";
-import { openSource } from "../source/index.ts";
+import { openSource, parseSource } from "../source/index.ts";
 import { passwordCommand, type Source } from "../source/source.ts";
 import { adminHandler } from "./admin.ts";
 import { listenAdmin } from "./admin-socket.ts";
@@ -113,6 +113,7 @@ function realmOf(source: string): string {
  * @throws {ListenError} if an address that was named cannot be listened on.
  */
 export async function openRouter(settings: RouterSettings, ports: RouterPorts): Promise<Router> {
+  parseSource(settings.source); // A mistake leaves nothing behind.
   const closers: (() => unknown)[] = [];
   try {
     return await assemble(settings, ports, closers);
@@ -251,11 +252,17 @@ async function assemble(
     handler: adminHandler({
       conditions,
       metrics: new Metrics(() => samples({ ...sampled, sink, ready: isReady, rim, version })),
+      beforeMetrics: () => evidence.readDrops(),
       ready: isReady,
+      networks: () => [
+        ...opened.networks().map(({ id }) => id),
+        ...(settings.evidence?.networks ?? []).map(({ id }) => id),
+      ],
       apply: (text, name) => feed.applyCommand(opened, text, name),
       why: (ip, path) =>
         explain(ip, path, {
           ...{ directory, now, loadingSince, passwords, source: settings.source },
+          troubles: () => sourceTroubles(conditions),
           identify: async (address) =>
             proxied.explain(address) ?? (await identity.explain(address)),
         }),
@@ -263,6 +270,7 @@ async function assemble(
         ...{ version, source: settings.source, ready: isReady(), listening: listeners.open },
         ...{ proxied: proxied.open },
         ...{ bindings: directory.size, networks: opened.networks() },
+        ...evidence.status(),
       }),
     }),
   });
@@ -350,12 +358,23 @@ function recipient(entry: Entry | undefined, who: "bound" | "any"): Recipient | 
 }
 
 function record(traffic: Traffic, directory: Directory, answer: PasswordAnswer): void {
-  const { peer: address, via, outcome: what, status } = answer;
-  const entry = directory.find(address);
-  const instance = entry?.kind === "bound" ? entry.instance : undefined;
-  const network = entry?.network;
-  traffic.record({ plane: "password", address, via, network, instance, what, status });
+  const { peer: address, via, outcome: what, status, recipient } = answer;
+  const entry = recipient && directory.at(recipient.network, recipient.address);
+  const { instance, name } = entry?.kind === "bound" ? entry : NOBODY;
+  // Known by the address, perhaps, and not believed.
+  const network = recipient?.network ?? directory.find(address)?.network;
+  traffic.record({ plane: "password", address, via, network, instance, name, what, status });
 }
+
+/** A source that is not what it should be may answer with what it was. */
+function sourceTroubles(conditions: Conditions): readonly string[] {
+  return conditions
+    .list()
+    .filter(({ code }) => code.startsWith("SOURCE_") || code === "LEASES_ABSENT")
+    .map(({ subject, detail, title }) => `${subject}: ${detail || title}`);
+}
+
+const NOBODY = { instance: undefined, name: undefined };
 
 export function tell(
   log: Log,

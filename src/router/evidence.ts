@@ -72,6 +72,7 @@ export class Evidence {
     this.identity = new Identity({
       ...{ directory, conditions },
       neighbours: () => this.#neighbours,
+      guarded: () => this.#firewall !== undefined && !this.#hasFirewallTrouble(),
       ...(hasten && { hasten }),
       ...(leaseFiles && { leased: (address: Ip) => leaseFiles.get(address) }),
     });
@@ -89,6 +90,20 @@ export class Evidence {
   /** The policy of each network, as it is in force. */
   get policies(): readonly Policy[] {
     return this.#policies;
+  }
+
+  /** For people, and for commands that want to know what holds here. */
+  status(): { readonly policies: readonly object[]; readonly firewall: "kept" | "none" } {
+    const policies = this.#policies.map(({ cidrs, ...policy }) => ({
+      ...policy,
+      cidrs: cidrs.map(({ text }) => text),
+    }));
+    return { policies, firewall: this.#firewall === undefined ? "none" : "kept" };
+  }
+
+  /** Asks the kernel what the firewall has dropped until now. Never rejects. */
+  async readDrops(): Promise<void> {
+    await this.#firewall?.readDrops();
   }
 
   /** What to do about foreign Host headers in a network, where it says so itself. */
@@ -117,7 +132,7 @@ export class Evidence {
 
   async close(): Promise<void> {
     this.#leaseFiles?.close();
-    await Promise.all([this.#neighbours?.close(), this.#firewall?.close()]);
+    await Promise.all([this.#neighbours?.close(), this.#firewall?.close({ removeTable: true })]);
   }
 
   #apply(): void {
@@ -137,7 +152,7 @@ export class Evidence {
       });
     }
     this.identity.setPolicies(this.#policies);
-    for (const policy of this.#policies) this.#warn(policy);
+    this.#warn();
     this.#hosts.clear();
     for (const { id, hosts } of this.#policies) if (hosts !== undefined) this.#hosts.set(id, hosts);
     const rules = this.#rules();
@@ -150,11 +165,34 @@ export class Evidence {
     }
   }
 
-  /** The kernel believes a lie some milliseconds before it can tell us. */
-  #warn(policy: Policy): void {
-    if (this.#settings.firewall !== undefined) return;
-    const how = isEnforced(policy) ? "raise" : "clear";
-    this.#ports.conditions[how]("ENFORCE_WITHOUT_FIREWALL", policy.id);
+  #hasFirewallTrouble(): boolean {
+    return this.#ports.conditions.list().some(({ code }) => code === "FIREWALL_FAILED");
+  }
+
+  /**
+   * Of a network that enforces without a firewall, because the kernel believes a lie some
+   * milliseconds before it can tell us; and of one that the source does not know.
+   */
+  #warn(): void {
+    const { conditions } = this.#ports;
+    const known = new Set(this.#networks.map(({ id }) => id));
+    const isKnown = this.#networks.some(({ cidrs }) => cidrs.length > 0);
+    const warned = new Set<string>();
+    for (const policy of this.#policies) {
+      const { id } = policy;
+      if (isEnforced(policy) && this.#settings.firewall === undefined) {
+        conditions.raise("ENFORCE_WITHOUT_FIREWALL", id);
+        warned.add(`ENFORCE_WITHOUT_FIREWALL ${id}`);
+      }
+      if (isKnown && !known.has(id)) {
+        conditions.raise("NETWORK_UNMATCHED", id, policy.cidrs.map(({ text }) => text).join(" "));
+        warned.add(`NETWORK_UNMATCHED ${id}`);
+      }
+    }
+    for (const { code, subject } of conditions.list()) {
+      const isOurs = code === "ENFORCE_WITHOUT_FIREWALL" || code === "NETWORK_UNMATCHED";
+      if (isOurs && !warned.has(`${code} ${subject}`)) conditions.clear(code, subject);
+    }
   }
 
   /** A laptop's guests are on loopback, where nobody has a MAC address. */

@@ -48,14 +48,14 @@ test("a foreign name is a condition until none has come for a while", async () =
   const conditions = new Conditions(() => 0);
   const hosts = new UnexpectedHosts(conditions, 200);
   const holds = () => conditions.list().map(({ subject }) => subject);
-  hosts.saw("eth0");
+  hosts.saw("eth0", "elsewhere.example");
   for (let round = 0; round < 4; round++) {
     await Bun.sleep(100);
-    hosts.saw("eth0");
+    hosts.saw("eth0", "elsewhere.example");
   }
   expect(holds()).toEqual(["eth0"]); // 400 ms after the first, but not after the last.
   await Bun.sleep(500);
   expect(holds()).toEqual([]);
-  hosts.saw("eth0");
+  hosts.saw("eth0", "elsewhere.example");
   expect(holds()).toEqual(["eth0"]);
 });

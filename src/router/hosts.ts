@@ -50,6 +50,9 @@ export function isAllowedHost(host: string | undefined, allowed: ReadonlySet<str
 /** After this time without such a request the condition is over: most clients ask at a boot. ms. */
 export const HOST_QUIET_MS: number = 60 * 60 * 1000;
 
+/** Text of a guest that is safe to show, because it can be nothing but a name and a port. */
+const PLAIN = /^[A-Za-z0-9.-]{1,64}(?::\d{1,5})?$/;
+
 /** Tells that guests ask with names that are not ours, until they no longer do. */
 export class UnexpectedHosts {
   readonly #conditions: Conditions;
@@ -62,12 +65,16 @@ export class UnexpectedHosts {
     this.#quietMs = quietMs;
   }
 
-  /** @param subject a network, or a word for those without one */
-  saw(subject: string): void {
+  /**
+   * @param subject a network, or a word for those without one
+   * @param host what was asked for; it is told only if it is plainly a name
+   */
+  saw(subject: string, host: string): void {
     const isNew = !this.#lastAt.has(subject);
     this.#lastAt.set(subject, performance.now());
     if (!isNew) return;
-    this.#conditions.raise("HOST_UNEXPECTED", subject);
+    const detail = PLAIN.test(host) ? `asked for ${host}, for instance` : "";
+    this.#conditions.raise("HOST_UNEXPECTED", subject, detail);
     this.#forgetIn(this.#quietMs, subject);
   }
 

@@ -18,6 +18,7 @@ import type { Conditions } from "../observe/conditions.ts";
 import type { Neighbour } from "../platform/neighbour-table.ts";
 import type { Neighbours } from "../platform/neighbours.ts";
 import { type Bound, canonicalPeer, type Directory, type Entry } from "./directory.ts";
+import { isEnforced } from "./firewall/settings.ts";
 import { comparesMac, isLoopback, type Policy } from "./policies.ts";
 
 /** So long a doubtful address is not read again: a guest may ask a thousand times a second. ms. */
@@ -37,6 +38,8 @@ export interface IdentityPorts {
   readonly hasten?: (peer: string) => Entry | undefined;
   /** `undefined` while no network compares MAC addresses. */
   readonly neighbours: () => Neighbours | undefined;
+  /** Whether the router's own firewall is in force. */
+  readonly guarded?: () => boolean;
   /** The MAC address of a lease that the source does not know. */
   readonly leased?: (address: Ip) => Mac | undefined;
 }
@@ -140,7 +143,11 @@ export class Identity {
     const leased = this.#leased(entry);
     if (leased === undefined) return "no lease names a MAC address for it";
     const neighbours = this.#ports.neighbours();
-    if (neighbours === undefined) return "the kernel's neighbour table is not followed";
+    if (neighbours === undefined)
+      return "only this machine can ask here: no MAC address is compared";
+    if (isEnforced(policy) && this.#ports.guarded?.() === true) {
+      return `the firewall lets nobody ask from it but ${leased}, as the lease says`;
+    }
     const seen = await ask(neighbours, entry.address, policy);
     if (seen === "late") return "the kernel has not said in time who is at this address";
     if (seen === undefined) return "the kernel's neighbour table has nobody at this address now";

@@ -49,9 +49,10 @@ test("the program is ready when all of its routers are, and says of each what is
   await check(BOTH, "GET /conditions", 200, /^\[\{"code":"LISTEN_FAILED".*"red: 10/);
 });
 
-test("one that does not answer is passed over, and said to be down where only it could know", async () => {
+test("one that does not answer might know, so who asks says which network is meant", async () => {
   const half = { ...BOTH, red: {} };
-  await check(half, "GET /why?ip=10.1.1.5", 200, /unknown/);
+  await check(half, "GET /why?ip=10.1.1.5", 400, /red does not answer, so add --network/);
+  await check(half, "GET /why?ip=10.1.1.5&network=blue", 200, /unknown/);
   await check(half, "GET /why?ip=10.1.1.5&network=red", 503, /does not answer/);
   await check(half, "POST /apply?network=red", 503, /does not answer/);
   await check(half, "GET /status", 200, /"namespace":"red","networks":\["net-red"\]/);

@@ -49,17 +49,22 @@ const ROUTES: Routes<MembersAdminPorts> = {
     });
     return json(200, { version, namespaces });
   },
-  "GET /why": async (request, query, ports) => {
+  "GET /why": async (_request, query, ports) => {
     const asked = await Promise.all(
       chosen(query, ports).map(async (member) => ({
         member,
-        reply: await one(ports, member, { method: "GET", path: request.target }),
+        reply: await one(ports, member, { method: "GET", path: withoutNetwork("/why", query) }),
       })),
     );
     const isKnown = ({ reply }: (typeof asked)[number]): boolean =>
       (parsed(reply) as { identity?: string } | undefined)?.identity !== "unknown";
     const known = asked.filter((each) => each.reply.status === 200 && isKnown(each));
     if (known.length > 1) throw ambiguous(known.map(({ member }) => member));
+    const silent = asked.find(({ reply }) => reply.status === 0);
+    if (silent !== undefined && asked.length > 1) {
+      const { name } = silent.member;
+      throw new UsageError(`the router of ${name} does not answer, so add --network ID`);
+    }
     const reply = (known[0] ?? asked.find(({ reply }) => reply.status !== 0) ?? asked[0])?.reply;
     return reply === undefined || reply.status === 0 ? down() : relay(reply);
   },
@@ -68,7 +73,11 @@ const ROUTES: Routes<MembersAdminPorts> = {
     const [member] = members;
     if (member === undefined || members.length > 1) throw ambiguous(members);
     const body = await request.body();
-    const reply = await one(ports, member, { method: "POST", path: request.target, body });
+    const reply = await one(ports, member, {
+      method: "POST",
+      path: withoutNetwork("/apply", query),
+      body,
+    });
     return reply.status === 0 ? down() : relay(reply);
   },
 };
@@ -92,6 +101,13 @@ function chosen(query: URLSearchParams, { members }: MembersAdminPorts): readonl
 function ambiguous(members: readonly MemberSettings[]): UsageError {
   const names = members.flatMap(({ networks, name }) => (networks.length > 0 ? networks : [name]));
   return new UsageError(`several networks may be meant: add --network ${names.join(" or ")}`);
+}
+
+/** A member may call its network by another name. */
+function withoutNetwork(path: string, query: URLSearchParams): string {
+  const rest = new URLSearchParams(query);
+  rest.delete("network");
+  return `${path}?${rest}`;
 }
 
 interface MemberReply {

@@ -44,7 +44,7 @@ export function metadataHandler(ports: MetadataPorts): Handler {
     let reply: Reply;
     const mode = hosts.mode(entry?.network);
     if (mode !== "any" && !isAllowedHost(request.header("host"), hosts.allowed())) {
-      unexpected.saw(entry?.network ?? "guests of no network");
+      unexpected.saw(entry?.network ?? "guests of no network", request.header("host") ?? "");
       reply = mode === "enforce" ? FORBIDDEN : answerMetadata(asker(entry, ports), asked, request);
     } else reply = answerMetadata(asker(entry, ports), asked, request);
     const access = {
@@ -53,6 +53,7 @@ export function metadataHandler(ports: MetadataPorts): Handler {
       via: request.via,
       network: entry?.network,
       instance: entry?.kind === "bound" ? entry.instance : undefined,
+      name: entry?.kind === "bound" ? entry.name : undefined,
       what: asked.kind,
       status: reply.status,
     } as const;

@@ -11,6 +11,9 @@ import type { ListenAddress } from "./http/rim.ts";
 import { membersAdminHandler } from "./members-admin.ts";
 import { type MemberSettings, Supervisor } from "./supervisor.ts";
 
+/** By then what only the start needs has run. ms. */
+const SETTLED_MS = 3000;
+
 export interface SeveralSettings {
   readonly admin: ListenAddress;
   readonly members: readonly MemberSettings[];
@@ -34,10 +37,13 @@ export async function openSeveral(
   log.info({ version, namespaces: members.map(({ name }) => name) }, "routers starting");
   const started = new Supervisor(members, { conditions, log });
   supervisor = started;
+  const settled = setTimeout(() => rim.releaseCode?.(), SETTLED_MS);
+  settled.unref();
   return {
     loaded: Promise.resolve(),
     reload: async () => started.reload(),
     async close(graceMs) {
+      clearTimeout(settled);
       log.info("draining");
       await started.close(graceMs);
       await admin.close(0);

@@ -30,6 +30,8 @@ export interface Evidence {
   readonly entry: string | undefined;
   /** What the kernel knows of the address, as one sentence; absent where that plays no part. */
   readonly kernel: string | undefined;
+  /** What is wrong with the source now, as its conditions say. */
+  readonly trouble: readonly string[];
   /** The source has not been read whole in this run, so an earlier run's word may be what holds. */
   readonly remembered: boolean;
 }
@@ -64,6 +66,8 @@ export interface Why {
 export interface WhyPorts extends Pick<MetadataPorts, "now" | "loadingSince"> {
   readonly source: string;
   readonly directory: Pick<Directory, "networkOf">;
+  /** What is wrong with the source now. */
+  readonly troubles: () => readonly string[];
   /** Who an address is taken for. */
   readonly identify: (address: Ip) => Promise<Identified>;
   readonly passwords: Pick<Passwords, "pending">;
@@ -154,7 +158,7 @@ const BELOW_KEYS: ReadonlySet<Route["kind"]> = new Set([
 function evidenceOf(
   entry: Entry | undefined,
   kernel: string | undefined,
-  { source, loadingSince }: WhyPorts,
+  { source, loadingSince, troubles }: WhyPorts,
 ): Evidence {
   const dir = /^databag:(.+)$/s.exec(source)?.[1];
   const said = (name: string): string => (dir === undefined ? name : join(resolve(dir), name));
@@ -167,7 +171,8 @@ function evidenceOf(
     lease = isLeaseCommanded(entry) ? "a vm_dhcp_entry command" : said("dhcpentry.json");
   }
   const remembered = loadingSince() !== undefined;
-  return { source, lease, metadata, entry: nameAt(entry), kernel, remembered };
+  const trouble = troubles();
+  return { source, lease, metadata, entry: nameAt(entry), kernel, trouble, remembered };
 }
 
 function nameAt(entry: Entry | undefined): string | undefined {

@@ -16,7 +16,7 @@ const FILE_BYTES_MAX = 8 * 1024 * 1024;
 export const apply: Command = {
   description:
     "Returns when the effect is visible to the guest and safe on the disk. Files are applied in " +
-    "order; the first that fails ends the run. Applying one twice changes nothing.",
+    "order; the first that fails ends the run. Applying one twice has no further effect.",
   arguments: [
     { name: "<file...>", summary: "vm_metadata, vm_password or vm_dhcp_entry; - is stdin" },
   ],
@@ -49,6 +49,9 @@ export const apply: Command = {
     else {
       const changes = results.reduce((sum, { applied }) => sum + applied, 0);
       out.note(`applied ${counted(results.length, "file")}, ${counted(changes, "change")}`);
+      if (changes === 0) {
+        out.note("nothing is other than before: it was so, or the address is in no known network");
+      }
     }
     return EXIT.done;
   },

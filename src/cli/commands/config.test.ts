@@ -144,7 +144,7 @@ test("settings without a mistake that the router would refuse need attention", a
     "networks: [{id: a, cidrs: [10.0.0.0/8], netns: x}]",
   );
   expect(code).toBe(EXIT.attention);
-  expect(stdout).toStartWith(`${FILE}: nothing is wrong (settings`);
+  expect(stdout).toStartWith(`${FILE}: no mistake in itself (settings`);
   expect(stderr).toStartWith(`frontdesk: frontdesk router refuses this file: ${FILE}:1: networks`);
   const good = "networks: [{id: a, cidrs: [10.0.0.0/8], macEvidence: enforce}]";
   expect(await check(good)).toMatchObject({ code: EXIT.done, stderr: "" });

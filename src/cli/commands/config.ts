@@ -45,7 +45,8 @@ const check: Command = {
     if (options.flag("json")) out.json({ file: name, ...report });
     else if (good) {
       const holds = "holds" in report ? holdings(report.holds) : "";
-      out.print(clean(`${shown(path)}: nothing is wrong (${what}${holds})`));
+      const verdict = "refused" in report ? "no mistake in itself" : "nothing is wrong";
+      out.print(clean(`${shown(path)}: ${verdict} (${what}${holds})`));
     } else {
       for (const problem of report.problems) out.print(line(shown(path), problem));
       out.note(`frontdesk: checked as a file of ${what}`);

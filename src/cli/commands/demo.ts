@@ -79,7 +79,7 @@ export const demo: Command = {
           sink: QUIET,
           logLevel: "silent",
           version: version(),
-          onAccess: (access) => out.print(line(access, material, out)),
+          onAccess: (access) => out.print(line(access, out)),
           onCondition: (condition, holds) => out.print(news(condition, holds, out)),
         },
       );
@@ -159,8 +159,8 @@ function news({ title, detail }: Condition, holds: boolean, out: Output): string
 
 const timeNow = (): string => new Date().toTimeString().slice(0, 8);
 
-function line(access: Access, { guests }: Material, out: Output): string {
-  const name = guests.find(({ address }) => address === access.address)?.name ?? "nobody we know";
+function line(access: Access, out: Output): string {
+  const name = access.name ?? "nobody we know";
   const colour = access.status < 300 ? "green" : access.status < 400 ? "cyan" : "yellow";
   const time = timeNow();
   const who = `${clean(access.address).padEnd(15)} ${clean(name).padEnd(14)}`;

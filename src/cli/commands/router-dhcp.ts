@@ -56,7 +56,13 @@ export const dhcp: Command = {
 async function rangesFor(options: Options, own: readonly OwnAddress[]): Promise<DhcpRange[]> {
   const router = address(options, "router");
   const gateway = address(options, "gateway");
-  if (router !== undefined) return [gateway === undefined ? { router } : { router, gateway }];
+  if (router !== undefined && gateway === undefined) {
+    throw new UsageError(
+      "--router needs --gateway: option 121 takes the place of the default route; " +
+        "where this router is the gateway, nothing is needed",
+    );
+  }
+  if (router !== undefined && gateway !== undefined) return [{ router, gateway }];
   if (gateway !== undefined) throw new UsageError("--gateway needs --router");
   const file = options.string("dnsmasq") ?? DNSMASQ_FILE;
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {

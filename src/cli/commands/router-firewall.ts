@@ -24,7 +24,7 @@ export const firewall: Command = {
     { flags: "--password-listen <address...>", summary: "ADDR:PORT for passwords, or auto", repeatable: true, env: "FRONTDESK_PASSWORD_LISTEN" },
     { flags: "--admin-listen <address>", summary: "unix:PATH or ADDR:PORT", env: "FRONTDESK_ADMIN_LISTEN" },
     { flags: "--network <id>", summary: "name of the network, where the source does not say", env: "FRONTDESK_NETWORK" },
-    { flags: "--mac-evidence <mode>", summary: "where no file says: check leases' MAC addresses?", choices: ["off", "audit", "enforce"], default: "audit" },
+    { flags: "--mac-evidence <mode>", summary: "where no file says: check leases' MAC addresses?", choices: ["off", "audit", "enforce"], usual: "as the running router does, else audit" },
     { flags: "--config <file>", summary: "the router's configuration file", env: "FRONTDESK_CONFIG" },
     ...ADMIN_OPTIONS,
     JSON_OPTION,

@@ -39,7 +39,7 @@ test("so have the others", async () => {
     expect(text).toContain(admin);
     expect(text).toContain("admin socket (default: /srv/fd, env: FRONTDESK_STATE_DIR)");
   }
-  expect(await help(["router", "firewall"])).toContain('"enforce", default: "audit")');
+  expect(await help(["router", "firewall"])).toContain("as the running router does, else audit");
   expect(await help(["router", "dhcp"])).toContain('(default: "/etc/dnsmasq.d/cloud.conf")');
   expect(await help(["bridge"])).toContain('"error", default: "info", env: FRONTDESK_LOG_LEVEL)');
 });

@@ -98,6 +98,7 @@ function* rows(answer: Why): Generator<[string, string]> {
   }
   const doubt = "; not read whole yet, so this may be an earlier run's word";
   yield ["source", `${evidence.source}${evidence.remembered ? doubt : ""}`];
+  for (const trouble of evidence.trouble) yield ["trouble", trouble];
   if (evidence.kernel !== undefined) yield ["kernel", evidence.kernel];
   yield ["password", answer.password === "pending" ? "waits for the guest" : "none waits"];
   const body =

@@ -102,6 +102,13 @@ export class Firewall {
     return this.#drops;
   }
 
+  /** Brings `drops` up to date. Never rejects. */
+  async readDrops(): Promise<void> {
+    try {
+      this.#drops = (await readTable(this.#exec, { terse: true }))?.drops ?? this.#drops;
+    } catch {} // The next comparison says what is wrong.
+  }
+
   /** Takes our permanent neighbours away, and the table too if that is wanted. */
   async close({ removeTable: remove = false } = {}): Promise<void> {
     this.#closed = true;

@@ -132,11 +132,17 @@ function readHeader(socket: Socket): Promise<Header> {
         const bytes = read(socket, PREFIX_BYTES);
         if (bytes === undefined) return;
         prefix = readPrefix(bytes);
-        if (prefix === undefined) return end("header");
+        if (prefix === undefined) {
+          end("header");
+          return;
+        }
       }
       const rest = read(socket, prefix.length);
       if (rest === undefined) return;
-      if (prefix.command === "local") return end("local");
+      if (prefix.command === "local") {
+        end("local");
+        return;
+      }
       const source = readSource(prefix, rest);
       end(source === undefined ? "header" : { source });
     };
