@@ -7,7 +7,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { closeSync, existsSync, openSync, renameSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, renameSync, statSync } from "node:fs";
 import { StoreError } from "../../model/errors.ts";
 import { ASIDE_MAX, BUSY_PATIENCE_MS, BUSY_TIMEOUT_MS } from "../limits.ts";
 import { STORE_ID_BYTES, StoreSeal } from "../seal.ts";
@@ -20,6 +20,10 @@ const EPOCH_ZERO_MS = 1_767_225_600_000;
 
 /** Beyond this the log of changes is cut back when it is empty. Bytes. */
 const WAL_BYTES_MAX = 64 * 1024 * 1024;
+
+/** How the files of SQLite begin, and how long their header is. Bytes. */
+const MAGIC = "SQLite format 3\0";
+const HEADER_BYTES = 100;
 
 /** SQLite's generic error: here, that a table is not there. */
 const SQLITE_ERROR = 1;
@@ -82,6 +86,7 @@ function openOrSetAside(path: string, options: StoreOptions): Opened {
 
 function openWriter(path: string, options: StoreOptions): Opened {
   createPrivate(path);
+  checkHeader(path);
   const database = openDatabase(path);
   return opened(database, () => {
     try {
@@ -134,6 +139,39 @@ function asDamage(error: unknown, path: string): unknown {
   if (!(known instanceof Error) || !("errcode" in known)) return known;
   if (known.errcode !== SQLITE_ERROR) return known;
   return new StoreError("STORE_UNREADABLE", `${path}: ${known.message}`, { cause: error });
+}
+
+/**
+ * What SQLite does not mind: a file of a few bytes, which it takes for a new one, and the end of a
+ * file that is missing, which it takes for zeros.
+ *
+ * @see https://www.sqlite.org/fileformat.html section 1.3
+ */
+function checkHeader(path: string): void {
+  const { size } = statSync(path);
+  if (size === 0) return;
+  const header = readStart(path, HEADER_BYTES);
+  if (header.toString("latin1", 0, MAGIC.length) !== MAGIC) {
+    throw new StoreError("STORE_UNREADABLE", `${path} is damaged: it is no database`);
+  }
+  // While there is a log, it may hold what the file lacks.
+  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) return;
+  const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
+  const bytes = pageBytes * header.readUInt32BE(28);
+  if (size >= bytes) return;
+  throw new StoreError("STORE_UNREADABLE", `${path} is damaged: ${size} of ${bytes} bytes`);
+}
+
+/** The first bytes of a file; zeros where it ends before. */
+function readStart(path: string, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  const file = openSync(path, "r");
+  try {
+    readSync(file, bytes, 0, length, 0);
+    return bytes;
+  } finally {
+    closeSync(file);
+  }
 }
 
 function checkPages(database: Database, path: string): void {
