@@ -198,10 +198,10 @@ export class Evidence {
   /** A laptop's guests are on loopback, where nobody has a MAC address. */
   #wantsNeighbours(): boolean {
     if (process.platform !== "linux") return false;
-    const compared = this.#policies.filter(comparesMac);
     // Before it is known what is listened on, a guest may ask already.
-    if (compared.some(({ macEvidence }) => macEvidence === "enforce")) return true;
-    return compared.length > 0 && this.#listening.some(({ host }) => !isLoopback(host));
+    if (this.#policies.some(isEnforced)) return true;
+    const isReachable = this.#listening.some(({ host }) => !isLoopback(host));
+    return isReachable && this.#policies.some(comparesMac);
   }
 
   /** `undefined` while there is nothing to protect, or it is not known from whom. */
