@@ -40,7 +40,7 @@ export const REQUESTS_AT_ONCE = 4;
 /** A signature is good for so long: below the 15 minutes that CloudStack can be set to allow. ms. */
 export const EXPIRES_MS = 600_000;
 
-/** How far ahead the expiry lies when it is tried whether a clock is the reason of a refusal. ms. */
+/** How far ahead the expiry lies where it is tried whether a clock explains a refusal. ms. */
 export const EXPIRES_FAR_MS = 86_400_000;
 
 /**

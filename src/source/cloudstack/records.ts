@@ -1,0 +1,209 @@
+/**
+ * From a cloud to records: one for each instance and network, with its NICs there.
+ *
+ * Pure. Each record has passed `parseRecord`. What cannot be kept is a finding, and its instance is
+ * named in `unsure`, so that a record of it is neither changed nor deleted.
+ */
+
+import { type Ip, tryParseIp, tryParseMac } from "../../model/address.ts";
+import { KEY_NAME, type KeyValue } from "../../model/binding.ts";
+import { RecordError } from "../../model/errors.ts";
+import type { InstanceRecord } from "../../model/record.ts";
+import { parseRecord } from "../../model/record-parse.ts";
+import { decodeUserData } from "../databag/user-data.ts";
+import type { Cloud, CloudNic, Instance } from "./cloud.ts";
+import type { Findings } from "./findings.ts";
+import { type Installation, nextInstallation } from "./incarnation.ts";
+import { keysOf, NIC_KEYS, offeringOf, type PublicAddressOf, publicAddressOf } from "./keys.ts";
+import { ADDRESSES_MAX, NICS_MAX, USER_DATA_CHARS_MAX, VALUE_CHARS_MAX } from "./limits.ts";
+
+/** In these an instance does not run, and cannot before CloudStack says so. */
+const GONE: ReadonlySet<string> = new Set(["Destroyed", "Expunging", "Expunged", "Error"]);
+
+export interface Mapped {
+  readonly records: readonly InstanceRecord[];
+  /** By the instance's id, to be given to the next mapping. */
+  readonly installations: ReadonlyMap<string, Installation>;
+  /** Instances of which nothing certain is known. */
+  readonly unsure: ReadonlySet<string>;
+}
+
+/** O(instances). @param last what the mapping before answered, or a store remembers */
+export function recordsOf(
+  cloud: Cloud,
+  last: ReadonlyMap<string, Installation>,
+  findings: Findings,
+): Mapped {
+  const installations = new Map<string, Installation>();
+  const unsure = new Set<string>();
+  const records: InstanceRecord[] = [];
+  const mapping = {
+    cloud,
+    findings,
+    publicAddress: publicAddressOf(cloud),
+    taken: taken(cloud, findings),
+  };
+  for (const instance of cloud.instances) {
+    const { id } = instance;
+    if (GONE.has(instance.state ?? "")) continue;
+    const installation = nextInstallation(last.get(id), cloud.rootDisks.get(id));
+    installations.set(id, installation);
+    if (!instance.usable) {
+      unsure.add(id);
+      continue;
+    }
+    try {
+      records.push(...instanceRecords(mapping, instance, installation.incarnation));
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      findings.add("instance-unusable", `record.${error.field}`, [], id);
+      unsure.add(id);
+    }
+  }
+  return { records, installations, unsure };
+}
+
+interface Mapping {
+  readonly cloud: Cloud;
+  readonly findings: Findings;
+  readonly publicAddress: PublicAddressOf;
+  /** `network/address` of what several instances claim. */
+  readonly taken: ReadonlySet<string>;
+}
+
+/** @throws {RecordError} */
+function instanceRecords(
+  mapping: Mapping,
+  instance: Instance,
+  incarnation: number,
+): InstanceRecord[] {
+  const { cloud, findings } = mapping;
+  const networks = new Map<string, CloudNic[]>();
+  for (const nic of instance.nics.slice(0, NICS_MAX)) {
+    const { networkid = "" } = nic;
+    networks.set(networkid, [...(networks.get(networkid) ?? []), nic]);
+  }
+  if (!cloud.offerings.has(instance.serviceofferingid ?? "") && offeringOf(instance, cloud)) {
+    findings.add("offering-unknown", "listServiceOfferings", ["service-offering"], instance.id);
+  }
+  const userData = userDataOf(instance, findings);
+  const publicKeys = (instance.publicKeys ?? "").split(/\r?\n/).filter((key) => key.trim() !== "");
+  const { account, project, zonename, templatename } = instance;
+  return [...networks].flatMap(([network, nics]) => {
+    const kept = nics.map((nic) => nicOf(mapping, instance, nic));
+    // Nobody is ever asked for an address that such a network cannot have.
+    const isBare =
+      typeOf(cloud, nics[0]) === "L2" && kept.every((nic) => nic.addresses.length === 0);
+    if (isBare) return [];
+    if (!cloud.networks.has(network)) {
+      findings.add("network-unknown", "listNetworks", NIC_KEYS, network);
+    }
+    const record = parseRecord({
+      network,
+      id: instance.id,
+      name: instance.name,
+      account,
+      project,
+      zone: zonename,
+      template: templatename,
+      ...keysAndNics(kept),
+      userData,
+      publicKeys,
+      incarnation,
+      epoch: 1,
+    });
+    return [record];
+  });
+}
+
+interface Nic {
+  readonly mac: string | undefined;
+  readonly addresses: readonly Ip[];
+  readonly default: boolean;
+  readonly keys: readonly KeyValue[];
+}
+
+function nicOf(mapping: Mapping, instance: Instance, nic: CloudNic): Nic {
+  const { cloud, findings, publicAddress, taken } = mapping;
+  const { macaddress, networkid = "" } = nic;
+  const mac = tryParseMac(macaddress);
+  if (mac === undefined) findings.add("address-invalid", "nic.macaddress", [], instance.id);
+  const addresses = addressesOf(nic, () => {
+    findings.add("address-invalid", "nic.ipaddress", ["local-ipv4"], instance.id);
+  });
+  const keys = keysOf(instance, nic, cloud, publicAddress(instance.id, nic));
+  const served = keys.filter(([name, value]) => {
+    const isServed = KEY_NAME.test(name) && (value?.length ?? 0) <= VALUE_CHARS_MAX;
+    if (!isServed) findings.add("key-refused", "userdatadetails", [], instance.id);
+    return isServed;
+  });
+  return {
+    mac,
+    addresses: addresses.filter((address) => !taken.has(`${networkid}/${address}`)),
+    default: nic.isdefault === true,
+    keys: served,
+  };
+}
+
+/** The primary addresses first: `local-ipv4` is the first. Each once. */
+function addressesOf(nic: CloudNic, invalid: () => void): Ip[] {
+  const addresses = new Set<Ip>();
+  for (const text of [nic.ipaddress, nic.ip6address, ...nic.secondary]) {
+    if (text === undefined || text === "") continue;
+    const address = tryParseIp(text);
+    if (address === undefined) invalid();
+    else addresses.add(address);
+  }
+  return [...addresses].slice(0, ADDRESSES_MAX);
+}
+
+/** One NIC has its keys in the record; of several, each has what differs. */
+function keysAndNics(nics: readonly Nic[]): { keys: readonly KeyValue[]; nics: readonly object[] } {
+  const [first, second] = nics;
+  if (first === undefined || second === undefined) {
+    return { keys: first?.keys ?? [], nics: nics.map(({ keys: _, ...nic }) => nic) };
+  }
+  const differs = ([name]: KeyValue): boolean => NIC_KEYS.includes(name);
+  // All of them in one order, also those that the first one lacks.
+  const fullest = nics.reduce((a, b) => (b.keys.length > a.keys.length ? b : a));
+  const keys = fullest.keys.map((key): KeyValue => (differs(key) ? [key[0], ""] : key));
+  return { keys, nics: nics.map((nic) => ({ ...nic, keys: nic.keys.filter(differs) })) };
+}
+
+function userDataOf({ id, userdata }: Instance, findings: Findings): Uint8Array | undefined {
+  if (userdata === undefined || userdata === "") return undefined;
+  if (userdata.length > USER_DATA_CHARS_MAX) {
+    findings.add("user-data-too-large", "userdata", ["user-data"], id);
+    return undefined;
+  }
+  const bytes = /^[A-Za-z0-9+/=\s]*$/.test(userdata) ? decodeUserData(userdata) : undefined;
+  if (bytes === undefined) findings.add("user-data-invalid", "userdata", ["user-data"], id);
+  return bytes;
+}
+
+/** What more than one instance claims: whose it is cannot be said, so nobody has it. */
+function taken(cloud: Cloud, findings: Findings): ReadonlySet<string> {
+  const owners = new Map<string, string>();
+  const claimed = new Set<string>();
+  for (const { id, state = "", usable, nics } of cloud.instances) {
+    if (!usable || GONE.has(state)) continue;
+    for (const nic of nics) {
+      for (const address of addressesOf(nic, () => {})) {
+        const place = `${nic.networkid}/${address}`;
+        const owner = owners.get(place);
+        if (owner === undefined) {
+          owners.set(place, id);
+          continue;
+        }
+        claimed.add(place);
+        const who = `${address} of ${owner} and ${id}`;
+        findings.add("address-conflict", `network ${nic.networkid}`, ["local-ipv4"], who);
+      }
+    }
+  }
+  return claimed;
+}
+
+function typeOf(cloud: Cloud, nic: CloudNic | undefined): string | undefined {
+  return cloud.networks.get(nic?.networkid ?? "")?.type ?? nic?.type;
+}
