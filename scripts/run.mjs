@@ -31,13 +31,15 @@ export function capture(command, args, options = {}) {
 /**
  * Runs a program that talks to the terminal itself. It gets its own process group, which is ended
  * as a whole after `secondsMax` and when we are interrupted, so that nothing stays behind.
+ * `output` is an open file that takes what it says, in place of the terminal.
  */
-export function run(command, args, { secondsMax = 600, env = process.env } = {}) {
+export function run(command, args, { secondsMax = 600, env = process.env, output } = {}) {
   return new Promise((resolve) => {
+    const to = output ?? "inherit";
     const child = spawn(command, args, {
       cwd: ROOT,
       env,
-      stdio: ["ignore", "inherit", "inherit"],
+      stdio: ["ignore", to, to],
       detached: true,
     });
     let why = "";
