@@ -6,7 +6,7 @@ import { isFields } from "./answer.ts";
 import { accountName, type Exposed, type Instance } from "./cloud.ts";
 import { ACCOUNT } from "./fields.ts";
 import { SCOPES_MAX } from "./limits.ts";
-import { type CloudReader, ifPermitted, listOf } from "./reader.ts";
+import { ifPermitted, type ListReader, listOf } from "./reader.ts";
 import type { Params } from "./sign.ts";
 
 const COMMAND = "listConfigurations";
@@ -19,7 +19,7 @@ const NOTHING: Exposed = { hosts: new Set(), domains: new Set(), cloudNames: new
 
 /** Without the permission nothing is exposed, as by default. */
 export async function readExposed(
-  reader: CloudReader,
+  reader: ListReader,
   instances: readonly Instance[],
 ): Promise<Exposed> {
   const keys = ["hypervisor-host-name", "cloud-domain", "cloud-domain-id", "cloud-name"];
@@ -41,7 +41,7 @@ export async function readExposed(
 }
 
 async function readHosts(
-  reader: CloudReader,
+  reader: ListReader,
   instances: readonly Instance[],
 ): Promise<ReadonlySet<string>> {
   const shown = await setting(reader, HOSTS, {});
@@ -60,7 +60,7 @@ async function readHosts(
 
 /** A setting's value in each scope; not there where it has none. */
 async function scoped(
-  reader: CloudReader,
+  reader: ListReader,
   name: string,
   scope: "accountid" | "domainid" | "zoneid",
   ids: readonly string[],
@@ -75,7 +75,7 @@ async function scoped(
 }
 
 async function setting(
-  { api, signal }: CloudReader,
+  { api, signal }: ListReader,
   name: string,
   scope: Params,
 ): Promise<string | undefined> {

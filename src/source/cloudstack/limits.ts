@@ -37,7 +37,7 @@ export const BUSY_MS_MAX = 60_000;
 /** Requests under way at once: people use the same API. */
 export const REQUESTS_AT_ONCE = 4;
 
-/** A signature is good for so long: below the 15 minutes that CloudStack can be set to allow. ms. */
+/** A signature is good for so long, of the 15 min that CloudStack can be set to allow. ms. */
 export const EXPIRES_MS = 600_000;
 
 /** How far ahead the expiry lies where it is tried whether a clock explains a refusal. ms. */

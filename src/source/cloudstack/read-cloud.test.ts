@@ -94,6 +94,23 @@ test("a cloud is read whole: projects too, with user data, keys, disks and setti
   expect(lab.api.count("getVirtualMachineUserData")).toBe(0);
 });
 
+test("projects are listed where there are any, or where nobody can say", async () => {
+  const cases: readonly (readonly [boolean, boolean, number])[] = [
+    [false, false, 1],
+    [true, false, 2],
+    [false, true, 2],
+  ];
+  for (const [hasProject, forbidden, lists] of cases) {
+    await using lab = await Lab.open();
+    lab.api.cloud.networks.length = 0;
+    lab.api.cloud.instances.push(instance("i-1", hasProject ? { projectid: "p-1" } : {}));
+    if (forbidden) lab.api.forbidden.add("listProjects");
+    expect((await lab.read()).instances.length).toBe(1);
+    expect(lab.api.count("listVirtualMachines")).toBe(lists);
+    expect(lab.said()).toEqual([]);
+  }
+});
+
 test("before 4.18 user data is asked for one by one, and an instance may go meanwhile", async () => {
   await using lab = await Lab.open();
   const { cloud: lists } = lab.api;

@@ -21,7 +21,14 @@ import {
 } from "./fields.ts";
 import type { Findings } from "./findings.ts";
 import type { List, Listing, ReadItem } from "./listing.ts";
-import { type CloudReader, ifPermitted, listEverywhere, listOf } from "./reader.ts";
+import {
+  type CloudReader,
+  ifPermitted,
+  type ListReader,
+  listEverywhere,
+  listOf,
+  withProjects,
+} from "./reader.ts";
 import { readUserData } from "./user-data.ts";
 
 /** More vanished at once are not asked for one by one, but by reading the list again. */
@@ -35,9 +42,10 @@ const GONE_DISK = /^(destroy|expung)/i;
  * @throws {CloudStackError}
  */
 export async function readCloud(
-  reader: CloudReader,
+  given: CloudReader,
   known: ReadonlySet<string> = new Set(),
 ): Promise<Cloud> {
+  const reader = await withProjects(given);
   const [listing, networks, publicAddresses, offerings, volumes, identifier] = await Promise.all([
     readInstances(reader, known),
     listOf(reader, { command: "listNetworks", item: "network" }, NETWORK, OF_NETWORKS),
@@ -81,7 +89,7 @@ const OF_NETWORKS = ["public-ipv4", "public-hostname"];
 const OF_ADDRESSES = OF_NETWORKS;
 
 async function readInstances(
-  reader: CloudReader,
+  reader: ListReader,
   known: ReadonlySet<string>,
 ): Promise<Listing<Instance>> {
   const params = { details: "nics,tmpl,servoff", userdata: "true" };

@@ -18,6 +18,28 @@ export interface CloudReader {
   readonly signal: AbortSignal;
 }
 
+/** A reader that knows whether the API keys can see a project. */
+export interface ListReader extends CloudReader {
+  readonly hasProjects: boolean;
+}
+
+/** Without a project there is nothing that is listed apart. */
+export async function withProjects(reader: CloudReader): Promise<ListReader> {
+  const params = { listall: "true", page: "1", pagesize: "1" };
+  try {
+    const { count } = await reader.api.read("listProjects", params, reader.signal);
+    return { ...reader, hasProjects: Number(count ?? 0) > 0 };
+  } catch (error) {
+    if (!isRefused(error)) throw error;
+    // Asking for what may not be there costs time only.
+    return { ...reader, hasProjects: true };
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof CloudStackError && error.code === "CLOUDSTACK_FORBIDDEN";
+}
+
 /** `undefined` where the API keys may not. */
 export async function ifPermitted<T>(
   { findings }: CloudReader,
@@ -28,8 +50,7 @@ export async function ifPermitted<T>(
   try {
     return await work();
   } catch (error) {
-    const refused = error instanceof CloudStackError && error.code === "CLOUDSTACK_FORBIDDEN";
-    if (!refused) throw error;
+    if (!isRefused(error)) throw error;
     findings.add("not-permitted", command, keys);
     return undefined;
   }
@@ -37,7 +58,7 @@ export async function ifPermitted<T>(
 
 /** All that the keys can see of a list, read by a table; `undefined` where they may not. */
 export async function listOf<T extends Table>(
-  reader: CloudReader,
+  reader: ListReader,
   list: List,
   table: T,
   keys: readonly string[],
@@ -56,7 +77,7 @@ export async function listOf<T extends Table>(
  * others may not. So both are asked, and what comes twice is one.
  */
 export async function listEverywhere<T>(
-  { api, findings, signal }: CloudReader,
+  { api, findings, signal, hasProjects }: ListReader,
   list: List,
   read: ReadItem<T>,
 ): Promise<Listing<T>> {
@@ -69,8 +90,7 @@ export async function listEverywhere<T>(
   const one = (params: Params): Promise<Listing<T>> =>
     listAll(api, { ...list, params: { ...list.params, listall: "true", ...params } }, keep, signal);
   const accounts = await one({});
-  const projects = await one({ projectid: "-1" });
-  const settled = accounts.settled && projects.settled;
+  const settled = accounts.settled && (!hasProjects || (await one({ projectid: "-1" })).settled);
   if (!settled) findings.add("list-unsettled", list.command);
   return { items: [...found.values()], settled };
 }

@@ -10,7 +10,7 @@ import { Findings } from "./findings.ts";
 import { type Installation, nextInstallation } from "./incarnation.ts";
 import { networksOf } from "./networks.ts";
 import { readCloud } from "./read-cloud.ts";
-import { type Mapped, recordsOf } from "./records.ts";
+import { recordsOf } from "./records.ts";
 import { FakeApi, KEYS, type Cloud as Lists, SIGNAL } from "./testing.ts";
 
 const KEY = "ssh-ed25519 AAAA alice";
@@ -228,7 +228,7 @@ test("an instance keeps its record while it can come back, also without an addre
   const { records, unsure } = await mapped({ instances });
   expect(records.map(({ id }) => id)).toEqual([...states.map((state) => `i-${state}`), "i-shared"]);
   expect(records.at(-1)?.nics[0]?.addresses).toEqual([]);
-  expect([...unsure]).toEqual([]);
+  expect(unsure).toEqual([]);
 });
 
 test("user data is served as it was given, or not at all", async () => {
@@ -372,8 +372,11 @@ interface Given {
   readonly disks?: Readonly<Record<string, string>>;
 }
 
-interface Result extends Omit<Mapped, "records"> {
+interface Result {
   readonly records: readonly InstanceRecord[];
+  readonly installations: ReadonlyMap<string, Installation>;
+  /** Those of which nothing certain is known. */
+  readonly unsure: readonly string[];
   readonly networks: ReturnType<typeof networksOf>;
   readonly findings: string[];
 }
@@ -391,9 +394,14 @@ async function mapped(
   using client = new CloudStackClient({ endpoint: api.url, credentials: KEYS });
   const findings = new Findings();
   const cloud = await readCloud({ api: client, apiKey: KEYS.apiKey, findings, signal: SIGNAL });
-  const result = recordsOf(cloud, last, findings);
-  const kinds = findings.list().map(({ kind }) => kind);
-  return { ...result, networks: networksOf(cloud), findings: kinds };
+  const all = [...recordsOf(cloud, last, findings)];
+  return {
+    records: all.flatMap(({ records }) => records ?? []),
+    installations: new Map(all.map(({ id, installation }) => [id, installation])),
+    unsure: all.filter(({ records }) => records === undefined).map(({ id }) => id),
+    networks: networksOf(cloud),
+    findings: findings.list().map(({ kind }) => kind),
+  };
 }
 
 function put(cloud: Lists, given: Given): void {

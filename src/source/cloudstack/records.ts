@@ -1,8 +1,8 @@
 /**
  * From a cloud to records: one for each instance and network, with its NICs there.
  *
- * Pure. Each record has passed `parseRecord`. What cannot be kept is a finding, and its instance is
- * named in `unsure`, so that a record of it is neither changed nor deleted.
+ * Pure. Each record has passed `parseRecord`. What cannot be kept is a finding, and its instance has
+ * no `records`, so that a record of it is neither changed nor deleted.
  */
 
 import { type Ip, tryParseIp, tryParseMac } from "../../model/address.ts";
@@ -20,47 +20,50 @@ import { ADDRESSES_MAX, NICS_MAX, USER_DATA_CHARS_MAX, VALUE_CHARS_MAX } from ".
 /** In these an instance does not run, and cannot before CloudStack says so. */
 const GONE: ReadonlySet<string> = new Set(["Destroyed", "Expunging", "Expunged", "Error"]);
 
+/** What becomes of one instance. */
 export interface Mapped {
-  readonly records: readonly InstanceRecord[];
-  /** By the instance's id, to be given to the next mapping. */
-  readonly installations: ReadonlyMap<string, Installation>;
-  /** Instances of which nothing certain is known. */
-  readonly unsure: ReadonlySet<string>;
+  readonly id: string;
+  /** One for each network; `undefined` where nothing certain is known. */
+  readonly records: readonly InstanceRecord[] | undefined;
+  /** To be remembered for the next mapping. */
+  readonly installation: Installation;
 }
 
-/** O(instances). @param last what the mapping before answered, or a store remembers */
-export function recordsOf(
+/** What is remembered of an instance, by its id. */
+export type Installations = Pick<ReadonlyMap<string, Installation>, "get">;
+
+/**
+ * Of each instance that is not gone, in order. O(instances) in all; it yields between two, because
+ * a large cloud takes a while, and so that nobody has to keep the records of all.
+ */
+export function* recordsOf(
   cloud: Cloud,
-  last: ReadonlyMap<string, Installation>,
+  last: Installations,
   findings: Findings,
-): Mapped {
-  const installations = new Map<string, Installation>();
-  const unsure = new Set<string>();
-  const records: InstanceRecord[] = [];
-  const mapping = {
-    cloud,
-    findings,
-    publicAddress: publicAddressOf(cloud),
-    taken: taken(cloud, findings),
-  };
+): Generator<Mapped, void> {
+  const publicAddress = publicAddressOf(cloud);
+  const mapping = { cloud, findings, publicAddress, taken: taken(cloud, findings) };
   for (const instance of cloud.instances) {
     const { id } = instance;
     if (GONE.has(instance.state ?? "")) continue;
     const installation = nextInstallation(last.get(id), cloud.rootDisks.get(id));
-    installations.set(id, installation);
-    if (!instance.usable) {
-      unsure.add(id);
-      continue;
-    }
-    try {
-      records.push(...instanceRecords(mapping, instance, installation.incarnation));
-    } catch (error) {
-      if (!(error instanceof RecordError)) throw error;
-      findings.add("instance-unusable", `record.${error.field}`, [], id);
-      unsure.add(id);
-    }
+    yield { id, installation, records: tryRecords(mapping, instance, installation.incarnation) };
   }
-  return { records, installations, unsure };
+}
+
+function tryRecords(
+  mapping: Mapping,
+  instance: Instance,
+  incarnation: number,
+): readonly InstanceRecord[] | undefined {
+  if (!instance.usable) return undefined;
+  try {
+    return instanceRecords(mapping, instance, incarnation);
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error;
+    mapping.findings.add("instance-unusable", `record.${error.field}`, [], instance.id);
+    return undefined;
+  }
 }
 
 interface Mapping {

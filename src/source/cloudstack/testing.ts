@@ -199,6 +199,11 @@ export class FakeApi implements AsyncDisposable {
       const userdata = this.cloud.userData.get(virtualmachineid);
       return { virtualmachineuserdata: { virtualmachineid, userdata } };
     },
+    listProjects: () => {
+      const lists = [this.cloud.instances, this.cloud.networks].flat();
+      const ids = new Set(lists.flatMap(({ projectid }) => projectid ?? []));
+      return ids.size === 0 ? {} : { count: ids.size, project: [...ids].map((id) => ({ id })) };
+    },
     listNetworks: (params) => paged("network", this.#owned(this.cloud.networks, params), params),
     listPublicIpAddresses: (params) =>
       paged("publicipaddress", this.#owned(this.cloud.publicAddresses, params), params),
