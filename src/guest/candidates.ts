@@ -71,7 +71,7 @@ export async function namedCandidates(
   const stopped = new Promise<readonly string[]>((resolve) => {
     signal.addEventListener("abort", () => resolve([]), { once: true });
   });
-  const addresses = await Promise.race([system.resolve(DATA_SERVER), stopped]);
+  const addresses = await Promise.race([system.resolve(DATA_SERVER, signal), stopped]);
   return addresses
     .filter((address) => isIP(address) !== 0)
     .map((address) => endpointAt(address, { via: "data-server", port, source: DATA_SERVER }));

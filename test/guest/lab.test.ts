@@ -4,13 +4,14 @@
  */
 
 import { expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Lab, labMissing, openLab, type Place } from "../e2e/lab.ts";
 import { type Program, until } from "../e2e/program.ts";
 import { GUEST } from "./frontdesk.ts";
 
 const skip = labMissing(["nft"]) !== undefined;
+const BUNDLE = join(import.meta.dirname, "../../dist/frontdesk-guest.mjs");
 const FIXTURES = join(import.meta.dirname, "fixtures");
 const GUESTS = [{ mac: "02:00:5a:10:00:01", address: "10.1.1.57" }];
 /** The limit of a discovery, and a start-up on a busy machine. ms. */
@@ -65,6 +66,28 @@ test.skipIf(skip)("IPv6's addresses are found", async () => {
   await check(lab, { via: "ipv6", endpoint: "http://[fe80::a9fe:a9fe%25eth0]" });
 });
 
+// Goal: who has the answer has it, whatever the resolver does.
+// Method: the name server is an address at which nobody is, and the whole run is timed, on each
+// runtime, because Node.js waits for look-ups of its own before it ends.
+for (const [name, program] of [
+  ["Bun", GUEST],
+  ["Node.js", ["node", BUNDLE]],
+] as const) {
+  // `npm test` builds it first.
+  const missing = program.includes(BUNDLE) && !existsSync(BUNDLE);
+  test.skipIf(skip || missing)(
+    `a resolver that is silent holds nobody up, on ${name}`,
+    async () => {
+      await using lab = await openLab({ guests: GUESTS });
+      await using _ = await serveAt(lab.router, "10.1.1.1");
+      const resolver = join(lab.folder, "resolv.conf");
+      writeFileSync(resolver, "nameserver 10.1.1.98\n");
+      const mounts = [[resolver, "/etc/resolv.conf"]] as const;
+      await check(lab, { via: "gateway", endpoint: "http://10.1.1.1" }, { mounts, program });
+    },
+  );
+}
+
 test.skipIf(skip)("a black hole at the preferred address costs little", async () => {
   await using lab = await openLab({ guests: GUESTS });
   await using _ = await serveAt(lab.router, "10.1.1.1");
@@ -92,6 +115,8 @@ interface Around {
   /** What the guest sees in a place of its own: [what, where]. */
   readonly mounts?: readonly (readonly [string, string])[];
   readonly timeout?: string;
+  /** Another build than the source. */
+  readonly program?: readonly string[];
 }
 
 async function check(lab: Lab, expected: Readonly<Record<string, string>>, around: Around = {}) {
@@ -107,7 +132,7 @@ async function check(lab: Lab, expected: Readonly<Record<string, string>>, aroun
 }
 
 /** `get local-hostname --json` in the guest, which has no leases of this machine's. */
-async function ask(lab: Lab, { env = {}, mounts = [], timeout = "5" }: Around) {
+async function ask(lab: Lab, { env = {}, mounts = [], timeout = "5", program = GUEST }: Around) {
   const [guest] = lab.guests;
   if (guest === undefined) throw new Error("no guest");
   const binds = mounts.map(([from, to]) =>
@@ -115,7 +140,7 @@ async function ask(lab: Lab, { env = {}, mounts = [], timeout = "5" }: Around) {
       .concat(`mount --bind ${from} ${to}`)
       .join(" && "),
   );
-  const command = [...GUEST, "get", "local-hostname", "--json", "--timeout", timeout];
+  const command = [...program, "get", "local-hostname", "--json", "--timeout", timeout];
   // This machine's own leases are nobody's business there.
   const hidden = ["/var/lib", "/run"].map((path) => `mount -t tmpfs none ${path}`);
   const script = ["set -e", ...hidden, ...binds, 'exec "$@"'].join("\n");

@@ -155,7 +155,8 @@ async function resolveBy(run: Exec, name: string): Promise<Resolved> {
       if (code === NOT_FOUND) return { addresses: [], silent: false };
     } catch (error) {
       const silent = (error as { code?: unknown }).code === "PROGRAM_TIMEOUT";
-      return { addresses: silent ? [] : await openSystem().resolve(name), silent };
+      const never = new AbortController().signal;
+      return { addresses: silent ? [] : await openSystem().resolve(name, never), silent };
     }
   }
   return { addresses: [], silent: false };
