@@ -6,6 +6,7 @@
  */
 
 import type { NetworkId } from "./binding.ts";
+import type { Network } from "./change.ts";
 import type { RecordName, Secret, StoredRecord } from "./record.ts";
 
 /** One change of one record. A record that changed several times comes once, as it is last. */
@@ -30,12 +31,15 @@ export type FeedElement =
   | {
       readonly kind: "snapshot";
       readonly records: readonly StoredRecord[];
+      readonly networks: readonly Network[];
       readonly revision: number;
     }
   /** To be applied at once: between two of them an address may be with two records or none. */
   | {
       readonly kind: "changes";
       readonly changes: readonly RecordChange[];
+      /** All networks, if one of them has changed. */
+      readonly networks?: readonly Network[];
       readonly revision: number;
     };
 

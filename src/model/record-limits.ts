@@ -21,6 +21,12 @@ export const NICS_MAX = 64;
 /** Addresses of one NIC. */
 export const ADDRESSES_MAX = 256;
 
+/** Networks of a store: a zone's worth. */
+export const NETWORKS_MAX = 10_000;
+
+/** Address ranges of one network. */
+export const CIDRS_MAX = 100;
+
 /** Characters of a password. The password server answers in one packet. */
 export const PASSWORD_CHARS_MAX = 255;
 

@@ -6,14 +6,17 @@
  * newer are read by the same rules.
  */
 
-import { type Ip, type Mac, tryParseIp, tryParseMac } from "./address.ts";
+import { type Ip, type Mac, parseCidr, tryParseIp, tryParseMac } from "./address.ts";
 import { type Body, KEY_NAME, type KeyValue, type Writable } from "./binding.ts";
+import type { Network } from "./change.ts";
 import { quote, RecordError } from "./errors.ts";
 import type { InstanceRecord, RecordNic, Secret } from "./record.ts";
 import {
   ADDRESSES_MAX,
+  CIDRS_MAX,
   KEYS_MAX,
   LINE_CHARS_MAX,
+  NETWORKS_MAX,
   NICS_MAX,
   PASSWORD_CHARS_MAX,
   PUBLIC_KEYS_MAX,
@@ -66,6 +69,34 @@ export function parseRecord(value: unknown): InstanceRecord {
   if (given.userData !== undefined) record.userData = parseBody(given.userData);
   if (given.password !== undefined) record.password = parseSecret(given.password);
   return record;
+}
+
+/**
+ * @param value the networks that a store knows, as `parseRecord` takes a record
+ * @throws {RecordError} that names the first field that is wrong.
+ */
+export function parseNetworks(value: unknown): Network[] {
+  const seen = new Set<string>();
+  return list(value, "networks", NETWORKS_MAX).map((one, at) => {
+    const field = `networks[${at}]`;
+    const given = fieldsOf(one, field);
+    const id = text(given.id, `${field}.id`, { pattern: NETWORK_ID, charsMax: 64 });
+    if (seen.has(id)) throw new RecordError(field, `the network ${id} is given twice`);
+    seen.add(id);
+    const cidrs = list(given.cidrs, `${field}.cidrs`, CIDRS_MAX).map((cidr, at) =>
+      parseRange(cidr, `${field}.cidrs[${at}]`),
+    );
+    if (given.dnsDomain === undefined) return { id, cidrs };
+    return { id, cidrs, dnsDomain: line(given.dnsDomain, `${field}.dnsDomain`) };
+  });
+}
+
+function parseRange(value: unknown, field: string): string {
+  try {
+    return parseCidr(String(value)).text;
+  } catch (cause) {
+    throw new RecordError(field, `${shown(value)} is not an address range`, { cause });
+  }
 }
 
 function parseNic(value: unknown, field: string): RecordNic {

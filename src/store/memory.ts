@@ -6,19 +6,21 @@
 
 import { setImmediate as turn } from "node:timers/promises";
 import type { Ip } from "../model/address.ts";
+import type { Network } from "../model/change.ts";
 import { StoreError } from "../model/errors.ts";
 import type { Acknowledgement, FeedElement, RecordChange } from "../model/feed.ts";
 import type { StoredRecord } from "../model/record.ts";
 import { addressesOf, type InstanceRecord, type RecordName } from "../model/record.ts";
-import { parseRecord } from "../model/record-parse.ts";
+import { parseNetworks, parseRecord } from "../model/record-parse.ts";
 import { addressTaken, bare, checkRevision, decideAck, decidePut, type Held } from "./decide.ts";
 import { Followers } from "./followers.ts";
 import { PAGE_RECORDS_MAX, REMEMBERED_REVISIONS } from "./limits.ts";
 import type { ListQuery, Page, Store } from "./store.ts";
 
-/** Which record a revision changed. */
-interface Logged extends RecordName {
+/** Which record a revision changed; none if it changed the networks. */
+interface Logged {
   readonly revision: number;
+  readonly name: RecordName | undefined;
 }
 
 export class MemoryStore implements Store {
@@ -27,6 +29,8 @@ export class MemoryStore implements Store {
   readonly #log: Logged[] = [];
   readonly #followers = new Followers();
   #isClosed = false;
+  #networks: readonly Network[] = [];
+  #networksRevision = 0;
   #revision = 0;
   #epochFloor = 0;
 
@@ -94,9 +98,11 @@ export class MemoryStore implements Store {
         const revision = this.#revision;
         if (known === undefined || known < revision - this.#log.length) {
           const records = [...this.#held.values()].map(stored);
-          yield { kind: "snapshot", records, revision };
+          yield { kind: "snapshot", records, networks: this.#networks, revision };
         } else if (known < revision) {
-          yield { kind: "changes", changes: this.#changesAfter(known), revision };
+          const changes = this.#changesAfter(known);
+          const networks = this.#networksRevision > known ? { networks: this.#networks } : {};
+          yield { kind: "changes", changes, ...networks, revision };
         }
         known = revision;
         await following.changed();
@@ -121,6 +127,19 @@ export class MemoryStore implements Store {
     return meaning !== "unknown";
   }
 
+  async networks(): Promise<readonly Network[]> {
+    this.#checkOpen();
+    return this.#networks;
+  }
+
+  async putNetworks(given: readonly Network[]): Promise<void> {
+    this.#checkOpen();
+    const networks = parseNetworks(given);
+    if (JSON.stringify(networks) === JSON.stringify(this.#networks)) return;
+    this.#networks = networks;
+    this.#networksRevision = this.#advance(undefined);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#followers.close();
@@ -132,7 +151,10 @@ export class MemoryStore implements Store {
 
   #changesAfter(known: number): RecordChange[] {
     const missed = this.#log.slice(known - this.#revision);
-    const last = new Map(missed.map((entry) => [keyOf(entry), entry]));
+    const last = new Map<string, RecordName & { readonly revision: number }>();
+    for (const { name, revision } of missed) {
+      if (name !== undefined) last.set(keyOf(name), { ...name, revision });
+    }
     return [...last.values()]
       .sort((a, b) => a.revision - b.revision)
       .map(({ network, id, revision }): RecordChange => {
@@ -145,9 +167,9 @@ export class MemoryStore implements Store {
   }
 
   /** Each revision has one entry in the log, and the log's last one is the revision. */
-  #advance({ network, id }: RecordName): number {
+  #advance(name: RecordName | undefined): number {
     this.#revision++;
-    this.#log.push({ network, id, revision: this.#revision });
+    this.#log.push({ name, revision: this.#revision });
     if (this.#log.length > 2 * REMEMBERED_REVISIONS) this.#log.splice(0, REMEMBERED_REVISIONS);
     this.#followers.tell();
     return this.#revision;

@@ -10,10 +10,11 @@
 import { statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import type { Network } from "../model/change.ts";
 import { StoreError } from "../model/errors.ts";
 import type { Acknowledgement, FeedElement } from "../model/feed.ts";
 import type { InstanceRecord, RecordName, StoredRecord } from "../model/record.ts";
-import { parseRecord } from "../model/record-parse.ts";
+import { parseNetworks, parseRecord } from "../model/record-parse.ts";
 import { watchFiles } from "../platform/watch.ts";
 import { checkRevision, decideAck, decidePut, type Held, label } from "./decide.ts";
 import { Followers } from "./followers.ts";
@@ -147,6 +148,22 @@ class SqliteStore implements Store {
         this.#statements.takeSecret(secretId, revision + 1, network, instance);
       }
       return meaning !== "unknown";
+    });
+  }
+
+  async networks(): Promise<readonly Network[]> {
+    this.#checkOpen();
+    const row = this.#try(() => this.#statements.networks());
+    return parseNetworks(JSON.parse(row?.networks ?? "[]"));
+  }
+
+  async putNetworks(networks: readonly Network[]): Promise<void> {
+    this.#checkWriter();
+    const text = JSON.stringify(parseNetworks(networks));
+    await this.#write(false, () => {
+      if (this.#statements.networks()?.networks === text) return;
+      const revision = this.#statements.head().revision + 1;
+      this.#statements.setNetworks(text, revision, revision);
     });
   }
 

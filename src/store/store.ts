@@ -6,6 +6,7 @@
  * survives the end of the program by SIGKILL once its promise resolves.
  */
 
+import type { Network } from "../model/change.ts";
 import type { Feed } from "../model/feed.ts";
 import type { InstanceRecord, RecordName, StoredRecord } from "../model/record.ts";
 import type { Conditions } from "../observe/conditions.ts";
@@ -35,6 +36,16 @@ export interface Store extends Feed, AsyncDisposable {
 
   /** Records in the order of network and id. */
   list(query?: ListQuery): Promise<Page>;
+
+  /** The networks that are known, with their ranges; a record's network need not be among them. */
+  networks(): Promise<readonly Network[]>;
+
+  /**
+   * Replaces all of them. The same again is not written again.
+   *
+   * @throws {RecordError} if one is malformed.
+   */
+  putNetworks(networks: readonly Network[]): Promise<void>;
 
   /** Ends all followers. What is called afterwards rejects with STORE_CLOSED. */
   close(): Promise<void>;

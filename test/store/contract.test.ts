@@ -208,10 +208,38 @@ for (const [name, open] of Object.entries(STORES)) {
     ]);
   });
 
+  on("networks are kept, and followed", async (store) => {
+    const network = { id: "204", cidrs: ["10.1.1.0/24", "fd00:5a::/64"], dnsDomain: "a.internal" };
+    expect(await store.networks()).toEqual([]);
+    await using follower: Listener = listen(store);
+    await follower.reaches(0);
+    await store.putNetworks([{ ...network, cidrs: ["10.1.1.7/24", "fd00:5a::/64"] }]);
+    expect(await store.networks()).toEqual([network]);
+    await follower.reaches(1);
+    await store.putNetworks([network]);
+    await store.put(record());
+    await follower.reaches(2);
+    expect(follower.heard).toEqual(["snapshot 0", "networks 204", "put i-1 2"]);
+    await using late = listen(store);
+    await late.reaches(2);
+    expect(late.networks).toEqual([network]);
+    const wrong = store.putNetworks([{ id: "204", cidrs: ["10.1.1.0"] }]);
+    await expect(wrong).rejects.toMatchObject({ field: "networks[0].cidrs[0]" });
+    await expect(store.putNetworks([network, network])).rejects.toMatchObject({
+      code: "RECORD_INVALID",
+    });
+    expect(await store.networks()).toEqual([network]);
+  });
+
   on("a follower that is slow gets each record once, as it is last", async (store) => {
     const end = new AbortController();
     const elements = store.follow(end.signal)[Symbol.asyncIterator]();
-    expect((await elements.next()).value).toEqual({ kind: "snapshot", records: [], revision: 0 });
+    expect((await elements.next()).value).toEqual({
+      kind: "snapshot",
+      records: [],
+      networks: [],
+      revision: 0,
+    });
     await store.put(record({ password: PASSWORD }));
     await store.ack({ network: "204", instance: "i-1", epoch: 1, secretId: "s-1" });
     await store.put(record({ id: "i-2", nics: [] }));
@@ -248,6 +276,8 @@ for (const [name, open] of Object.entries(STORES)) {
       () => store.put(record()),
       () => store.delete(NAME),
       () => store.list(),
+      () => store.networks(),
+      () => store.putNetworks([]),
       () => store.ack({ network: "204", instance: "i-1", epoch: 1, secretId: "s" }),
       () => store.follow(new AbortController().signal)[Symbol.asyncIterator]().next(),
     ]) {

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Network } from "../../src/model/change.ts";
 import type { RecordChange } from "../../src/model/feed.ts";
 import { type InstanceRecord, userDataOf } from "../../src/model/record.ts";
 import { parseRecord } from "../../src/model/record-parse.ts";
@@ -47,6 +48,7 @@ export async function whole(record: InstanceRecord): Promise<object> {
 /** What a follower knows after what it was told so far. */
 export interface Listener extends AsyncDisposable {
   readonly known: ReadonlyMap<string, InstanceRecord>;
+  readonly networks: readonly Network[];
   /** Every element, as `put i-1 3`, `secret i-1 4`, `snapshot 2`. */
   readonly heard: readonly string[];
   readonly failed: Promise<unknown>;
@@ -58,6 +60,7 @@ export function listen(store: Store): Listener {
   const end = new AbortController();
   const known = new Map<string, InstanceRecord>();
   const heard: string[] = [];
+  let networks: readonly Network[] = [];
   const arrivals: { revision: number; resolve: () => void }[] = [];
   let reached = -1;
   const told = (revision: number): void => {
@@ -73,12 +76,18 @@ export function listen(store: Store): Listener {
         heard.push(`snapshot ${element.records.length}`);
       } else {
         for (const change of element.changes) heard.push(apply(known, change));
+        const ids = element.networks?.map(({ id }) => id);
+        if (ids !== undefined) heard.push(`networks ${ids}`);
       }
+      networks = element.networks ?? networks;
       told(element.revision);
     }
   })();
   return {
     known,
+    get networks() {
+      return networks;
+    },
     heard,
     failed: listening.then(
       () => undefined,

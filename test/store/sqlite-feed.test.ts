@@ -17,7 +17,7 @@ const WRITER = join(import.meta.dirname, "writer.ts");
 const openIn = (folder: string, role: StoreOptions["role"]): Promise<Store> =>
   openSqlite(join(folder, "store.sqlite"), optionsOf({ role }));
 
-test("a reader's follower hears the writer, and the writer's hears the reader acknowledge", async () => {
+test("a reader hears what the writer does, and the writer that the reader acknowledges", async () => {
   using folder = scratch();
   await using writer = await openIn(folder.path, "writer");
   await using reader = await openIn(folder.path, "reader");
@@ -26,13 +26,13 @@ test("a reader's follower hears the writer, and the writer's hears the reader ac
   await Promise.all([far.reaches(0), near.reaches(0)]);
   const userData = new Uint8Array(50_000).fill(9);
   const { record: kept } = await writer.put(record({ password: PASSWORD, userData }));
-  await far.reaches(1);
+  await Promise.all([far.reaches(1), near.reaches(1)]);
   expect(await whole([...far.known.values()][0] as InstanceRecord)).toEqual(await whole(kept));
   const { epoch } = kept;
   expect(await reader.ack({ network: "204", instance: "i-1", epoch, secretId: "s-1" })).toBe(true);
   await Promise.all([far.reaches(2), near.reaches(2)]);
   await writer.delete(NAME);
-  await far.reaches(3);
+  await Promise.all([far.reaches(3), near.reaches(3)]);
   for (const { heard } of [far, near]) {
     expect(heard).toEqual(["snapshot 0", "put i-1 1", "secret i-1 2", "delete i-1 3"]);
   }

@@ -225,7 +225,7 @@ test("a file of an older version is brought to the newest, and keeps what it has
   });
 });
 
-test("a record that does not open is left out and reported, until it is written again", async () => {
+test("a record that does not open is left out and reported", async () => {
   using folder = scratch();
   const conditions = new Conditions(() => 0);
   await using store = await openIn(folder.path, { conditions });
@@ -234,7 +234,8 @@ test("a record that does not open is left out and reported, until it is written 
   // Another record's document, which is sealed for its place.
   withSql(folder.path, (database) =>
     database.exec(
-      `UPDATE record SET document = (SELECT document FROM record WHERE id = 'i-2') WHERE id = 'i-1'`,
+      `UPDATE record SET document = (SELECT document FROM record WHERE id = 'i-2')
+       WHERE id = 'i-1'`,
     ),
   );
   expect(await store.get(NAME)).toBeUndefined();

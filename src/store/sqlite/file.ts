@@ -180,6 +180,9 @@ function checkPages(database: Database, path: string): void {
   if (said !== "ok") throw new StoreError("STORE_UNREADABLE", `${path} is damaged: ${said}`);
 }
 
+const CREATE_STORE = `INSERT INTO store
+  (one, id, seal_check, revision, epoch_floor, remembered_from) VALUES (1, ?, ?, 0, ?, 0)`;
+
 interface StoreRow {
   readonly id: Uint8Array;
   readonly seal_check: Uint8Array;
@@ -201,7 +204,7 @@ function createStore(database: Database, { sealKey, now }: StoreOptions): void {
     if (database.prepare("SELECT 1 FROM record LIMIT 1").get() !== undefined) {
       throw new StoreError("STORE_UNREADABLE", "the store has lost its key's check");
     }
-    database.prepare("INSERT INTO store VALUES (1, ?, ?, 0, ?, 0)").run(id, check, epochFloor);
+    database.prepare(CREATE_STORE).run(id, check, epochFloor);
   });
 }
 

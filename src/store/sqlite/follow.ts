@@ -6,6 +6,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { FeedElement, RecordChange } from "../../model/feed.ts";
 import type { RecordName, StoredRecord } from "../../model/record.ts";
+import { parseNetworks } from "../../model/record-parse.ts";
 import type { Held } from "../decide.ts";
 import { SLICE_RECORDS } from "../limits.ts";
 import type { Database } from "./database.ts";
@@ -46,10 +47,14 @@ export class View {
   async #read(head: Head, signal: AbortSignal): Promise<FeedElement> {
     const { revision, rememberedFrom } = head;
     const known = this.#known;
+    const held = this.#statements.networks();
+    const networks = parseNetworks(JSON.parse(held?.networks ?? "[]"));
     if (known === undefined || known < rememberedFrom) {
-      return { kind: "snapshot", records: await this.#all(signal), revision };
+      return { kind: "snapshot", records: await this.#all(signal), networks, revision };
     }
-    return { kind: "changes", changes: await this.#changes(known, signal), revision };
+    const changes = await this.#changes(known, signal);
+    const isNews = (held?.revision ?? 0) > known;
+    return { kind: "changes", changes, ...(isNews && { networks }), revision };
   }
 
   async #all(signal: AbortSignal): Promise<StoredRecord[]> {

@@ -21,7 +21,9 @@ export const MIGRATIONS: readonly string[] = [
      seal_check BLOB NOT NULL,
      revision INTEGER NOT NULL,
      epoch_floor INTEGER NOT NULL,
-     remembered_from INTEGER NOT NULL
+     remembered_from INTEGER NOT NULL,
+     networks TEXT NOT NULL DEFAULT '[]',
+     networks_revision INTEGER NOT NULL DEFAULT 0
    ) STRICT;
    CREATE TABLE body (
      name BLOB PRIMARY KEY,

@@ -14,6 +14,12 @@ export interface Head {
   readonly rememberedFrom: number;
 }
 
+export interface Networks {
+  /** JSON. */
+  readonly networks: string;
+  readonly revision: number;
+}
+
 export interface Removed extends RecordName {
   readonly revision: number;
 }
@@ -48,6 +54,8 @@ export function prepare(database: Database) {
   );
   return {
     head: (): Head => readHead() ?? { revision: 0, epochFloor: 0, rememberedFrom: 0 },
+    networks: one<Networks>("SELECT networks, networks_revision AS revision FROM store"),
+    setNetworks: run("UPDATE store SET networks = ?, networks_revision = ?, revision = ?"),
     setHead: run("UPDATE store SET revision = ?, epoch_floor = ?, remembered_from = ?"),
 
     record: one<RecordRow>(`SELECT ${COLUMNS} FROM record WHERE network = ? AND id = ?`),
