@@ -3,7 +3,7 @@
  * configuration file names.
  */
 
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { NetworkConfig } from "../config/load.ts";
 import { type ResolvedSettings, resolveRouterSettings } from "../config/resolve.ts";
 import { type LogLevel, SETTINGS } from "../config/settings.ts";
@@ -112,12 +112,14 @@ function membersOf({
   // The router's own source may have networks that the file does not name.
   const own: Group[] = given.source === undefined || hasOwn ? [] : [{ name: OWN, networks: [] }];
   return [...own, ...groups].map(({ name, networks }) => {
-    const admin = join(stateDir, "run", `${name}.sock`);
+    const admin = join(stateDir, "run", "netns", `${name}.sock`);
     const dir = name === OWN ? stateDir : join(stateDir, "netns", name);
     const argv = [...program, "router", "--config", file, "--namespace", name];
     argv.push("--state-dir", dir, "--admin-listen", `unix:${admin}`);
     argv.push("--log-level", given.logLevel.value, "--hosts", given.hosts.value);
     if (given.sealKey !== undefined) argv.push("--seal-key", given.sealKey.value);
+    const token = given.passwordTokenFile;
+    if (token?.from.kind === "flag") argv.push("--password-token-file", resolve(token.value));
     if (name === OWN) argv.push(...ownFlags(given));
     else argv.unshift("ip", "netns", "exec", name);
     return { name, networks: networks.map(({ id }) => id), argv, admin };

@@ -34,9 +34,9 @@ export const startChild: StartChild = (argv, env = {}) => {
     env: { ...process.env, ...env },
     stdio: ["pipe", "inherit", "pipe"],
   });
-  child.stdin.on("error", () => {}); // It may be gone already.
+  child.stdin?.on("error", () => {}); // It may be gone already.
   let lastWords = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     process.stderr.write(text);
     const words = text.trimEnd().split("\n").at(-1);
     if (words !== undefined && words !== "") lastWords = words.slice(0, LINE_CHARS_MAX);

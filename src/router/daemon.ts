@@ -299,7 +299,10 @@ async function assemble(
   // Devices and their addresses come and go without a word in the source.
   const lookAround = setInterval(() => {
     const isKnown = feed.loadingSince === undefined || feed.servesRemembered;
-    if (isKnown) void onLook().catch(() => {});
+    if (isKnown)
+      void onLook().catch((error: unknown) => {
+        log.error({ err: error }, "a look at this machine's addresses failed");
+      });
   }, LOOK_AROUND_MS);
   lookAround.unref();
   closers.push(() => clearInterval(lookAround));

@@ -54,6 +54,7 @@ export class Evidence {
   #listening: readonly ListenTarget[] = [];
   #policies: readonly Policy[] = [];
   readonly #hosts = new Map<NetworkId, HostsMode>();
+  #closed = false;
   /** What was done last, so that nothing is done again. */
   #done = "";
 
@@ -131,11 +132,14 @@ export class Evidence {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    this.identity.close();
     this.#leaseFiles?.close();
     await Promise.all([this.#neighbours?.close(), this.#firewall?.close({ removeTable: true })]);
   }
 
   #apply(): void {
+    if (this.#closed) return;
     const { conditions, devices, start } = this.#ports;
     this.#policies = policiesOf(this.#settings.networks, this.#networks, devices);
     const done = JSON.stringify([this.#policies, this.#listening], (_, value: unknown) =>

@@ -134,6 +134,16 @@ describe("a mismatch is over", () => {
   }
 });
 
+test("a mismatch is over with the network's name, too", async () => {
+  const scene = open("audit");
+  scene.seen(WEB, OTHER_MAC);
+  scene.identity.find(WEB);
+  await settled();
+  expect(scene.raised().length).toBe(1);
+  scene.identity.setPolicies([]);
+  expect(scene.raised()).toEqual([]);
+});
+
 describe("nothing is compared", () => {
   const cases: Readonly<Record<string, Partial<Policy>>> = {
     "where it is off": { macEvidence: "off" },
@@ -263,6 +273,14 @@ describe("why", () => {
       expect((await scene.identity.explain(WEB)).evidence).toMatch(evidence);
     });
   }
+
+  test("counts nothing, and raises nothing", async () => {
+    const scene = open("enforce");
+    scene.seen(WEB, OTHER_MAC);
+    expect((await scene.identity.explain(WEB)).entry).toMatchObject({ reason: "mac-mismatch" });
+    expect(scene.identity.mismatches).toBe(0);
+    expect(scene.raised()).toEqual([]);
+  });
 
   test("says which lease an IPv6 address leads to", async () => {
     const scene = open("audit");

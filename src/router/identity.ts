@@ -55,6 +55,8 @@ interface Doubt {
   readonly until: number;
   /** The MAC address that the kernel has, if it is another. */
   readonly seen: Mac | undefined;
+  /** Of the condition that was raised. */
+  readonly subject?: string;
 }
 
 export class Identity {
@@ -62,6 +64,7 @@ export class Identity {
   #policies: ReadonlyMap<string, Policy> = new Map();
   readonly #doubts = new Map<Ip, Doubt>();
   #mismatches = 0;
+  #closed = false;
 
   constructor(ports: IdentityPorts) {
     this.#ports = ports;
@@ -118,42 +121,46 @@ export class Identity {
     for (;;) {
       const entry = await this.find(peer);
       const isLate = entry?.kind === "withheld" && entry.reason === "mac-unknown";
-      if (!isLate || performance.now() > until) return entry;
+      if (!isLate || this.#closed || performance.now() > until) return entry;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }
 
-  /** Who that is, without a request, and why. */
+  /** Nobody waits any longer. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Who that is, and why. Without a request: nothing is counted, and nothing raised. */
   async explain(address: Ip): Promise<Identified> {
-    const known = this.#ports.directory.find(address);
-    const entry = await this.find(address);
-    if (known === undefined && entry !== undefined) {
+    const known = this.#ports.directory.find(address) ?? this.#ports.hasten?.(address);
+    const neighbours = this.#ports.neighbours();
+    if (known === undefined) {
+      const entry = neighbours && (await this.#byMac(address, neighbours));
+      if (entry?.kind !== "bound") return { entry };
       const evidence = `its MAC address ${entry.mac} is the one that ${entry.address} is leased to`;
       return { entry, evidence };
     }
-    const evidence = known?.kind === "bound" ? await this.#evidence(known) : undefined;
-    return { entry, ...(evidence !== undefined && { evidence }) };
-  }
-
-  async #evidence(entry: Bound): Promise<string | undefined> {
-    const policy = this.#policyOf(entry);
-    if (policy === undefined || isLoopback(entry.address)) return undefined;
-    if (policy.routed) return "guests of this network are routed, so no MAC address is compared";
-    if (!comparesMac(policy)) return "macEvidence is off, so no MAC address is compared";
-    const leased = this.#leased(entry);
-    if (leased === undefined) return "no lease names a MAC address for it";
-    const neighbours = this.#ports.neighbours();
-    if (neighbours === undefined)
-      return "only this machine can ask here: no MAC address is compared";
-    if (isEnforced(policy) && this.#ports.guarded?.() === true) {
-      return `the firewall lets nobody ask from it but ${leased}, as the lease says`;
+    const policy = this.#policyOf(known);
+    if (known.kind !== "bound" || policy === undefined || isLoopback(address)) {
+      return { entry: known };
     }
-    const seen = await ask(neighbours, entry.address, policy);
-    if (seen === "late") return "the kernel has not said in time who is at this address";
-    if (seen === undefined) return "the kernel's neighbour table has nobody at this address now";
-    return seen === leased
-      ? `the kernel's neighbour table has ${seen} there, as the lease says`
-      : `the kernel's neighbour table has ${seen} there, but the lease says ${leased}`;
+    const leased = this.#leased(known);
+    const plain = notCompared(policy, leased, neighbours);
+    if (leased === undefined || neighbours === undefined || plain !== undefined) {
+      return { entry: known, ...(plain !== undefined && { evidence: plain }) };
+    }
+    const seen = await ask(neighbours, address, policy);
+    const isRefused = isEnforced(policy) && seen !== leased;
+    const reason = seen === "late" ? "mac-unknown" : "mac-mismatch";
+    const entry = isRefused ? refused(known, reason) : known;
+    if (!isRefused && isEnforced(policy) && this.#ports.guarded?.() === true) {
+      return {
+        entry,
+        evidence: `the firewall lets nobody ask from it but ${leased}, by its lease`,
+      };
+    }
+    return { entry, evidence: seenSentence(seen, leased) };
   }
 
   /** Before the source has said which networks there are, an address' range says which it is. */
@@ -181,7 +188,7 @@ export class Identity {
     const doubt = this.#doubts.get(address);
     if (doubt?.seen !== undefined) this.#mismatches++;
     if (doubt !== undefined && performance.now() < doubt.until) return;
-    this.#doubt(address, doubt?.seen);
+    this.#doubt(address, doubt?.seen, doubt?.subject);
     void ask(neighbours, address, policy).then((seen) => {
       if (seen === "late") return;
       const now = this.#ports.directory.find(address);
@@ -236,7 +243,7 @@ export class Identity {
     for (const entry of this.#ports.directory.withMac(mac)) {
       const policy = this.#policyOf(entry);
       if (policy === undefined || !comparesMac(policy)) continue;
-      if (policy.devices.length > 0 && !policy.devices.includes(device)) continue;
+      if (!policy.devices.includes(device)) continue;
       // A secondary address is one of the network's own.
       if (!address.includes(":") && !isWithin(policy, address)) continue;
       if (found !== undefined && found.instance !== entry.instance) return undefined;
@@ -246,28 +253,48 @@ export class Identity {
     return found;
   }
 
-  #doubt(address: Ip, seen: Mac | undefined): void {
+  #doubt(address: Ip, seen: Mac | undefined, subject?: string): void {
     const oldest = this.#doubts.keys().next().value;
     if (this.#doubts.size >= DOUBTS_MAX && oldest !== undefined) this.#trust(oldest);
     this.#doubts.delete(address);
-    this.#doubts.set(address, { until: performance.now() + DOUBT_MS, seen });
+    const until = performance.now() + DOUBT_MS;
+    this.#doubts.set(address, { until, seen, ...(subject !== undefined && { subject }) });
   }
 
   #mistrust({ address, network, mac }: Bound, seen: Mac | undefined): void {
-    this.#doubt(address, seen);
+    const subject = `${address} in ${network}`;
+    this.#doubt(address, seen, subject);
     const detail = `seen with ${seen}, leased to ${mac ?? this.#ports.leased?.(address)}`;
-    this.#ports.conditions.raise("MAC_MISMATCH", `${address} in ${network}`, detail);
+    this.#ports.conditions.raise("MAC_MISMATCH", subject, detail);
   }
 
   #trust(address: Ip): void {
     const doubt = this.#doubts.get(address);
     if (doubt === undefined) return;
     this.#doubts.delete(address);
-    if (doubt.seen === undefined) return;
-    for (const { id } of this.#policies.values()) {
-      this.#ports.conditions.clear("MAC_MISMATCH", `${address} in ${id}`);
-    }
+    if (doubt.subject !== undefined) this.#ports.conditions.clear("MAC_MISMATCH", doubt.subject);
   }
+}
+
+/** Why no MAC address is compared, as one sentence; `undefined` where one is. */
+function notCompared(
+  policy: Policy,
+  leased: Mac | undefined,
+  neighbours: Neighbours | undefined,
+): string | undefined {
+  if (policy.routed) return "guests of this network are routed, so no MAC address is compared";
+  if (!comparesMac(policy)) return "macEvidence is off, so no MAC address is compared";
+  if (leased === undefined) return "no lease names a MAC address for it";
+  if (neighbours !== undefined) return undefined;
+  return "only this machine can ask here: no MAC address is compared";
+}
+
+function seenSentence(seen: Mac | "late" | undefined, leased: Mac): string {
+  if (seen === "late") return "the kernel has not said in time who is at this address";
+  if (seen === undefined) return "the kernel's neighbour table has nobody at this address now";
+  return seen === leased
+    ? `the kernel's neighbour table has ${seen} there, as the lease says`
+    : `the kernel's neighbour table has ${seen} there, but the lease says ${leased}`;
 }
 
 /** Known by the address, and told nothing. */

@@ -100,7 +100,8 @@ export class LeaseFiles {
 function readNow(file: string): ReadonlyMap<Ip, Mac> {
   try {
     if (statSync(file).size > FILE_BYTES_MAX) return new Map();
-    return parse(readFileSync(file, "utf8"));
+    const text = readFileSync(file, "utf8");
+    return parse(text.slice(0, text.lastIndexOf("\n") + 1)); // The last line may be half a line.
   } catch {
     return new Map(); // Whoever follows the file says why.
   }

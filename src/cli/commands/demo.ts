@@ -55,6 +55,10 @@ export const demo: Command = {
   ],
   async run({ options, out }) {
     const topology = options.string("topology") as Topology | undefined;
+    const ended = new Promise<void>((resolve) => {
+      // SIGHUP: the terminal was closed.
+      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => resolve());
+    });
     const folder = await mkdtemp(join(tmpdir(), "frontdesk-demo-"));
     // Also where nobody reads on (`frontdesk demo | head`), and the program ends at once.
     const remove = (): void => rmSync(folder, { recursive: true, force: true });
@@ -88,12 +92,7 @@ export const demo: Command = {
         await handIn(`unix:${admin}`, material.commands ?? []);
         const place = { host: HOST, port, passwordPort, admin: `unix:${admin}` };
         tell(out, { material, place, topology });
-        await new Promise<void>((resolve) => {
-          // SIGHUP: the terminal was closed.
-          for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-            process.once(signal, () => resolve());
-          }
-        });
+        await ended;
         out.note("");
       } finally {
         await router.close(DRAIN_MS);
