@@ -23,6 +23,7 @@ import { nic, optionsOf, record, SEAL_KEY, scratch, whole } from "./samples.ts";
 
 const NAME = { network: "204", id: "i-1" };
 const FILE = "store.sqlite";
+const WRITER = join(import.meta.dirname, "writer.ts");
 
 /** Opens the file in `folder`. */
 const openIn = (folder: string, changed: Partial<StoreOptions> = {}): Promise<Store> =>
@@ -89,6 +90,9 @@ test("one writer has it at a time, and readers beside it", async () => {
   });
   const writer = await openIn(folder.path);
   await expect(openIn(folder.path)).rejects.toMatchObject({ code: "STORE_LOCKED" });
+  // Nor in another process, which sees only what the kernel says.
+  const child = Bun.spawnSync([process.execPath, WRITER, folder.path, "1"], { stderr: "pipe" });
+  expect(child.stderr.toString()).toContain("is written by another program");
   await using reader = await openIn(folder.path, { role: "reader" });
   await writer.put(record());
   expect((await reader.get(NAME))?.revision).toBe(1);
@@ -125,7 +129,7 @@ test("a place that cannot be written is an error that says so", async () => {
 
 const DAMAGES: Readonly<Record<string, (path: string) => void>> = {
   garbage: (path) => writeFileSync(path, "this is no store\n".repeat(5000)),
-  "a few bytes": (path) => writeFileSync(path, "x"),
+  "a few bytes": (path) => writeFileSync(path, "xyz"),
   "its first half": (path) => truncateSync(path, (statSync(path).size >> 13) << 12),
   "half a page too little": (path) => truncateSync(path, statSync(path).size - 2048),
   "another header": (path) => overwrite(path, 0, 16),

@@ -7,7 +7,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { closeSync, existsSync, openSync, readSync, renameSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, renameSync, statSync } from "node:fs";
 import { StoreError } from "../../model/errors.ts";
 import { ASIDE_MAX, BUSY_PATIENCE_MS, BUSY_TIMEOUT_MS } from "../limits.ts";
 import { STORE_ID_BYTES, StoreSeal } from "../seal.ts";
@@ -20,10 +20,6 @@ const EPOCH_ZERO_MS = 1_767_225_600_000;
 
 /** Beyond this the log of changes is cut back when it is empty. Bytes. */
 const WAL_BYTES_MAX = 64 * 1024 * 1024;
-
-/** How the files of SQLite begin, and how long their header is. Bytes. */
-const MAGIC = "SQLite format 3\0";
-const HEADER_BYTES = 100;
 
 /** SQLite's generic error: here, that a table is not there. */
 const SQLITE_ERROR = 1;
@@ -86,12 +82,12 @@ function openOrSetAside(path: string, options: StoreOptions): Opened {
 
 function openWriter(path: string, options: StoreOptions): Opened {
   createPrivate(path);
-  checkHeader(path);
   const database = openDatabase(path);
   return opened(database, () => {
     try {
       database.exec(`PRAGMA busy_timeout = ${BUSY_PATIENCE_MS}`);
       checkFormat(database, path);
+      checkSize(database, path);
       checkPages(database, path);
       database.exec(`PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`);
       migrate(database, path);
@@ -142,36 +138,18 @@ function asDamage(error: unknown, path: string): unknown {
 }
 
 /**
- * What SQLite does not mind: a file of a few bytes, which it takes for a new one, and the end of a
- * file that is missing, which it takes for zeros.
+ * A last page that is there in part, which SQLite takes for one that ends with zeros.
  *
- * @see https://www.sqlite.org/fileformat.html section 1.3
+ * While there is a log, it may hold what the file lacks.
  */
-function checkHeader(path: string): void {
-  const { size } = statSync(path);
-  if (size === 0) return;
-  const header = readStart(path, HEADER_BYTES);
-  if (header.toString("latin1", 0, MAGIC.length) !== MAGIC) {
-    throw new StoreError("STORE_UNREADABLE", `${path} is damaged: it is no database`);
-  }
-  // While there is a log, it may hold what the file lacks.
+function checkSize(database: Database, path: string): void {
   if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) return;
-  const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
-  const bytes = pageBytes * header.readUInt32BE(28);
-  if (size >= bytes) return;
-  throw new StoreError("STORE_UNREADABLE", `${path} is damaged: ${size} of ${bytes} bytes`);
-}
-
-/** The first bytes of a file; zeros where it ends before. */
-function readStart(path: string, length: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  const file = openSync(path, "r");
-  try {
-    readSync(file, bytes, 0, length, 0);
-    return bytes;
-  } finally {
-    closeSync(file);
-  }
+  const pageBytes = Number(database.prepare("PRAGMA page_size").get()?.page_size);
+  const pages = Number(database.prepare("PRAGMA page_count").get()?.page_count);
+  const { size } = statSync(path);
+  if (size >= pageBytes * pages) return;
+  const seen = `${size} of ${pageBytes * pages} bytes`;
+  throw new StoreError("STORE_UNREADABLE", `${path} is damaged: ${seen}`);
 }
 
 function checkPages(database: Database, path: string): void {
@@ -217,12 +195,20 @@ function sealOf(database: Database, path: string, { sealKey }: StoreOptions): St
   throw new StoreError("STORE_KEY", `${path} is sealed with another key; ${advice}`);
 }
 
-/** For its owner alone; SQLite gives the files beside it the same mode. */
+/**
+ * For its owner alone; SQLite gives the files beside it the same mode.
+ *
+ * A file that is there is not opened: closing it would drop all locks that this process has on it.
+ *
+ * @see https://www.sqlite.org/howtocorrupt.html section 2.2
+ */
 function createPrivate(path: string): void {
+  if (existsSync(path)) return;
   try {
-    closeSync(openSync(path, "a", 0o600));
+    closeSync(openSync(path, "wx", 0o600));
   } catch (error) {
     const { code = "", message } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
     throw new StoreError("STORE_UNWRITABLE", `${path}: ${code || message}`, { cause: error });
   }
 }
