@@ -5,6 +5,7 @@
  * It writes no log; its errors hold no key, no user data and no password.
  */
 
+import { setMaxListeners } from "node:events";
 import { setTimeout as timeout } from "node:timers/promises";
 import { CloudStackError } from "../../model/errors.ts";
 import { contentOf, type Fields, isFields, plain } from "./answer.ts";
@@ -101,6 +102,8 @@ export class CloudStackClient implements Api, Disposable {
     signal: AbortSignal,
   ): Promise<Fields> {
     const until = this.#clock.now() + CALL_MS_MAX;
+    // Many that wait for one signal are no leak: each takes its listener away.
+    setMaxListeners(0, signal);
     for (let attempt = 1; ; ) {
       try {
         return await this.#gate.pass(() => this.#ask(asked, EXPIRES_MS, signal), signal);

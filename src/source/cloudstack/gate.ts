@@ -29,7 +29,9 @@ export function openGate(places: number, clock: Clock): Gate {
     }
     const { promise, resolve, reject } = deferred();
     const abort = (): void => {
-      waiting.splice(waiting.indexOf(resolve), 1);
+      const at = waiting.indexOf(resolve);
+      // Whose turn has just come waits no longer, and gives the place back itself.
+      if (at !== -1) waiting.splice(at, 1);
       reject(signal.reason);
     };
     signal.addEventListener("abort", abort, { once: true });

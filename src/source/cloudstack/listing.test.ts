@@ -69,6 +69,17 @@ test("one for one is noticed by the item that comes twice", async () => {
   expect(items.length).toBe(1700);
 });
 
+test("what vanished and was made up for is noticed by the count between", async () => {
+  const api = new Changing(1200);
+  api.before = (request) => {
+    if (request === 1) api.names.shift();
+    if (request === 2) api.names.push("new");
+  };
+  const { items } = await list(api);
+  expect(items).toContain("i-500");
+  expect(items.length).toBe(1200);
+});
+
 test("a list that is never quiet is all that was seen, and says so", async () => {
   const api = new Changing(1700);
   api.before = () => {
@@ -86,6 +97,7 @@ test("a count that is wrong is believed less than two passes that found the same
     const api = new Changing(1700);
     api.count = count;
     expect(await found(api)).toEqual({ count: 1700, settled: true });
+    expect(api.pages.length).toBe(8);
   }
 });
 
@@ -102,7 +114,33 @@ test("a page that is refused for its size, or is too large, is asked for in halv
   expect(list(hopeless)).rejects.toThrow("too large");
 });
 
-test("an item without a name leaves the list unsettled, and more than a cloud has is refused", async () => {
+test("where one page fails, the others are given up, and so is all when that is asked", async () => {
+  const asked: AbortSignal[] = [];
+  const api: Api = {
+    read: async (_, { page }, signal) => {
+      asked.push(signal);
+      if (page === "3") throw new CloudStackError("CLOUDSTACK_KEYS", "third");
+      return {
+        count: 2000,
+        item: Array.from({ length: 500 }, (_, at) => ({ id: `${page}-${at}` })),
+      };
+    },
+  };
+  await expect(list(api)).rejects.toThrow("third");
+  expect(asked.map(({ aborted }) => aborted)).toEqual([true, true, true, true]);
+  const abort = new AbortController();
+  const waiting: Api = {
+    read: (_, __, signal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason));
+        abort.abort(new Error("enough"));
+      }),
+  };
+  const whole = listAll(waiting, { command: "list", item: "item" }, String, abort.signal);
+  await expect(whole).rejects.toThrow("enough");
+});
+
+test("an item without a name leaves the list unsettled; too many are refused", async () => {
   const api = new Changing(3);
   api.names[1] = "";
   expect(await found(api)).toEqual({ count: 2, settled: false });

@@ -49,13 +49,10 @@ export async function listAll<T>(
   let last: Pass<T> | undefined;
   const seen = new Map<string, T>();
   for (let passes = 0; passes < PASSES_MAX; ) {
-    const stop = new AbortController();
     let pass: Pass<T>;
     try {
-      pass = await onePass(api, list, { read, size }, AbortSignal.any([signal, stop.signal]));
+      pass = await stopping(signal, (own) => onePass(api, list, { read, size }, own));
     } catch (error) {
-      // Of the other pages nothing is wanted any more.
-      stop.abort(error);
       const smaller = smallerPage(error, size);
       if (smaller === undefined) throw error;
       size = smaller;
@@ -69,6 +66,25 @@ export async function listAll<T>(
     passes++;
   }
   return { items: [...seen.values()], settled: false };
+}
+
+/** Where one page fails, of the others nothing is wanted any more. */
+async function stopping<T>(
+  signal: AbortSignal,
+  work: (own: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const stop = new AbortController();
+  const forward = (): void => stop.abort(signal.reason);
+  if (signal.aborted) forward();
+  signal.addEventListener("abort", forward, { once: true });
+  try {
+    return await work(stop.signal);
+  } catch (error) {
+    stop.abort(error);
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", forward);
+  }
 }
 
 /** The next size to try, if the error is about the size of a page. */

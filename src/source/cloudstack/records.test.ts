@@ -115,6 +115,21 @@ test("what the operator lets guests know comes last, in CloudStack's order", asy
   ]);
 });
 
+test("a cloud's name that is blank is none", async () => {
+  const settings = { "metadata.custom.cloud.name": " " };
+  const { record } = await only({ instances: [instance("i-1")], settings });
+  expect(record.keys.map(([name]) => name)).not.toContain("cloud-name");
+});
+
+test("a NIC that has no address of its own borrows none from its neighbour", async () => {
+  const bare = { isdefault: false, ip6address: "fd00::9" };
+  const nics = [nic("net-isolated", "10.1.1.5"), nic("net-isolated", undefined, bare)];
+  const { record } = await only({ instances: [instance("i-1", { nic: nics })] });
+  const keys = new Map(keysAt(record, record.nics[1] ?? never()));
+  expect(keys.get("local-ipv4")).toBe("");
+  expect(keys.get("public-ipv4")).toBe("203.0.113.20");
+});
+
 test("the public address follows the topology", async () => {
   const nat = { isstaticnat: true, virtualmachineid: "i-1" };
   const at = (network: string, ip: string, more = {}): Raw => ({ nic: [nic(network, ip, more)] });
@@ -262,14 +277,15 @@ test("several SSH keys are several, and none is a key without a value", async ()
   expect(hidden.findings).toEqual(["keys-hidden"]);
 });
 
-test("keys with names that are not served are left out, and of two the last value counts", async () => {
+test("names that are not served are left out; of two values the last counts", async () => {
   const userdatadetails = "{../x=1, ok=größe, instance-id=mine, local-ipv4=9.9.9.9, empty=}";
   const { record, findings } = await only({ instances: [instance("i-1", { userdatadetails })] });
-  expect(record.keys.slice(2, 6)).toEqual([
+  expect(record.keys.slice(2, 7)).toEqual([
     ["local-ipv4", "9.9.9.9"],
     ["local-hostname", "name-of-i-1"],
     ["ok", "gr\\u00F6\\u00DFe"],
     ["instance-id", "i-1"],
+    ["public-ipv4", "203.0.113.20"],
   ]);
   expect(findings).toEqual(["key-refused"]);
 });

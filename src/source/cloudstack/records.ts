@@ -1,8 +1,8 @@
 /**
  * From a cloud to records: one for each instance and network, with its NICs there.
  *
- * Pure. Each record has passed `parseRecord`. What cannot be kept is a finding, and its instance has
- * no `records`, so that a record of it is neither changed nor deleted.
+ * Pure. Each record has passed `parseRecord`. What cannot be kept is a finding, and its instance
+ * has no `records`, so that a record of it is neither changed nor deleted.
  */
 
 import { type Ip, tryParseIp, tryParseMac } from "../../model/address.ts";
