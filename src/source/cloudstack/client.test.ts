@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { inspect } from "node:util";
 import { CloudStackError } from "../../model/errors.ts";
 import { type ClientOptions, CloudStackClient } from "./client.ts";
 import type { Clock } from "./gate.ts";
@@ -86,6 +87,9 @@ test("an API that nobody answers for is said to be unreachable", async () => {
   const endpoint = new URL("http://127.0.0.1:1/client/api");
   using client = new CloudStackClient({ endpoint, credentials: KEYS, clock: new Jumping() });
   const error = await failure(client.read("listZones", {}, SIGNAL));
+  // Whoever prints it whole prints no signed request, and no key with the client either.
+  expect(inspect([error, client], { depth: 9 })).not.toMatch(/signature|EXAMPLE-secret/i);
+  expect(inspect(error, { depth: 9 })).not.toContain(KEYS.apiKey);
   expect([error.code, error.message]).toEqual([
     "CLOUDSTACK_UNREACHABLE",
     expect.stringContaining("listZones: the API cannot be reached"),

@@ -54,7 +54,10 @@ export const CLOCK: Clock = {
 };
 
 export class CloudStackClient implements Api, Disposable {
-  readonly credentials: Credentials;
+  /** Names the keys' user to the API. */
+  readonly apiKey: string;
+  // Private, so that whoever prints a client prints no key.
+  readonly #credentials: Credentials;
   readonly #endpoint: URL;
   readonly #clock: Clock;
   readonly #connections: Connections;
@@ -63,7 +66,8 @@ export class CloudStackClient implements Api, Disposable {
   readonly #answerBytesMax: number;
 
   constructor(options: ClientOptions) {
-    this.credentials = options.credentials;
+    this.apiKey = options.credentials.apiKey;
+    this.#credentials = options.credentials;
     this.#endpoint = options.endpoint;
     this.#clock = options.clock ?? CLOCK;
     this.#connections = openConnections(options.endpoint, options.tls ?? {}, REQUESTS_AT_ONCE);
@@ -128,7 +132,7 @@ export class CloudStackClient implements Api, Disposable {
   async #ask(asked: Asked, goodForMs: number, signal: AbortSignal): Promise<Fields> {
     const { command, params } = asked;
     const expires = this.#clock.now() + goodForMs;
-    const query = signedQuery(command, params, this.credentials, expires);
+    const query = signedQuery(command, params, this.#credentials, expires);
     const asForm = asked.post || query.length > QUERY_CHARS_MAX;
     const url = new URL(this.#endpoint);
     if (!asForm) url.search = query;
@@ -145,7 +149,7 @@ export class CloudStackClient implements Api, Disposable {
     const now = this.#clock.now();
     const date = Date.parse(answer.headers.date ?? "");
     try {
-      return contentOf(command, answer, this.credentials, now);
+      return contentOf(command, answer, this.#credentials, now);
     } catch (error) {
       if (!(error instanceof CloudStackError) || error.code !== "CLOUDSTACK_KEYS") throw error;
       const ahead = date - now;
@@ -196,7 +200,7 @@ export class CloudStackClient implements Api, Disposable {
   #jobError(command: string, job: Fields, result: Fields): CloudStackError {
     const text = typeof result.errortext === "string" ? result.errortext : "no reason given";
     const errorCode = Number(result.errorcode ?? job.jobresultcode ?? 530);
-    const said = `${command}: its job failed with ${errorCode}: ${plain(text, this.credentials)}`;
+    const said = `${command}: its job failed with ${errorCode}: ${plain(text, this.#credentials)}`;
     return new CloudStackError("CLOUDSTACK_JOB", said, { errorCode });
   }
 }

@@ -1,7 +1,8 @@
 /**
  * One HTTP exchange with the API: bounded in time and in size, whole or an error.
  *
- * It knows nothing of CloudStack but where its errors belong. No error repeats the request.
+ * It knows nothing of CloudStack but where its errors belong. No error repeats the request, and
+ * none has a cause: what the runtime throws may hold the signed URL.
  */
 
 import http from "node:http";
@@ -124,7 +125,7 @@ async function receive(response: http.IncomingMessage, exchange: Exchange): Prom
     }
   } catch (cause) {
     if (cause instanceof CloudStackError) throw cause;
-    throw new CloudStackError("CLOUDSTACK_ANSWER", `${command}: the answer is cut`, {}, { cause });
+    throw new CloudStackError("CLOUDSTACK_ANSWER", `${command}: the answer is cut`);
   }
   const announced = response.headers["content-length"];
   if (!response.complete || (announced !== undefined && Number(announced) !== bytes)) {
@@ -143,8 +144,8 @@ function connectionError(command: string, cause: Error & { code?: string }): Clo
   const why = cause.code ?? cause.name;
   if (TLS_ERROR.test(why)) {
     const said = `${command}: the API's certificate is not trusted (${why})`;
-    return new CloudStackError("CLOUDSTACK_TLS", said, {}, { cause });
+    return new CloudStackError("CLOUDSTACK_TLS", said);
   }
   const said = `${command}: the API cannot be reached (${why})`;
-  return new CloudStackError("CLOUDSTACK_UNREACHABLE", said, {}, { cause });
+  return new CloudStackError("CLOUDSTACK_UNREACHABLE", said);
 }

@@ -13,6 +13,7 @@ import type { Params } from "./sign.ts";
 
 export interface CloudReader {
   readonly api: Api;
+  /** That of the API's keys: it names their user. */
   readonly apiKey: string;
   readonly findings: Findings;
   readonly signal: AbortSignal;
