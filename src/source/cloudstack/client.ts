@@ -2,7 +2,8 @@
  * A client of CloudStack's API: signed requests, a few at a time, reads repeated where that may
  * help, and every failure a `CloudStackError` that says what to do.
  *
- * It writes no log; its errors hold no key, no user data and no password.
+ * A source only reads. What changes a cloud, and the jobs that CloudStack makes of it, are here for
+ * whoever acts on one. It writes no log; its errors hold no key, no user data and no password.
  */
 
 import { setMaxListeners } from "node:events";
