@@ -8,6 +8,7 @@ import { StoreConflictError, StoreError } from "../model/errors.ts";
 import type { Acknowledgement } from "../model/feed.ts";
 import { addressesOf, equal, type InstanceRecord, type RecordName } from "../model/record.ts";
 import { contentHash } from "../protocol/etag.ts";
+import { ACKNOWLEDGED_MAX } from "./limits.ts";
 
 /** A record as a store keeps it. */
 export interface Held {
@@ -16,8 +17,8 @@ export interface Held {
   readonly revision: number;
   /** Of its last change but those that concern its password alone. */
   readonly contentRevision: number;
-  /** The password that was acknowledged last. */
-  readonly acknowledged?: string;
+  /** Ids of passwords that were acknowledged, the last one last. */
+  readonly acknowledged: readonly string[];
 }
 
 /** What a put does to a store. */
@@ -68,7 +69,7 @@ export function decidePut(
   // A record without addresses begins an epoch too: what is delivered later refers to it.
   const isNew = held === undefined || gained.length > 0;
   const epoch = isNew ? Math.max(epochMin, epochFloor + 1) : epochMin;
-  const record = withoutAcknowledged({ ...given, epoch }, held?.acknowledged);
+  const record = withoutAcknowledged({ ...given, epoch }, held?.acknowledged ?? []);
   const isContent = held === undefined || !equal(bare(record), bare(held.record), contentHash);
   if (!isContent && equal(record, held.record, contentHash)) return undefined;
   const floor = lost.length === 0 ? epochFloor : Math.max(epochFloor, held?.record.epoch ?? 0);
@@ -83,7 +84,7 @@ export function decideAck(
   if (held === undefined) return "unknown";
   // The same instance got it in an earlier epoch, and says so late: it has it all the same.
   if (held.record.password?.id === secretId && epoch <= held.record.epoch) return "take";
-  return held.acknowledged === secretId ? "done" : "unknown";
+  return held.acknowledged.includes(secretId) ? "done" : "unknown";
 }
 
 /** The record without its password. */
@@ -91,7 +92,15 @@ export function bare({ password: _, ...rest }: InstanceRecord): InstanceRecord {
   return rest;
 }
 
-function withoutAcknowledged(record: InstanceRecord, acknowledged?: string): InstanceRecord {
-  const isBack = record.password !== undefined && record.password.id === acknowledged;
+/** The ids to remember when one more is acknowledged. */
+export function remembered({ acknowledged }: Held, secretId: string): readonly string[] {
+  return [...acknowledged, secretId].slice(-ACKNOWLEDGED_MAX);
+}
+
+function withoutAcknowledged(
+  record: InstanceRecord,
+  acknowledged: readonly string[],
+): InstanceRecord {
+  const isBack = record.password !== undefined && acknowledged.includes(record.password.id);
   return isBack ? bare(record) : record;
 }

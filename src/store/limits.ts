@@ -12,6 +12,12 @@ export const SLICE_RECORDS = 100;
  */
 export const REMEMBERED_REVISIONS = 100_000;
 
+/**
+ * Acknowledged passwords of a record that are remembered, by their ids: as many as no writer has
+ * missed.
+ */
+export const ACKNOWLEDGED_MAX = 16;
+
 /** User data up to here stands in its record; beyond, in a row of its own. Bytes. */
 export const USER_DATA_INLINE_MAX = 2048;
 

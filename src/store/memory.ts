@@ -12,7 +12,15 @@ import type { Acknowledgement, FeedElement, RecordChange } from "../model/feed.t
 import type { StoredRecord } from "../model/record.ts";
 import { addressesOf, type InstanceRecord, type RecordName } from "../model/record.ts";
 import { parseNetworks, parseRecord } from "../model/record-parse.ts";
-import { addressTaken, bare, checkRevision, decideAck, decidePut, type Held } from "./decide.ts";
+import {
+  addressTaken,
+  bare,
+  checkRevision,
+  decideAck,
+  decidePut,
+  type Held,
+  remembered,
+} from "./decide.ts";
 import { Followers } from "./followers.ts";
 import { PAGE_RECORDS_MAX, REMEMBERED_REVISIONS } from "./limits.ts";
 import type { ListQuery, Page, Store } from "./store.ts";
@@ -57,7 +65,8 @@ export class MemoryStore implements Store {
     this.#epochFloor = decision.epochFloor;
     const revision = this.#advance(record);
     const contentRevision = isContent ? revision : (held?.contentRevision ?? revision);
-    const next = { ...held, record, revision, contentRevision };
+    const acknowledged = held?.acknowledged ?? [];
+    const next = { record, revision, contentRevision, acknowledged };
     this.#held.set(keyOf(record), next);
     return stored(next);
   }
@@ -83,7 +92,7 @@ export class MemoryStore implements Store {
       .map((key) => this.#held.get(key) as Held)
       .filter(({ record }) => network === undefined || record.network === network)
       .map(stored);
-    const page = records.slice(0, Math.min(limit, PAGE_RECORDS_MAX));
+    const page = records.slice(0, Math.max(1, Math.min(limit, PAGE_RECORDS_MAX)));
     const last = page.length < records.length ? page.at(-1)?.record : undefined;
     const next = last && { network: last.network, id: last.id };
     return { records: page, revision: this.#revision, ...(next !== undefined && { next }) };
@@ -121,7 +130,8 @@ export class MemoryStore implements Store {
     const meaning = decideAck(held, acknowledgement);
     if (meaning === "take" && held !== undefined) {
       const revision = this.#advance(name);
-      const next = { ...held, record: bare(held.record), revision, acknowledged: secretId };
+      const acknowledged = remembered(held, secretId);
+      const next = { ...held, record: bare(held.record), revision, acknowledged };
       this.#held.set(keyOf(name), next);
     }
     return meaning !== "unknown";

@@ -16,7 +16,7 @@ import type { Acknowledgement, FeedElement } from "../model/feed.ts";
 import type { InstanceRecord, RecordName, StoredRecord } from "../model/record.ts";
 import { parseNetworks, parseRecord } from "../model/record-parse.ts";
 import { watchFiles } from "../platform/watch.ts";
-import { checkRevision, decideAck, decidePut, type Held, label } from "./decide.ts";
+import { checkRevision, decideAck, decidePut, type Held, label, remembered } from "./decide.ts";
 import { Followers } from "./followers.ts";
 import { BUSY_PATIENCE_MS, BUSY_TIMEOUT_MS, PAGE_RECORDS_MAX, SLICE_RECORDS } from "./limits.ts";
 import { asStoreError, type Database, isBusy, openDatabase, transact } from "./sqlite/database.ts";
@@ -141,11 +141,13 @@ class SqliteStore implements Store {
     const { network, instance, secretId } = acknowledgement;
     return this.#write(true, () => {
       const row = this.#statements.record(network, instance);
-      const meaning = decideAck(row && this.#openRow(row), acknowledgement);
-      if (meaning === "take") {
+      const held = row && this.#openRow(row);
+      const meaning = decideAck(held, acknowledgement);
+      if (meaning === "take" && held !== undefined) {
         const { revision, epochFloor, rememberedFrom } = this.#statements.head();
         this.#statements.setHead(revision + 1, epochFloor, rememberedFrom);
-        this.#statements.takeSecret(secretId, revision + 1, network, instance);
+        const acknowledged = JSON.stringify(remembered(held, secretId));
+        this.#statements.takeSecret(acknowledged, revision + 1, network, instance);
       }
       return meaning !== "unknown";
     });

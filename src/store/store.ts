@@ -18,7 +18,8 @@ export interface Store extends Feed, AsyncDisposable {
    * Keeps a record whole. One that says what is kept already is not written again.
    *
    * Its epoch is raised where an address is new to it, above each epoch that such an address had.
-   * A password that was acknowledged does not come back: it is left out.
+   * A password that was acknowledged does not come back: it is left out. `ACKNOWLEDGED_MAX` of them
+   * are remembered.
    *
    * @param expect the revision that the record must have: 0 for none; absent for any
    * @returns the record as it is kept, with the revision in which it became so

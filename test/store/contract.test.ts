@@ -150,6 +150,8 @@ for (const [name, open] of Object.entries(STORES)) {
     expect((await store.put(record({ password: other }))).record.password).toEqual(other);
     expect(await ack({})).toBe(true);
     expect((await store.get(NAME))?.record.password).toEqual(other);
+    expect(await ack({ secretId: "s-2" })).toBe(true);
+    expect((await store.put(record({ password: PASSWORD }))).record.password).toBeUndefined();
   });
 
   on("a listing comes in pages, in order, of all networks or one", async (store) => {

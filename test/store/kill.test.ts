@@ -12,7 +12,8 @@ import { join } from "node:path";
 import { type InstanceRecord, userDataOf } from "../../src/model/record.ts";
 import { Conditions } from "../../src/observe/conditions.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
-import { optionsOf, scratch } from "./samples.ts";
+import type { Store } from "../../src/store/store.ts";
+import { type Listener, listen, optionsOf, scratch } from "./samples.ts";
 
 const WRITER = join(import.meta.dirname, "writer.ts");
 const WRITES_MIN = 1000;
@@ -26,10 +27,16 @@ test("a writer that is killed at any moment has kept each promise", async () => 
   using folder = scratch();
   let promised = -1;
   let begun = -1;
+  const path = join(folder.path, "store.sqlite");
+  await (await openSqlite(path, optionsOf())).close();
+  // One that follows through all those lives.
+  await using reader = await openSqlite(path, optionsOf({ role: "reader" }));
+  await using follower = listen(reader);
   for (let life = 0; life < LIVES_MIN || promised < WRITES_MIN; life++) {
     // What was under way is begun again: so all up to the last that was promised was promised.
     ({ promised, begun } = await live(folder.path, promised + 1, { promised, begun }));
     await check(folder.path, { promised, begun });
+    await checkFollower(reader, follower);
   }
   expect(readdirSync(folder.path).filter((name) => name.includes("aside"))).toEqual([]);
 }, 60_000);
@@ -80,6 +87,14 @@ async function check(folder: string, { promised, begun }: Said): Promise<void> {
       await checkRecord(record, number, number <= promised);
     }
   }
+}
+
+async function checkFollower(store: Store, follower: Listener): Promise<void> {
+  const { records, revision } = await store.list();
+  await follower.reaches(revision);
+  const known = (record: InstanceRecord) => [record.id, record.keys, record.password?.id];
+  const followed = [...follower.known.values()].map(known).sort();
+  expect(followed).toEqual(records.map(({ record }) => known(record)).sort());
 }
 
 /** As the child writes them. */

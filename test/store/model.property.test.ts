@@ -57,7 +57,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 interface Kept {
   readonly record: InstanceRecord;
   readonly revision: number;
-  readonly acknowledged: number | undefined;
+  readonly acknowledged: readonly number[];
 }
 
 /** What a store is, without its keeping, its followers and its speed. */
@@ -111,13 +111,14 @@ async function run(
     const secretId = `s-${one.secret}`;
     const epoch = kept?.record.epoch ?? 1;
     const isPending = kept?.record.password?.id === secretId;
-    const isDone = kept?.acknowledged === one.secret;
+    const isDone = kept?.acknowledged.includes(one.secret) === true;
     const answer = await store.ack({ network: "204", instance: name.id, epoch, secretId });
     expect(answer).toBe(isPending || isDone);
     if (kept === undefined || !isPending) return;
     const { password: _, ...bare } = kept.record;
     model.revision++;
-    model.kept.set(one.id, { record: bare, revision: model.revision, acknowledged: one.secret });
+    const acknowledged = [...kept.acknowledged, one.secret];
+    model.kept.set(one.id, { record: bare, revision: model.revision, acknowledged });
     return;
   }
   const answer = await outcome(store.delete(name, expectOf(one.expect, model.revisionOf(one.id))));
@@ -159,7 +160,7 @@ async function put(
   const stored = answer as { record: InstanceRecord; revision: number };
   const { epoch } = stored.record;
   const { password, ...bare } = given;
-  const isOld = one.secret !== undefined && one.secret === kept?.acknowledged;
+  const isOld = one.secret !== undefined && kept?.acknowledged.includes(one.secret) === true;
   const wanted = { ...bare, epoch, ...(password !== undefined && !isOld && { password }) };
   expect(await whole(stored.record)).toEqual(await whole(wanted));
   const isSame =
@@ -168,7 +169,7 @@ async function put(
   expect(stored.revision).toBe(isSame ? kept.revision : model.revision);
   checkEpochs(stored.record, kept?.record, model);
   const { revision } = stored;
-  model.kept.set(one.id, { record: wanted, revision, acknowledged: kept?.acknowledged });
+  model.kept.set(one.id, { record: wanted, revision, acknowledged: kept?.acknowledged ?? [] });
 }
 
 /** An address that is new to a record has an epoch above all that it had with anybody. */

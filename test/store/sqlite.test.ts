@@ -157,6 +157,16 @@ for (const [what, damage] of Object.entries(DAMAGES)) {
   });
 }
 
+test("a reader refuses a damaged file, and leaves it to the writer", async () => {
+  using folder = scratch();
+  await fill(folder.path);
+  writeFileSync(join(folder.path, FILE), "garbage".repeat(1000));
+  await expect(openIn(folder.path, { role: "reader" })).rejects.toMatchObject({
+    code: "STORE_UNREADABLE",
+  });
+  expect(readdirSync(folder.path).filter((name) => name.includes("aside"))).toEqual([]);
+});
+
 test("a store that began anew begins no epoch that the former one had", async () => {
   using folder = scratch();
   let now = Date.UTC(2026, 10, 23);

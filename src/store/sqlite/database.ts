@@ -6,7 +6,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../model/errors.ts";
-import { BUSY_TIMEOUT_MS } from "../limits.ts";
+import { BUSY_PATIENCE_MS } from "../limits.ts";
 
 export type Database = DatabaseSync;
 
@@ -29,6 +29,8 @@ const CODES: Readonly<Record<number, StoreError["code"]>> = {
 const IOERR_SHORT_READ = 522;
 
 /**
+ * A connection: where another program holds the file, it waits for that, until told otherwise.
+ *
  * @throws {StoreError} STORE_UNSUPPORTED where the runtime has no SQLite; else as `asStoreError`.
  */
 export function openDatabase(path: string): Database {
@@ -41,7 +43,7 @@ export function openDatabase(path: string): Database {
   }
   try {
     const database = new sqlite.DatabaseSync(path);
-    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    database.exec(`PRAGMA busy_timeout = ${BUSY_PATIENCE_MS}`);
     return database;
   } catch (error) {
     throw asStoreError(error, path);

@@ -9,7 +9,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync, renameSync, statSync } from "node:fs";
 import { StoreError } from "../../model/errors.ts";
-import { ASIDE_MAX, BUSY_PATIENCE_MS, BUSY_TIMEOUT_MS } from "../limits.ts";
+import { ASIDE_MAX, BUSY_TIMEOUT_MS } from "../limits.ts";
 import { STORE_ID_BYTES, StoreSeal } from "../seal.ts";
 import type { StoreOptions } from "../store.ts";
 import { asStoreError, type Database, openDatabase, transact } from "./database.ts";
@@ -57,7 +57,7 @@ function takeLock(path: string): Database {
   createPrivate(`${path}.lock`);
   const lock = openDatabase(`${path}.lock`);
   try {
-    lock.exec("PRAGMA journal_mode = MEMORY");
+    lock.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY");
     lock.exec("BEGIN EXCLUSIVE");
     return lock;
   } catch (error) {
@@ -85,16 +85,13 @@ function openWriter(path: string, options: StoreOptions): Opened {
   const database = openDatabase(path);
   return opened(database, () => {
     try {
-      database.exec(`PRAGMA busy_timeout = ${BUSY_PATIENCE_MS}`);
       checkFormat(database, path);
       checkSize(database, path);
       checkPages(database, path);
       database.exec(`PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`);
       migrate(database, path);
       createStore(database, options);
-      const seal = sealOf(database, path, options);
-      database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-      return seal;
+      return sealOf(database, path, options);
     } catch (error) {
       throw asDamage(error, path);
     }
@@ -122,7 +119,10 @@ function openExisting(path: string): Database {
 /** Closes the file again if `prepare` throws. */
 function opened(database: Database, prepare: () => StoreSeal): Opened {
   try {
-    return { database, seal: prepare(), close: () => database.close() };
+    const seal = prepare();
+    // From now on whoever is kept waiting tries again later, so that others have their turn.
+    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    return { database, seal, close: () => database.close() };
   } catch (error) {
     database.close();
     throw error;

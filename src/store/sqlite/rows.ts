@@ -21,7 +21,8 @@ export interface RecordRow extends RecordName {
   readonly epoch: number;
   readonly document: Uint8Array;
   readonly secret: Uint8Array | null;
-  readonly acknowledged: string | null;
+  /** JSON: a list of ids. */
+  readonly acknowledged: string;
   readonly body: Uint8Array | null;
 }
 
@@ -98,9 +99,10 @@ export function openRow(row: RecordRow, seal: StoreSeal, readBody: ReadBody): He
   if (row.secret !== null && password === undefined) return undefined;
   try {
     const body = bodyOf(userData as UserDataForm | undefined, row.body, readBody);
-    const { revision, content_revision: contentRevision, acknowledged } = row;
+    const { revision, content_revision: contentRevision } = row;
+    const acknowledged = JSON.parse(row.acknowledged);
     const record = parseRecord({ ...fields, password, userData: body });
-    return { record, revision, contentRevision, ...(acknowledged !== null && { acknowledged }) };
+    return { record, revision, contentRevision, acknowledged };
   } catch {
     return undefined;
   }

@@ -37,7 +37,7 @@ export const MIGRATIONS: readonly string[] = [
      epoch INTEGER NOT NULL,
      document BLOB NOT NULL,
      secret BLOB,
-     acknowledged TEXT,
+     acknowledged TEXT NOT NULL DEFAULT '[]',
      body BLOB,
      PRIMARY KEY (network, id)
    ) STRICT;

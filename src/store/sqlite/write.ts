@@ -33,7 +33,7 @@ export function putRow(put: PutRow): StoredRecord {
   const body = placeBody(put, pieces);
   statements.putRecord(
     ...[network, id, revision, contentRevision, epoch],
-    ...[pieces.document, pieces.secret, held?.acknowledged ?? null, body],
+    ...[pieces.document, pieces.secret, JSON.stringify(held?.acknowledged ?? []), body],
   );
   if (row?.body != null) statements.dropBody(row.body);
   return { record, revision };
