@@ -6,9 +6,10 @@
  */
 
 import { type Ip, type Mac, tryParseIp } from "../model/address.ts";
+import type { Links } from "../platform/links.ts";
+import { SETTLE_MS } from "../platform/neighbour-history.ts";
 import type { Neighbours } from "../platform/neighbours.ts";
 import type { LeaseBook } from "./leases.ts";
-import type { Links } from "./links.ts";
 
 export interface Guest {
   readonly mac: Mac;
@@ -21,7 +22,7 @@ export interface Guest {
 export interface GuestsOptions {
   /** Where guests are: their addresses on other devices are not theirs. */
   readonly links: Pick<Links, "deviceOf" | "isLeasedOn">;
-  readonly neighbours: Pick<Neighbours, "find" | "lookUp">;
+  readonly neighbours: Pick<Neighbours, "find" | "lookUp" | "trust">;
   readonly leases: Pick<LeaseBook, "find">;
 }
 
@@ -62,11 +63,16 @@ export class Guests {
     const mac = hint ?? (await asked);
     if (mac === undefined || mac === "late") return mac === "late" ? "unsettled" : "nobody";
     const guest = this.#guestOf(mac, device);
-    if (guest === undefined) return "nobody";
+    if (guest === undefined || neighbours.trust(address, device) === "changed") return "nobody";
     return {
       guest,
       isStill: async () => {
         if ((await asked) !== guest.mac) return false;
+        // Who took the address a moment ago may give it back: the kernel's news tell.
+        if (neighbours.trust(address, device) === "fresh") {
+          await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+        }
+        if (neighbours.trust(address, device) === "changed") return false;
         // Both may have changed hands since; news come in milliseconds.
         const now = neighbours.find(address, device);
         if (now !== undefined && now !== guest.mac) return false;

@@ -5,11 +5,11 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Ip, type Mac, parseIp, parseMac } from "../model/address.ts";
+import { Links } from "../platform/links.ts";
 import { canonicalPath } from "../protocol/path.ts";
 import { proxyHeader } from "../protocol/proxy-protocol.ts";
 import { Guests } from "./guests.ts";
 import { UNDER_WAY_MAX, UNDER_WAY_PER_GUEST_MAX } from "./limits.ts";
-import { Links } from "./links.ts";
 import { metadataBridge, type PlanePorts } from "./metadata.ts";
 import { passwordBridge } from "./passwords.ts";
 import { UnderWay } from "./under-way.ts";
@@ -48,6 +48,7 @@ function scene(
         address === PEER && device === "eth0" ? neighbours.hint : undefined,
       lookUp: async (address, device) =>
         address === PEER && device === "eth0" ? neighbours.word : undefined,
+      trust: () => "steady",
     },
   });
   const ports: PlanePorts = {

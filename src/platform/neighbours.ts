@@ -12,6 +12,7 @@
 
 import type { Ip, Mac } from "../model/address.ts";
 import { type Running, type StartLines, startLines } from "./lines.ts";
+import { NeighbourHistory, type Trust } from "./neighbour-history.ts";
 import {
   type Neighbour,
   type NeighbourLine,
@@ -61,6 +62,11 @@ export interface Neighbours extends AsyncDisposable {
   lookUp(address: Ip, device?: string): Promise<Mac | undefined>;
   /** The same with the device; `"late"` where the kernel has not said it in time. */
   lookUpAt(address: Ip, device?: string): Promise<Neighbour | "late" | undefined>;
+  /**
+   * Whether an address on a device has had its MAC address all the time; `fresh` also where nobody
+   * would have told of another.
+   */
+  trust(address: Ip, device: string): Trust;
   /** Resolves when the table was read for the first time, or could not be. */
   readonly ready: Promise<void>;
   /** Rows in memory. */
@@ -96,6 +102,9 @@ class KernelNeighbours implements Neighbours {
   readonly #options: NeighboursOptions;
   readonly #start: StartLines;
   readonly #table: NeighbourTable;
+  readonly #history = new NeighbourHistory();
+  /** Look-ups that wait, by address and device: one for all who ask. */
+  readonly #lookUps = new Map<string, Promise<Neighbour | "late" | undefined>>();
   readonly ready: Promise<void>;
   #isReady = (): void => {};
   #monitor: Running | undefined;
@@ -138,12 +147,24 @@ class KernelNeighbours implements Neighbours {
     return this.#table.at(address, device);
   }
 
+  trust(address: Ip, device: string): Trust {
+    if (this.#monitor === undefined) return "fresh";
+    return this.#history.trust(address, device, performance.now());
+  }
+
   async lookUp(address: Ip, device?: string): Promise<Mac | undefined> {
     const row = await this.lookUpAt(address, device);
     return row === "late" ? undefined : row?.mac;
   }
 
   lookUpAt(address: Ip, device?: string): Promise<Neighbour | "late" | undefined> {
+    const name = `${address} ${device ?? ""}`;
+    const asked = this.#lookUps.get(name) ?? this.#lookUp(address, device);
+    this.#lookUps.set(name, asked);
+    return asked.finally(() => this.#lookUps.delete(name));
+  }
+
+  #lookUp(address: Ip, device: string | undefined): Promise<Neighbour | "late" | undefined> {
     if (this.#closed || this.#waiting.length >= WAITING_MAX) {
       return Promise.resolve(this.at(address, device) ?? "late");
     }
@@ -179,7 +200,10 @@ class KernelNeighbours implements Neighbours {
     const monitor = this.#start(["ip", "-o", "monitor", "neigh"], {
       onLine: (line) => this.#heard(line),
       // "No buffer space available": news were lost.
-      onComplaint: () => this.#readWhole(),
+      onComplaint: () => {
+        this.#history.missed(performance.now());
+        this.#readWhole();
+      },
     });
     this.#monitor = monitor;
     this.#readWhole();
@@ -188,6 +212,7 @@ class KernelNeighbours implements Neighbours {
       this.#monitor = undefined;
       if (this.#closed) return;
       this.#table.clear();
+      this.#history.missed(performance.now());
       // A stop of all at once, as systemd's, is no trouble.
       this.#later(TROUBLE_MS, () => this.#monitor === undefined && this.#tell(why));
       const wasWell = performance.now() - startedMs > WELL_MS;
@@ -209,6 +234,8 @@ class KernelNeighbours implements Neighbours {
   }
 
   #put(row: NeighbourLine, table: NeighbourTable): void {
+    const { address, device, mac } = row;
+    if (mac !== undefined) this.#history.note(address, device, mac, performance.now());
     table.put(row);
     if (this.#wanted.has(row.address)) this.#found.put(row);
   }

@@ -24,7 +24,7 @@ import { Directory, type Entry } from "./directory.ts";
 import { Evidence, type EvidenceSettings } from "./evidence.ts";
 import { Feed } from "./feed.ts";
 import { allowedHosts } from "./hosts.ts";
-import type { ListenAddress, Rim } from "./http/rim.ts";
+import type { Handler, ListenAddress, Rim } from "./http/rim.ts";
 import { Listeners, type ListenTarget, type Plane } from "./listeners.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import { metadataHandler } from "./metadata-server.ts";
@@ -192,20 +192,20 @@ async function assemble(
       onAnswer: (answer: PasswordAnswer) => record(traffic, directory, answer),
     },
   };
+  const own = ownAddresses(() => listeners.hosts, now);
+  const handler = (plane: Plane, link?: string): Handler =>
+    plane === "metadata"
+      ? metadataHandler({ ...shared.metadata, find: (peer) => identity.find(peer, link) })
+      : passwordHandler({
+          ...shared.password,
+          identify: async (peer) => recipient(await identity.findPatiently(peer, link), "bound"),
+          ownAddresses: own,
+        });
   const listeners: Listeners = new Listeners({
     rim,
     conditions,
-    handlers: {
-      metadata: metadataHandler({
-        ...shared.metadata,
-        find: (peer) => identity.find(peer),
-      }),
-      password: passwordHandler({
-        ...shared.password,
-        identify: async (peer) => recipient(await identity.findPatiently(peer), "bound"),
-        ownAddresses: ownAddresses(() => listeners.hosts, now),
-      }),
-    },
+    handlers: { metadata: handler("metadata"), password: handler("password") },
+    onLink: handler,
   });
   const proxied = new Proxied(settings.proxied ?? [], {
     ...{ rim, directory, conditions, hasten, ...shared },

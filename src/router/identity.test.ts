@@ -4,6 +4,8 @@ import { describe, expect, test } from "bun:test";
 import { type Ip, type Mac, parseCidr, parseIp, parseMac } from "../model/address.ts";
 import type { Binding } from "../model/binding.ts";
 import { Conditions } from "../observe/conditions.ts";
+import type { Links } from "../platform/links.ts";
+import type { Trust } from "../platform/neighbour-history.ts";
 import type { Neighbour } from "../platform/neighbour-table.ts";
 import type { Neighbours } from "../platform/neighbours.ts";
 import { Directory } from "./directory.ts";
@@ -215,6 +217,38 @@ describe("an IPv6 address that no source knows", () => {
     expect(scene.identity.find(PRIVACY)).toBeUndefined();
   });
 
+  test("that had another MAC address a moment ago is nobody", async () => {
+    const scene = open("audit");
+    scene.seen(parseIp(PRIVACY), WEB_MAC);
+    scene.trusts(PRIVACY, "changed");
+    expect(scene.identity.find(PRIVACY)).toBeUndefined();
+    scene.trusts(PRIVACY, "fresh", "changed", "changed");
+    expect(await scene.identity.find(PRIVACY)).toBeUndefined();
+  });
+
+  test("that has come just now waits for what the kernel may say yet", async () => {
+    const scene = open("audit");
+    scene.seen(parseIp(PRIVACY), WEB_MAC);
+    scene.trusts(PRIVACY, "fresh", "fresh", "steady");
+    expect(await scene.identity.find(PRIVACY)).toMatchObject({ instance: "web" });
+    scene.trusts(PRIVACY, "fresh", "fresh", "fresh");
+    expect(await scene.identity.find(PRIVACY)).toMatchObject({ reason: "mac-unknown" });
+  });
+
+  test("is nobody in a network that enforces: the kernel can be lied to", async () => {
+    const scene = open("enforce");
+    scene.seen(parseIp(PRIVACY), WEB_MAC);
+    expect(await scene.identity.find(PRIVACY)).toBeUndefined();
+  });
+
+  test("that is link-local is on the link that the listener is on", async () => {
+    const scene = open("audit");
+    scene.seen(parseIp("fe80::5"), WEB_MAC, "eth0");
+    expect(scene.identity.find("fe80::5", "eth0")).toMatchObject({ instance: "web" });
+    expect(await scene.identity.find("fe80::5", "eth1")).toBeUndefined();
+    expect(await scene.identity.find("fe80::5%eth1")).toBeUndefined();
+  });
+
   test("follows the lease to another instance", () => {
     const scene = open("audit");
     scene.seen(parseIp(PRIVACY), WEB_MAC);
@@ -300,6 +334,11 @@ function open(macEvidence: "audit" | "enforce", more: { leased?: (address: Ip) =
   const remembered = new Map<string, Neighbour>();
   const kernel = new Map<string, Neighbour>();
   const asked: string[] = [];
+  /** What the history says of an address, one after the other. */
+  const trusts = new Map<string, Trust[]>();
+  const links = (): Pick<Links, "deviceOf"> => ({
+    deviceOf: (peer, zone) => zone ?? kernel.get(peer)?.device ?? "eth0",
+  });
   const at = (table: Map<string, Neighbour>, address: Ip, device?: string) => {
     const row = table.get(address);
     return device === undefined || row?.device === device ? row : undefined;
@@ -314,8 +353,11 @@ function open(macEvidence: "audit" | "enforce", more: { leased?: (address: Ip) =
     at: (address: Ip, device?: string) => at(remembered, address, device),
     find: (address: Ip, device?: string) => at(remembered, address, device)?.mac,
     lookUpAt,
+    trust: (address: Ip) => trusts.get(address)?.shift() ?? "steady",
   } as unknown as Neighbours;
-  const identity = new Identity({ directory, conditions, neighbours: () => neighbours, ...more });
+  const identity = new Identity({
+    ...{ directory, conditions, links, neighbours: () => neighbours, ...more },
+  });
   identity.setPolicies([
     { ...policy("net", "eth0"), macEvidence },
     { ...policy("tier", "eth1"), macEvidence },
@@ -325,6 +367,7 @@ function open(macEvidence: "audit" | "enforce", more: { leased?: (address: Ip) =
   put({ address: WEB, mac: WEB_MAC, instance: "web" });
   return {
     ...{ identity, put, asked },
+    trusts: (address: string, ...said: Trust[]) => trusts.set(address, said),
     withhold(address: Ip): void {
       const withheld = {
         network: "net",

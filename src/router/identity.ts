@@ -7,7 +7,8 @@
  *   lease is counted and named.
  * - `enforce`: it is refused, and so is an address for which the kernel knows nobody.
  * - An address that no source knows (a secondary one; in IPv6 privacy, link-local) is whoever has
- *   its MAC address, if that lies on a device of the instance's own network.
+ *   its MAC address, if that lies on the device that the address is on, a device of the instance's
+ *   own network, and has not changed in the last minutes. Not where the network enforces.
  *
  * A look-up in memory decides nearly always. What is missing or differs is read again, which takes
  * 50 ms at most and is done once for all who wait.
@@ -15,6 +16,8 @@
 
 import { contains, type Ip, type Mac } from "../model/address.ts";
 import type { Conditions } from "../observe/conditions.ts";
+import { Links } from "../platform/links.ts";
+import { SETTLE_MS } from "../platform/neighbour-history.ts";
 import type { Neighbour } from "../platform/neighbour-table.ts";
 import type { Neighbours } from "../platform/neighbours.ts";
 import { type Bound, canonicalPeer, type Directory, type Entry } from "./directory.ts";
@@ -38,6 +41,8 @@ export interface IdentityPorts {
   readonly hasten?: (peer: string) => Entry | undefined;
   /** `undefined` while no network compares MAC addresses. */
   readonly neighbours: () => Neighbours | undefined;
+  /** For tests. */
+  readonly links?: (devices: readonly string[]) => Pick<Links, "deviceOf">;
   /** Whether the router's own firewall is in force. */
   readonly guarded?: () => boolean;
   /** The MAC address of a lease that the source does not know. */
@@ -63,6 +68,7 @@ export class Identity {
   readonly #ports: IdentityPorts;
   #policies: ReadonlyMap<string, Policy> = new Map();
   readonly #doubts = new Map<Ip, Doubt>();
+  #links: Pick<Links, "deviceOf"> = new Links([]);
   #mismatches = 0;
   #closed = false;
 
@@ -76,6 +82,8 @@ export class Identity {
   }
 
   setPolicies(policies: readonly Policy[]): void {
+    const devices = [...new Set(policies.flatMap((policy) => policy.devices))];
+    this.#links = this.#ports.links?.(devices) ?? new Links(devices);
     this.#policies = new Map(policies.map((policy) => [policy.id, policy]));
     this.leasesChanged();
   }
@@ -98,12 +106,16 @@ export class Identity {
     if (seenAt(neighbours, address, policy) === this.#leased(entry)) this.#trust(address);
   }
 
-  /** What is known of whoever asks. Mostly at once; later where the kernel must be asked. */
-  find(peer: string): Entry | undefined | Promise<Entry | undefined> {
+  /**
+   * What is known of whoever asks. Mostly at once; later where the kernel must be asked.
+   *
+   * @param zone the device that a link-local peer is on
+   */
+  find(peer: string, zone?: string): Entry | undefined | Promise<Entry | undefined> {
     const entry = this.#ports.directory.find(peer) ?? this.#ports.hasten?.(peer);
     const neighbours = this.#ports.neighbours();
     if (neighbours === undefined) return entry;
-    if (entry === undefined) return this.#byMac(peer, neighbours);
+    if (entry === undefined) return this.#byMac(peer, zone, neighbours);
     if (entry.kind !== "bound") return entry;
     const policy = this.#policyOf(entry);
     if (policy === undefined || !comparesMac(policy)) return entry;
@@ -116,10 +128,10 @@ export class Identity {
   }
 
   /** As `find`, for whom "not yet" would be a lie: asks again for a while. */
-  async findPatiently(peer: string): Promise<Entry | undefined> {
+  async findPatiently(peer: string, zone?: string): Promise<Entry | undefined> {
     const until = performance.now() + PATIENCE_MS;
     for (;;) {
-      const entry = await this.find(peer);
+      const entry = await this.find(peer, zone);
       const isLate = entry?.kind === "withheld" && entry.reason === "mac-unknown";
       if (!isLate || this.#closed || performance.now() > until) return entry;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
@@ -136,7 +148,7 @@ export class Identity {
     const known = this.#ports.directory.find(address) ?? this.#ports.hasten?.(address);
     const neighbours = this.#ports.neighbours();
     if (known === undefined) {
-      const entry = neighbours && (await this.#byMac(address, neighbours));
+      const entry = neighbours && (await this.#byMac(address, undefined, neighbours));
       if (entry?.kind !== "bound") return { entry };
       const evidence = `its MAC address ${entry.mac} is the one that ${entry.address} is leased to`;
       return { entry, evidence };
@@ -218,16 +230,33 @@ export class Identity {
     return refused(entry, "mac-mismatch");
   }
 
-  #byMac(peer: string, neighbours: Neighbours): Entry | undefined | Promise<Entry | undefined> {
+  #byMac(
+    peer: string,
+    zone: string | undefined,
+    neighbours: Neighbours,
+  ): Entry | undefined | Promise<Entry | undefined> {
     const address = canonicalPeer(peer);
     if (address === undefined || isLoopback(address) || !this.#isGuest(address)) return undefined;
-    const known = neighbours.at(address);
-    if (known !== undefined) return this.#behind(address, known);
-    return neighbours.lookUpAt(address).then((row) => {
-      if (row !== "late") return row && this.#behind(address, row);
-      const network = this.#ports.directory.networkOf(address) ?? "";
-      return { kind: "withheld", network, address, epoch: 0, reason: "mac-unknown", since: 0 };
-    });
+    const device = this.#links.deviceOf(address, zone ?? peer.split("%")[1]);
+    if (device === undefined) return undefined;
+    const known = neighbours.at(address, device);
+    const trust = neighbours.trust(address, device);
+    if (known === undefined || trust === "fresh") return this.#asked(address, device, neighbours);
+    return trust === "changed" ? undefined : this.#behind(address, known);
+  }
+
+  /** Of whom the kernel knows nothing yet, or something new: its news may be on their way. */
+  async #asked(address: Ip, device: string, neighbours: Neighbours): Promise<Entry | undefined> {
+    const row = await neighbours.lookUpAt(address, device);
+    if (row === undefined) return undefined;
+    const isFresh = row !== "late" && neighbours.trust(address, device) === "fresh";
+    if (isFresh) await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    const trust = neighbours.trust(address, device);
+    const now = neighbours.at(address, device) ?? row;
+    if (now !== "late" && trust === "steady") return this.#behind(address, now);
+    if (trust === "changed") return undefined;
+    const network = this.#ports.directory.networkOf(address) ?? "";
+    return { kind: "withheld", network, address, epoch: 0, reason: "mac-unknown", since: 0 };
   }
 
   /** IPv6 ranges are seldom told, and change. */
@@ -242,7 +271,8 @@ export class Identity {
     let found: Bound | undefined;
     for (const entry of this.#ports.directory.withMac(mac)) {
       const policy = this.#policyOf(entry);
-      if (policy === undefined || !comparesMac(policy)) continue;
+      // The lie that a look-up can be told holds for as long as an answer takes.
+      if (policy === undefined || !comparesMac(policy) || isEnforced(policy)) continue;
       if (!policy.devices.includes(device)) continue;
       // A secondary address is one of the network's own.
       if (!address.includes(":") && !isWithin(policy, address)) continue;

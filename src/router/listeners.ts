@@ -34,6 +34,8 @@ const silent: Handler = () => new Promise<never>(() => {});
 export interface ListenersOptions {
   readonly rim: Rim;
   readonly handlers: Readonly<Record<Plane, Handler>>;
+  /** Who answers on a link-local address, where guests are on that link. */
+  readonly onLink?: (plane: Plane, device: string) => Handler;
   readonly conditions: Conditions;
   /** What to change where a port is taken; else that is the plane's flag. */
   readonly refused?: Refused;
@@ -144,12 +146,12 @@ export class Listeners {
   }
 
   async #listen(target: ListenTarget, as?: Handler): Promise<void> {
-    const { rim, handlers } = this.#options;
+    const { rim, handlers, onLink } = this.#options;
     const { host, zone, port, plane } = target;
     try {
       const listener = await rim.listen({
         at: { host: zone === undefined ? host : `${host}%${zone}`, port },
-        handler: as ?? handlers[plane],
+        handler: as ?? (zone === undefined ? undefined : onLink?.(plane, zone)) ?? handlers[plane],
         bodyBytesMax: BODY_BYTES_MAX,
       });
       this.#open.set(nameOf(target), { target, listener });
