@@ -169,6 +169,7 @@ scene("who claims another's IPv6 address is nobody for a while", async (scene) =
   }
   expect([...heard]).toEqual([""]);
   // Its own address is what it was.
+  await ip(db, `-6 address del ${victim}/64 dev eth0`);
   expect((await metadata(db, path)).body).toBe("db-01");
 });
 
