@@ -131,6 +131,7 @@ describe("a mismatch is over", () => {
       await settled();
       expect(scene.raised().length).toBe(1);
       end(scene);
+      await Bun.sleep(50);
       expect(scene.raised()).toEqual([]);
     });
   }
@@ -143,7 +144,21 @@ test("a mismatch is over with the network's name, too", async () => {
   await settled();
   expect(scene.raised().length).toBe(1);
   scene.identity.setPolicies([]);
+  await Bun.sleep(50);
   expect(scene.raised()).toEqual([]);
+});
+
+test("a guest that goes to and fro is one condition all the time", async () => {
+  const scene = open("audit", { quietMs: 10_000 });
+  for (let i = 0; i < 3; i++) {
+    scene.seen(WEB, OTHER_MAC);
+    scene.identity.find(WEB);
+    await settled();
+    expect(scene.raised().length).toBe(1);
+    scene.seen(WEB, WEB_MAC);
+    scene.identity.neighbourChanged(WEB);
+    expect(scene.raised().length).toBe(1);
+  }
 });
 
 describe("nothing is compared", () => {
@@ -328,7 +343,10 @@ describe("why", () => {
 type Scene = ReturnType<typeof open>;
 
 /** One instance in a network on eth0; a second network lies on eth1. */
-function open(macEvidence: "audit" | "enforce", more: { leased?: (address: Ip) => Mac } = {}) {
+function open(
+  macEvidence: "audit" | "enforce",
+  more: { leased?: (address: Ip) => Mac; quietMs?: number } = {},
+) {
   const conditions = new Conditions(() => 0);
   const directory = new Directory({ epochBegan() {}, hostNameCut() {} });
   const remembered = new Map<string, Neighbour>();
@@ -356,7 +374,7 @@ function open(macEvidence: "audit" | "enforce", more: { leased?: (address: Ip) =
     trust: (address: Ip) => trusts.get(address)?.shift() ?? "steady",
   } as unknown as Neighbours;
   const identity = new Identity({
-    ...{ directory, conditions, links, neighbours: () => neighbours, ...more },
+    ...{ directory, conditions, links, neighbours: () => neighbours, quietMs: 10, ...more },
   });
   identity.setPolicies([
     { ...policy("net", "eth0"), macEvidence },

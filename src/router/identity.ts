@@ -30,6 +30,9 @@ const DOUBT_MS = 1000;
 /** Doubtful addresses that are remembered. More are read again each time, all together. */
 const DOUBTS_MAX = 4096;
 
+/** A mismatch is over when there was none for so long. ms. */
+const QUIET_MS = 60_000;
+
 /** A guest waits longer for its password than for a word of the kernel. ms. */
 const PATIENCE_MS = 5000;
 const AGAIN_MS = 100;
@@ -41,6 +44,8 @@ export interface IdentityPorts {
   readonly hasten?: (peer: string) => Entry | undefined;
   /** `undefined` while no network compares MAC addresses. */
   readonly neighbours: () => Neighbours | undefined;
+  /** For tests. @default QUIET_MS */
+  readonly quietMs?: number;
   /** For tests. */
   readonly links?: (devices: readonly string[]) => Pick<Links, "deviceOf">;
   /** Whether the router's own firewall is in force. */
@@ -69,6 +74,8 @@ export class Identity {
   #policies: ReadonlyMap<string, Policy> = new Map();
   readonly #doubts = new Map<Ip, Doubt>();
   #links: Pick<Links, "deviceOf"> = new Links([]);
+  /** Conditions that end soon, by their subject; as many as there are doubts at most. */
+  readonly #calming = new Map<string, NodeJS.Timeout>();
   #mismatches = 0;
   #closed = false;
 
@@ -141,6 +148,7 @@ export class Identity {
   /** Nobody waits any longer. */
   close(): void {
     this.#closed = true;
+    for (const timer of this.#calming.values()) clearTimeout(timer);
   }
 
   /** Who that is, and why. Without a request: nothing is counted, and nothing raised. */
@@ -294,15 +302,29 @@ export class Identity {
   #mistrust({ address, network, mac }: Bound, seen: Mac | undefined): void {
     const subject = `${address} in ${network}`;
     this.#doubt(address, seen, subject);
+    clearTimeout(this.#calming.get(subject));
+    this.#calming.delete(subject);
     const detail = `seen with ${seen}, leased to ${mac ?? this.#ports.leased?.(address)}`;
     this.#ports.conditions.raise("MAC_MISMATCH", subject, detail);
+  }
+
+  /** A guest that goes to and fro is one condition, and not a line in the log each time. */
+  #calm(subject: string): void {
+    const { conditions, quietMs = QUIET_MS } = this.#ports;
+    clearTimeout(this.#calming.get(subject));
+    const timer = setTimeout(() => {
+      this.#calming.delete(subject);
+      conditions.clear("MAC_MISMATCH", subject);
+    }, quietMs);
+    timer.unref();
+    this.#calming.set(subject, timer);
   }
 
   #trust(address: Ip): void {
     const doubt = this.#doubts.get(address);
     if (doubt === undefined) return;
     this.#doubts.delete(address);
-    if (doubt.subject !== undefined) this.#ports.conditions.clear("MAC_MISMATCH", doubt.subject);
+    if (doubt.subject !== undefined) this.#calm(doubt.subject);
   }
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { AdminError, UsageError } from "../model/errors.ts";
-import type { Condition, Conditions } from "../observe/conditions.ts";
+import { CONDITIONS, type Condition, type Conditions } from "../observe/conditions.ts";
 import type { Reply } from "../protocol/http.ts";
 import { answering, failure, json, type Routes, text } from "./admin.ts";
 import type { Handler } from "./http/rim.ts";
@@ -138,7 +138,22 @@ async function conditionsOf(ports: MembersAdminPorts): Promise<readonly Conditio
       subject: `${reply.name}: ${condition.subject}`,
     })),
   );
-  return [...ports.conditions.list(), ...theirs];
+  const own = ports.conditions.list();
+  const isSaid = (name: string) => own.some(({ subject }) => subject === name);
+  const silent = replies.filter(({ status, name }) => status === 0 && !isSaid(name));
+  return [...own, ...silent.map(({ name }) => unanswered(name)), ...theirs];
+}
+
+/** It runs, and does not answer: or the supervisor would say that it is down. */
+function unanswered(subject: string): Condition {
+  const detail = "it does not answer on its admin socket";
+  return {
+    ...CONDITIONS.NAMESPACE_DOWN,
+    code: "NAMESPACE_DOWN",
+    subject,
+    detail,
+    since: Date.now(),
+  };
 }
 
 /** Each sample with its namespace as a label; each metric's lines together, as the format wants. */

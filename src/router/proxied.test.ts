@@ -47,6 +47,14 @@ test("a guest is nobody's bridge, even within a range that is trusted", async ()
   ]);
 });
 
+test("in a range of guests a bridge is one that is named alone", async () => {
+  const range = await open(["127.0.0.0/8"], [], true, ["127.0.0.0/24"]);
+  expect(await range.ask("metadata", GUEST, NAME)).toBe("");
+  expect([...range.proxied.refused]).toEqual([["untrusted", 1]]);
+  const alone = await open(["127.0.0.1/32"], [], true, ["127.0.0.0/24"]);
+  expect(await alone.ask("metadata", GUEST, NAME)).not.toBe("");
+});
+
 test("a condition tells of the first that was refused, and each is counted", async () => {
   const { ask, proxied, conditions } = await open(["192.0.2.0/24"]);
   for (let i = 0; i < 3; i++) await ask("metadata", GUEST, NAME);
@@ -93,10 +101,11 @@ async function open(
   trusted: readonly string[],
   guests: readonly string[] = [],
   arePasswordsKnown = true,
+  ranges: readonly string[] = ["10.0.0.0/8"],
 ) {
   const conditions = new Conditions(() => 0);
   const directory = new Directory({ epochBegan() {}, hostNameCut() {} });
-  directory.setNetworks([{ id: "net", cidrs: ["0.0.0.0/0"] }]);
+  directory.setNetworks([{ id: "net", cidrs: ranges }]);
   for (const [index, address] of [GUEST, ...guests].entries()) {
     const name = index === 0 ? "web" : `other${index}`;
     const binding = {

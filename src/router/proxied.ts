@@ -24,7 +24,7 @@ export interface ProxiedSettings {
 
 export interface ProxiedPorts {
   readonly rim: Rim;
-  readonly directory: Pick<Directory, "find">;
+  readonly directory: Pick<Directory, "find" | "networkOf">;
   readonly conditions: Conditions;
   /** What is known of an address while the source is read. */
   readonly hasten: (address: string) => Entry | undefined;
@@ -146,12 +146,19 @@ export class Proxied {
     const { listenProxied } = await import("./http/proxied.ts");
     const options: ProxiedOptions = {
       ...{ at, ...rest },
-      isTrusted: (peer) =>
-        trusted.some((range) => contains(range, peer)) &&
-        this.#ports.directory.find(peer) === undefined,
+      isTrusted: (peer) => this.#isTrusted(peer, trusted),
       onRefusal: (refusal, peer) => this.#refuse(addressOf(at), refusal, peer),
     };
     return listenProxied(options);
+  }
+
+  /** Among guests only one that is named alone: any guest may take another address of theirs. */
+  #isTrusted(peer: Ip, trusted: readonly Cidr[]): boolean {
+    const { directory } = this.#ports;
+    if (directory.find(peer) !== undefined) return false;
+    const ranges = trusted.filter((range) => contains(range, peer));
+    const isAlone = ranges.some(({ first, last }) => first === last);
+    return isAlone || (ranges.length > 0 && directory.networkOf(peer) === undefined);
   }
 
   #noting(handler: Handler): Handler {
