@@ -8,7 +8,7 @@
  */
 
 import { statSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import type { Network } from "../model/change.ts";
 import { StoreError } from "../model/errors.ts";
@@ -29,7 +29,9 @@ import type { ListQuery, Page, Store, StoreOptions } from "./store.ts";
 
 /** @throws {StoreError} */
 export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
-  return new SqliteStore(path, options, openFile(path, options));
+  // `:memory:` and `file:` mean something to SQLite; here they are names of files.
+  const absolute = resolve(path);
+  return new SqliteStore(absolute, options, openFile(absolute, options));
 }
 
 class SqliteStore implements Store {

@@ -1,8 +1,8 @@
 /** Following one SQLite file from several connections, and from another process. */
 
 import { expect, test } from "bun:test";
-import { renameSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, renameSync } from "node:fs";
+import { join, relative } from "node:path";
 import type { FeedElement } from "../../src/model/feed.ts";
 import type { InstanceRecord } from "../../src/model/record.ts";
 import { openDatabase } from "../../src/store/sqlite/database.ts";
@@ -54,6 +54,18 @@ test("a follower in another process misses nothing and hears nothing twice", asy
   expect([...follower.known.values()].map(({ id }) => id).sort()).toEqual(
     records.map(({ record }) => record.id),
   );
+});
+
+test("a place is a file, whatever SQLite would make of its name", async () => {
+  using folder = scratch();
+  for (const name of [":memory:", "file:x?mode=memory"]) {
+    const path = relative(process.cwd(), join(folder.path, name));
+    await using writer = await openSqlite(path, optionsOf());
+    await writer.put(record());
+    await using reader = await openSqlite(path, optionsOf({ role: "reader" }));
+    expect((await reader.get(NAME))?.revision).toBe(1);
+    expect(existsSync(join(folder.path, name))).toBe(true);
+  }
 });
 
 test("a follower that is too far behind gets a snapshot again", async () => {

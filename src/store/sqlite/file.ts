@@ -153,8 +153,8 @@ function checkSize(database: Database, path: string): void {
 }
 
 function checkPages(database: Database, path: string): void {
-  const [first] = database.prepare("PRAGMA quick_check(1)").all();
-  const said = String(first?.quick_check ?? Object.values(first ?? {})[0]);
+  const [first] = database.prepare("PRAGMA integrity_check(1)").all();
+  const said = String(first?.integrity_check);
   if (said !== "ok") throw new StoreError("STORE_UNREADABLE", `${path} is damaged: ${said}`);
 }
 
