@@ -9,7 +9,7 @@ import type { Ip } from "../model/address.ts";
 export const GUARD = ["ip6", "frontdesk_bridge"] as const;
 const NAME = GUARD.join(" ");
 
-/** Open connections of one MAC address, on all ports of the bridge. Real clients have one or two. */
+/** Open connections of one MAC address, on all of our ports. Real clients have one or two. */
 const CONNECTIONS_PER_GUEST_MAX = 64;
 /** MAC addresses that are counted at a time; beyond these one is not limited. 40 bytes each. */
 const GUESTS_MAX = 65_536;
@@ -17,6 +17,7 @@ const GUESTS_MAX = 65_536;
 /** For `nft -f`: replaces the table. */
 export function guardText(listen: readonly { readonly host: Ip; readonly port: number }[]): string {
   const ours = [...new Set(listen.map(({ host, port }) => `${host} . ${port}`))].join(", ");
+  const tooMany = `{ ether saddr ct count over ${CONNECTIONS_PER_GUEST_MAX} }`;
   return `table ${NAME}
 delete table ${NAME}
 table ${NAME} {
@@ -28,7 +29,7 @@ table ${NAME} {
 	}
 	chain guests {
 		type filter hook input priority filter - 10; policy accept;
-		ip6 daddr . tcp dport { ${ours} } ct state new add @open { ether saddr ct count over ${CONNECTIONS_PER_GUEST_MAX} } counter drop
+		ip6 daddr . tcp dport { ${ours} } ct state new add @open ${tooMany} counter drop
 	}
 }
 `;

@@ -15,7 +15,7 @@ export interface Connection {
   readonly reused: boolean;
 }
 
-/** How long somebody may wait. It is a closure and no signal, of which a request needs none more. */
+/** How long somebody may wait. A closure and no signal, of which a request needs none more. */
 export interface Limit {
   readonly isOver: boolean;
   /** Calls this, and nothing that was named before, when it is over. */

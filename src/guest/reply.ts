@@ -2,7 +2,7 @@
  * Reads one HTTP/1.1 reply out of the bytes of a connection (RFC 9112), a piece at a time.
  *
  * Whoever answers may be a stranger: everything is bounded, and what could be understood in two
- * ways is no reply. Bytes come out as they are; an encoding that would have to be undone is refused.
+ * ways is no reply. Bytes come out as they are; an encoding that needs undoing is refused.
  */
 
 import { HEADER_BYTES_MAX } from "./limits.ts";
