@@ -33,6 +33,10 @@ test("what no router could do is refused with its line and field", () => {
     const network = `${A}, netns: red, source: "file:/r.yaml"${listen}}`;
     refused([network], "2: networks[0].listen: is needed: a file says no addresses of the router");
   }
+  refused(
+    [`${A}, netns: b, source: "databag:/r"}`, `${B}, netns: red, source: "databag:/s"}`],
+    "3: networks[1].id: is the name of another namespace: --network means both",
+  );
   refused([`${A}, hopLimit: 1}`], "2: networks[0].hopLimit: needs firewall.manage: true");
   refused(
     [`${A}, guests: {maxConnections: 1}}`],

@@ -65,6 +65,10 @@ export function groupsOf(file: LoadedConfig): readonly Group[] {
     }
     group.source = source;
   }
+  for (const network of networks) {
+    const isAnothers = groups.has(network.id) && (network.netns ?? OWN) !== network.id;
+    if (isAnothers) refuse(network, "id", "is the name of another namespace: --network means both");
+  }
   for (const [name, { networks, source }] of groups) {
     if (name === OWN || source !== undefined) continue;
     refuse(networks[0] as NetworkConfig, "netns", "needs a source of its own");
