@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { existsSync, renameSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import type { FeedElement } from "../../src/model/feed.ts";
 import type { InstanceRecord } from "../../src/model/record.ts";
 import { openDatabase } from "../../src/store/sqlite/database.ts";
@@ -58,11 +58,19 @@ test("a follower in another process misses nothing and hears nothing twice", asy
 
 test("a place is a file, whatever SQLite would make of its name", async () => {
   using folder = scratch();
+  const openHere = (name: string, role: StoreOptions["role"]): Promise<Store> => {
+    const before = process.cwd();
+    process.chdir(folder.path);
+    try {
+      return openSqlite(name, optionsOf({ role }));
+    } finally {
+      process.chdir(before);
+    }
+  };
   for (const name of [":memory:", "file:x?mode=memory"]) {
-    const path = relative(process.cwd(), join(folder.path, name));
-    await using writer = await openSqlite(path, optionsOf());
+    await using writer = await openHere(name, "writer");
     await writer.put(record());
-    await using reader = await openSqlite(path, optionsOf({ role: "reader" }));
+    await using reader = await openHere(name, "reader");
     expect((await reader.get(NAME))?.revision).toBe(1);
     expect(existsSync(join(folder.path, name))).toBe(true);
   }
