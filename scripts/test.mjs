@@ -129,6 +129,7 @@ const outputs = [];
 
 function counted({ why, ...counts }, total) {
   for (const key of ["passed", "failed", "skipped"]) total[key] += counts[key];
+  total.failedNames.push(...counts.failedNames);
   total.skippedNames.push(...counts.skippedNames);
   if (wasInterrupted()) return why;
   if (counts.passed + counts.failed === 0) return "no test was run";
@@ -145,12 +146,16 @@ function readReport(path) {
   const count = (name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
   const failed = count("failures") + count("errors");
   const skipped = count("skipped");
-  const names = [...text.matchAll(/<testcase name="([^"]*)"[^>]*file="([^"]*)"[^>]*>\s*<skipped/g)];
+  const withOutcome = (outcome) =>
+    [...text.matchAll(/<testcase name="([^"]*)"[^>]*file="([^"]*)"[^>]*>\s*<(\w+)/g)]
+      .filter(([, , , found]) => outcome.test(found))
+      .map(([, name, file]) => `${file}: ${unescapeXml(name)}`);
   return {
     passed: count("tests") - failed - skipped,
     failed,
     skipped,
-    skippedNames: names.map(([, name, file]) => `${file}: ${unescapeXml(name)}`),
+    failedNames: withOutcome(/^(failure|error)$/),
+    skippedNames: withOutcome(/^skipped$/),
   };
 }
 
@@ -160,7 +165,7 @@ function unescapeXml(text) {
 }
 
 async function main() {
-  const total = { passed: 0, failed: 0, skipped: 0, skippedNames: [] };
+  const total = { passed: 0, failed: 0, skipped: 0, failedNames: [], skippedNames: [] };
   const ready = await step("set-up", async () => ((await setUp()) ? undefined : "see above"));
   if (ready) {
     await step("build", async () => build());
@@ -171,6 +176,7 @@ async function main() {
     if (long.length > 0) await testStep("long tests", [long], total);
   }
   for (const name of total.skippedNames) console.log(`skipped: ${name}`);
+  for (const name of total.failedNames) console.log(`FAILED: ${name}`);
   for (const failure of failures) console.log(`FAILED: ${failure.split("\n")[0]}`);
   const failed = total.failed + failures.length;
   process.exitCode = failed === 0 ? 0 : 1;

@@ -5,7 +5,7 @@
  */
 
 import type { HostsMode } from "../config/settings.ts";
-import type { Cidr, Ip } from "../model/address.ts";
+import { type Cidr, contains, type Ip, type Mac } from "../model/address.ts";
 import type { NetworkId } from "../model/binding.ts";
 import { type Change, type Network, placeOf } from "../model/change.ts";
 import { ConfigError } from "../model/errors.ts";
@@ -18,6 +18,7 @@ import { Firewall, type FirewallRules } from "./firewall/keeper.ts";
 import { GUEST_LIMITS, type HostPort, isEnforced } from "./firewall/settings.ts";
 import type { Drop } from "./firewall/text.ts";
 import { Identity, type IdentityPorts } from "./identity.ts";
+import { LearnedAddresses } from "./learned.ts";
 import { LeaseFiles } from "./lease-files.ts";
 import type { ListenTarget } from "./listeners.ts";
 import { comparesMac, type GivenNetwork, isLoopback, type Policy, policiesOf } from "./policies.ts";
@@ -54,6 +55,9 @@ export class Evidence {
   #listening: readonly ListenTarget[] = [];
   #policies: readonly Policy[] = [];
   readonly #hosts = new Map<NetworkId, HostsMode>();
+  /** Learnt addresses that are on their way into the firewall. */
+  readonly #keeping = new Map<Ip, Promise<boolean>>();
+  readonly #learned = new LearnedAddresses((address) => this.#setLease(address));
   #closed = false;
   /** What was done last, so that nothing is done again. */
   #done = "";
@@ -73,6 +77,7 @@ export class Evidence {
     this.identity = new Identity({
       ...{ directory, conditions },
       neighbours: () => this.#neighbours,
+      keep: (address: Ip, mac: Mac) => this.#keep(address, mac),
       guarded: () => this.#firewall !== undefined && !this.#hasFirewallTrouble(),
       ...(hasten && { hasten }),
       ...(leaseFiles && { leased: (address: Ip) => leaseFiles.get(address) }),
@@ -121,6 +126,7 @@ export class Evidence {
   follow(networks: readonly Network[], listening: readonly ListenTarget[]): void {
     this.#networks = networks;
     this.#listening = listening;
+    this.#learned.sweep(performance.now());
     this.#apply();
   }
 
@@ -167,6 +173,26 @@ export class Evidence {
       if (!(error instanceof ConfigError)) throw error;
       conditions.raise("FIREWALL_FAILED", FIREWALL_SUBJECT, error.message);
     }
+  }
+
+  /** The kernel drops what comes from it with another MAC address, and pins the reply's way. */
+  #keep(address: Ip, mac: Mac): boolean | Promise<boolean> {
+    const firewall = this.#firewall;
+    const policy = this.#policies.find(({ cidrs }) =>
+      cidrs.some((cidr) => contains(cidr, address)),
+    );
+    if (firewall === undefined || policy === undefined || !isEnforced(policy)) return false;
+    const now = performance.now();
+    if (this.#learned.isKnown(address, mac, now)) {
+      return this.#keeping.get(address) ?? !this.#hasFirewallTrouble();
+    }
+    this.#learned.add(address, mac, now);
+    const kept = firewall.setLease(address, mac).then(() => {
+      this.#keeping.delete(address);
+      return !this.#hasFirewallTrouble();
+    });
+    this.#keeping.set(address, kept);
+    return kept;
   }
 
   #hasFirewallTrouble(): boolean {
@@ -237,7 +263,10 @@ export class Evidence {
     const entry = this.#ports.directory.find(address);
     const isLeased = entry?.kind === "bound" || entry?.reason === "awaiting-metadata";
     const mac = isLeased ? entry.mac : undefined;
-    void this.#firewall?.setLease(address, mac ?? this.#leaseFiles?.get(address));
+    void this.#firewall?.setLease(
+      address,
+      mac ?? this.#leaseFiles?.get(address) ?? this.#learned.macOf(address),
+    );
   }
 
   /** Keeps a condition true to why it holds; `undefined`: it is over. */

@@ -9,7 +9,7 @@ import type { Trust } from "../platform/neighbour-history.ts";
 import type { Neighbour } from "../platform/neighbour-table.ts";
 import type { Neighbours } from "../platform/neighbours.ts";
 import { Directory } from "./directory.ts";
-import { Identity } from "./identity.ts";
+import { Identity, type IdentityPorts } from "./identity.ts";
 import type { Policy } from "./policies.ts";
 
 const WEB = parseIp("10.1.1.5");
@@ -250,10 +250,23 @@ describe("an IPv6 address that no source knows", () => {
     expect(await scene.identity.find(PRIVACY)).toMatchObject({ reason: "mac-unknown" });
   });
 
-  test("is nobody in a network that enforces: the kernel can be lied to", async () => {
+  test("is nobody in a network that enforces where no firewall keeps it so", async () => {
     const scene = open("enforce");
     scene.seen(parseIp(PRIVACY), WEB_MAC);
     expect(await scene.identity.find(PRIVACY)).toBeUndefined();
+  });
+
+  test("is answered in a network that enforces once the firewall keeps it so", async () => {
+    const kept: string[] = [];
+    const keep = async (address: Ip, mac: Mac): Promise<boolean> => {
+      kept.push(`${address} ${mac}`);
+      return kept.length > 1;
+    };
+    const scene = open("enforce", { keep });
+    scene.seen(parseIp(PRIVACY), WEB_MAC);
+    expect(await scene.identity.find(PRIVACY)).toMatchObject({ reason: "mac-unknown" });
+    expect(await scene.identity.find(PRIVACY)).toMatchObject({ instance: "web" });
+    expect(kept).toEqual([`${PRIVACY} ${WEB_MAC}`, `${PRIVACY} ${WEB_MAC}`]);
   });
 
   test("that is link-local is on the link that the listener is on", async () => {
@@ -345,7 +358,7 @@ type Scene = ReturnType<typeof open>;
 /** One instance in a network on eth0; a second network lies on eth1. */
 function open(
   macEvidence: "audit" | "enforce",
-  more: { leased?: (address: Ip) => Mac; quietMs?: number } = {},
+  more: Partial<Pick<IdentityPorts, "leased" | "quietMs" | "keep">> = {},
 ) {
   const conditions = new Conditions(() => 0);
   const directory = new Directory({ epochBegan() {}, hostNameCut() {} });

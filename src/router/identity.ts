@@ -8,7 +8,8 @@
  * - `enforce`: it is refused, and so is an address for which the kernel knows nobody.
  * - An address that no source knows (a secondary one; in IPv6 privacy, link-local) is whoever has
  *   its MAC address, if that lies on the device that the address is on, a device of the instance's
- *   own network, and has not changed in the last minutes. Not where the network enforces.
+ *   own network, and has not changed in the last minutes. Where the network enforces, the firewall
+ *   must keep it so before anything is answered.
  *
  * A look-up in memory decides nearly always. What is missing or differs is read again, which takes
  * 50 ms at most and is done once for all who wait.
@@ -50,6 +51,11 @@ export interface IdentityPorts {
   readonly links?: (devices: readonly string[]) => Pick<Links, "deviceOf">;
   /** Whether the router's own firewall is in force. */
   readonly guarded?: () => boolean;
+  /**
+   * Lets nobody but this MAC address ask from an address of a network that enforces. At once where
+   * that holds already, or cannot be.
+   */
+  readonly keep?: (address: Ip, mac: Mac) => boolean | Promise<boolean>;
   /** The MAC address of a lease that the source does not know. */
   readonly leased?: (address: Ip) => Mac | undefined;
 }
@@ -250,7 +256,21 @@ export class Identity {
     const known = neighbours.at(address, device);
     const trust = neighbours.trust(address, device);
     if (known === undefined || trust === "fresh") return this.#asked(address, device, neighbours);
-    return trust === "changed" ? undefined : this.#behind(address, known);
+    return trust === "changed" ? undefined : this.#kept(address, this.#behind(address, known));
+  }
+
+  /** Where the network enforces, the kernel must see to it that the address stays whose it is. */
+  #kept(address: Ip, entry: Bound | undefined): Entry | undefined | Promise<Entry | undefined> {
+    const policy = entry && this.#policyOf(entry);
+    if (policy === undefined || entry?.mac === undefined || !isEnforced(policy)) return entry;
+    const kept = this.#ports.keep?.(address, entry.mac) ?? false;
+    if (typeof kept === "boolean") return kept ? entry : undefined;
+    return kept.then((isKept) => (isKept ? entry : this.#unknown(address)));
+  }
+
+  #unknown(address: Ip): Entry {
+    const network = this.#ports.directory.networkOf(address) ?? "";
+    return { kind: "withheld", network, address, epoch: 0, reason: "mac-unknown", since: 0 };
   }
 
   /** Of whom the kernel knows nothing yet, or something new: its news may be on their way. */
@@ -261,10 +281,10 @@ export class Identity {
     if (isFresh) await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     const trust = neighbours.trust(address, device);
     const now = neighbours.at(address, device) ?? row;
-    if (now !== "late" && trust === "steady") return this.#behind(address, now);
-    if (trust === "changed") return undefined;
-    const network = this.#ports.directory.networkOf(address) ?? "";
-    return { kind: "withheld", network, address, epoch: 0, reason: "mac-unknown", since: 0 };
+    if (now !== "late" && trust === "steady") {
+      return this.#kept(address, this.#behind(address, now));
+    }
+    return trust === "changed" ? undefined : this.#unknown(address);
   }
 
   /** IPv6 ranges are seldom told, and change. */
@@ -275,12 +295,11 @@ export class Identity {
   }
 
   /** The one instance that has a MAC address in the network of a device. */
-  #behind(address: Ip, { mac, device }: Neighbour): Entry | undefined {
+  #behind(address: Ip, { mac, device }: Neighbour): Bound | undefined {
     let found: Bound | undefined;
     for (const entry of this.#ports.directory.withMac(mac)) {
       const policy = this.#policyOf(entry);
-      // The lie that a look-up can be told holds for as long as an answer takes.
-      if (policy === undefined || !comparesMac(policy) || isEnforced(policy)) continue;
+      if (policy === undefined || !comparesMac(policy)) continue;
       if (!policy.devices.includes(device)) continue;
       // A secondary address is one of the network's own.
       if (!address.includes(":") && !isWithin(policy, address)) continue;

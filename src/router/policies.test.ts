@@ -57,6 +57,20 @@ describe("the policy of a network", () => {
     );
   });
 
+  test("adds the ranges of an IP version of which the source says nothing, once", () => {
+    check(
+      [given({ cidrs: ["10.0.0.0/8", "fd00::/64"] })],
+      [
+        { id: "eth2", cidrs: ["10.1.1.0/24"] },
+        { id: "eth3", cidrs: ["10.1.2.0/24"] },
+      ],
+      [
+        "eth2, 10.1.1.0/24 fd00::/64, enforce, on 10.1.1.0/24 on fd00::/64",
+        "eth3, 10.1.2.0/24, enforce, on 10.1.2.0/24",
+      ],
+    );
+  });
+
   test("takes its ranges from the configuration where the source has none", () => {
     check(
       [given({ id: "lab" })],

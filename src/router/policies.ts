@@ -43,7 +43,9 @@ export function comparesMac({ macEvidence, routed }: Policy): boolean {
 
 /**
  * The policy of each network. One of the configuration is about the network of the source that has
- * its id, or else shares a range with it; what is left of it is a network of its own.
+ * its id, or else shares a range with it; what is left of it is a network of its own. The source
+ * knows the ranges of a network best; the configuration adds those of an IP version of which the
+ * source says nothing, as databags say nothing of IPv6.
  *
  * @param devices the devices that lie in a range
  */
@@ -56,8 +58,10 @@ export function policiesOf(
   const policies = networks.map(({ id, cidrs: texts }): Policy => {
     const known = texts.map(parseCidr);
     const own = given.find((each) => each.id === id) ?? given.find((each) => meets(each, known));
+    // What is given once belongs to one network.
+    const more = own === undefined || used.has(own) ? [] : own.cidrs.map(parseCidr);
     if (own !== undefined) used.add(own);
-    const cidrs = known.length > 0 ? known : (own?.cidrs ?? []).map(parseCidr);
+    const cidrs = [...known, ...more.filter(({ version }) => !hasVersion(known, version))];
     return policy(id, own, cidrs, devices(cidrs));
   });
   for (const own of given) {
@@ -66,6 +70,10 @@ export function policiesOf(
     policies.push(policy(own.id, own, cidrs, devices(cidrs)));
   }
   return policies;
+}
+
+function hasVersion(cidrs: readonly Cidr[], version: 4 | 6): boolean {
+  return cidrs.some((cidr) => cidr.version === version);
 }
 
 function policy(

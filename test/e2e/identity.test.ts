@@ -71,6 +71,23 @@ for (const rim of RIMS) {
 
   identity(
     "enforce",
+    "a privacy address is its guest's once the firewall keeps it so, and nobody can take it",
+    async ({ six, thief }) => {
+      const privacy = "fd00:5a::8d3f:1122:3344:5566";
+      const asked = `http://[${ROUTER6}]${PATH}`;
+      await ip(six, `-6 address add ${privacy}/64 dev eth0 nodad`);
+      expect(await asks(six, asked, privacy)).toBe("i-six");
+      await ip(thief, `-6 address add ${privacy}/64 dev eth0 nodad`);
+      for (let i = 0; i < 3; i++) {
+        await spoof(thief, "na", privacy, THIEF_MAC);
+        expect(await gets(thief, asked, privacy)).toBe("");
+        expect(await asks(six, asked, privacy)).toBe("i-six");
+      }
+    },
+  );
+
+  identity(
+    "enforce",
     "without the firewall's table, the router itself refuses",
     async ({ lab, owner, thief, router }) => {
       expect(await asks(owner, `http://${ROUTER}${PATH}`)).toBe("i-owner");
