@@ -147,7 +147,7 @@ function readReport(path) {
   const failed = count("failures") + count("errors");
   const skipped = count("skipped");
   const withOutcome = (outcome) =>
-    [...text.matchAll(/<testcase name="([^"]*)"[^>]*file="([^"]*)"[^>]*>\s*<(\w+)/g)]
+    [...text.matchAll(/<testcase name="([^"]*)"[^>]*file="([^"]*)"[^>]*[^/]>\s*<(\w+)/g)]
       .filter(([, , , found]) => outcome.test(found))
       .map(([, name, file]) => `${file}: ${unescapeXml(name)}`);
   return {

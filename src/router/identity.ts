@@ -22,17 +22,9 @@ import { SETTLE_MS } from "../platform/neighbour-history.ts";
 import type { Neighbour } from "../platform/neighbour-table.ts";
 import type { Neighbours } from "../platform/neighbours.ts";
 import { type Bound, canonicalPeer, type Directory, type Entry } from "./directory.ts";
+import { Doubts } from "./doubts.ts";
 import { isEnforced } from "./firewall/settings.ts";
 import { comparesMac, isLoopback, type Policy } from "./policies.ts";
-
-/** So long a doubtful address is not read again: a guest may ask a thousand times a second. ms. */
-const DOUBT_MS = 1000;
-
-/** Doubtful addresses that are remembered. More are read again each time, all together. */
-const DOUBTS_MAX = 4096;
-
-/** A mismatch is over when there was none for so long. ms. */
-const QUIET_MS = 60_000;
 
 /** A guest waits longer for its password than for a word of the kernel. ms. */
 const PATIENCE_MS = 5000;
@@ -45,7 +37,7 @@ export interface IdentityPorts {
   readonly hasten?: (peer: string) => Entry | undefined;
   /** `undefined` while no network compares MAC addresses. */
   readonly neighbours: () => Neighbours | undefined;
-  /** For tests. @default QUIET_MS */
+  /** For tests. */
   readonly quietMs?: number;
   /** For tests. */
   readonly links?: (devices: readonly string[]) => Pick<Links, "deviceOf">;
@@ -67,26 +59,17 @@ export interface Identified {
   readonly evidence?: string;
 }
 
-interface Doubt {
-  readonly until: number;
-  /** The MAC address that the kernel has, if it is another. */
-  readonly seen: Mac | undefined;
-  /** Of the condition that was raised. */
-  readonly subject?: string;
-}
-
 export class Identity {
   readonly #ports: IdentityPorts;
   #policies: ReadonlyMap<string, Policy> = new Map();
-  readonly #doubts = new Map<Ip, Doubt>();
+  readonly #doubts: Doubts;
   #links: Pick<Links, "deviceOf"> = new Links([]);
-  /** Conditions that end soon, by their subject; as many as there are doubts at most. */
-  readonly #calming = new Map<string, NodeJS.Timeout>();
   #mismatches = 0;
   #closed = false;
 
   constructor(ports: IdentityPorts) {
     this.#ports = ports;
+    this.#doubts = new Doubts(ports.conditions, ports.quietMs);
   }
 
   /** Requests, since the start, from an address whose MAC address was not the one of its lease. */
@@ -103,20 +86,20 @@ export class Identity {
 
   /** What was said of a mismatch may no longer be true. */
   leasesChanged(): void {
-    for (const [address, { seen }] of this.#doubts) {
+    for (const [address, { seen }] of this.#doubts.entries()) {
       const entry = this.#ports.directory.find(address);
-      if (entry?.kind !== "bound" || !this.#isOther(entry, seen)) this.#trust(address);
+      if (entry?.kind !== "bound" || !this.#isOther(entry, seen)) this.#doubts.trust(address);
     }
   }
 
   /** The kernel knows somebody else at an address, or nobody any more. */
   neighbourChanged(address: Ip): void {
-    if (!this.#doubts.has(address)) return;
+    if (this.#doubts.of(address) === undefined) return;
     const entry = this.#ports.directory.find(address);
     const policy = entry && this.#policyOf(entry);
     const neighbours = this.#ports.neighbours();
     if (entry?.kind !== "bound" || policy === undefined || neighbours === undefined) return;
-    if (seenAt(neighbours, address, policy) === this.#leased(entry)) this.#trust(address);
+    if (seenAt(neighbours, address, policy) === this.#leased(entry)) this.#doubts.trust(address);
   }
 
   /**
@@ -154,7 +137,7 @@ export class Identity {
   /** Nobody waits any longer. */
   close(): void {
     this.#closed = true;
-    for (const timer of this.#calming.values()) clearTimeout(timer);
+    this.#doubts.close();
   }
 
   /** Who that is, and why. Without a request: nothing is counted, and nothing raised. */
@@ -211,16 +194,16 @@ export class Identity {
   /** Answered all the same. Reads again beside the answer, and tells of what differs then. */
   #audited(entry: Bound, policy: Policy, neighbours: Neighbours): void {
     const { address } = entry;
-    const doubt = this.#doubts.get(address);
+    const doubt = this.#doubts.of(address);
     if (doubt?.seen !== undefined) this.#mismatches++;
     if (doubt !== undefined && performance.now() < doubt.until) return;
-    this.#doubt(address, doubt?.seen, doubt?.subject);
+    this.#doubts.add(address, doubt?.seen, doubt?.subject);
     void ask(neighbours, address, policy).then((seen) => {
       if (seen === "late") return;
       const now = this.#ports.directory.find(address);
-      if (now?.kind !== "bound" || !this.#isOther(now, seen)) return this.#trust(address);
+      if (now?.kind !== "bound" || !this.#isOther(now, seen)) return this.#doubts.trust(address);
       if (doubt?.seen === undefined) this.#mismatches++;
-      this.#mistrust(now, seen);
+      this.#doubts.mistrust(now, seen, this.#leased(now));
     });
   }
 
@@ -230,17 +213,17 @@ export class Identity {
     policy: Policy,
     neighbours: Neighbours,
   ): Promise<Entry | undefined> {
-    const doubt = this.#doubts.get(address);
+    const doubt = this.#doubts.of(address);
     const isFresh = doubt?.seen !== undefined && performance.now() < doubt.until;
     const seen = isFresh ? doubt.seen : await ask(neighbours, address, policy);
     const entry = this.#ports.directory.find(address); // Somebody else's by now, perhaps.
     if (entry?.kind !== "bound" || seen === this.#leased(entry)) {
-      this.#trust(address);
+      this.#doubts.trust(address);
       return entry;
     }
     if (seen === "late") return refused(entry, "mac-unknown");
     this.#mismatches++;
-    if (seen !== undefined) this.#mistrust(entry, seen);
+    if (seen !== undefined) this.#doubts.mistrust(entry, seen, this.#leased(entry));
     return refused(entry, "mac-mismatch");
   }
 
@@ -308,42 +291,6 @@ export class Identity {
       found ??= entry;
     }
     return found;
-  }
-
-  #doubt(address: Ip, seen: Mac | undefined, subject?: string): void {
-    const oldest = this.#doubts.keys().next().value;
-    if (this.#doubts.size >= DOUBTS_MAX && oldest !== undefined) this.#trust(oldest);
-    this.#doubts.delete(address);
-    const until = performance.now() + DOUBT_MS;
-    this.#doubts.set(address, { until, seen, ...(subject !== undefined && { subject }) });
-  }
-
-  #mistrust({ address, network, mac }: Bound, seen: Mac | undefined): void {
-    const subject = `${address} in ${network}`;
-    this.#doubt(address, seen, subject);
-    clearTimeout(this.#calming.get(subject));
-    this.#calming.delete(subject);
-    const detail = `seen with ${seen}, leased to ${mac ?? this.#ports.leased?.(address)}`;
-    this.#ports.conditions.raise("MAC_MISMATCH", subject, detail);
-  }
-
-  /** A guest that goes to and fro is one condition, and not a line in the log each time. */
-  #calm(subject: string): void {
-    const { conditions, quietMs = QUIET_MS } = this.#ports;
-    clearTimeout(this.#calming.get(subject));
-    const timer = setTimeout(() => {
-      this.#calming.delete(subject);
-      conditions.clear("MAC_MISMATCH", subject);
-    }, quietMs);
-    timer.unref();
-    this.#calming.set(subject, timer);
-  }
-
-  #trust(address: Ip): void {
-    const doubt = this.#doubts.get(address);
-    if (doubt === undefined) return;
-    this.#doubts.delete(address);
-    if (doubt.subject !== undefined) this.#calm(doubt.subject);
   }
 }
 

@@ -91,6 +91,11 @@ for (const rim of RIMS) {
     "without the firewall's table, the router itself refuses",
     async ({ lab, owner, thief, router }) => {
       expect(await asks(owner, `http://${ROUTER}${PATH}`)).toBe("i-owner");
+      // What the firewall does last; done after this test's hand, it would undo it.
+      await until("the neighbours to be pinned", 10_000, async () => {
+        const rows = await ip(lab.router, "neigh show nud permanent");
+        return [OWNER, THIEF, SIX].every((each) => rows.includes(`${each} `));
+      });
       await ip(lab.router, `neigh flush dev eth0`);
       await lab.router.run(["nft", "delete", "table", "inet", "frontdesk"]);
       await lab.router.run(["ip", "neigh", "del", OWNER, "dev", "eth0"]);
