@@ -21,6 +21,7 @@ import {
   type Held,
   remembered,
 } from "./decide.ts";
+import { written } from "./documents.ts";
 import { Followers } from "./followers.ts";
 import { PAGE_RECORDS_MAX, REMEMBERED_REVISIONS } from "./limits.ts";
 import type { ListQuery, Page, Store } from "./store.ts";
@@ -34,6 +35,7 @@ interface Logged {
 export class MemoryStore implements Store {
   readonly #held = new Map<string, Held>();
   readonly #holders = new Map<string, string>();
+  readonly #documents = new Map<string, Map<string, string>>();
   readonly #log: Logged[] = [];
   readonly #followers = new Followers();
   #isClosed = false;
@@ -148,6 +150,22 @@ export class MemoryStore implements Store {
     if (JSON.stringify(networks) === JSON.stringify(this.#networks)) return;
     this.#networks = networks;
     this.#networksRevision = this.#advance(undefined);
+  }
+
+  async documents(kind: string): Promise<ReadonlyMap<string, unknown>> {
+    this.#checkOpen();
+    const known = [...(this.#documents.get(kind) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+    return new Map(known.map(([id, text]) => [id, JSON.parse(text)]));
+  }
+
+  async putDocuments(kind: string, documents: Iterable<readonly [string, unknown]>): Promise<void> {
+    this.#checkOpen();
+    const known = this.#documents.get(kind) ?? new Map<string, string>();
+    this.#documents.set(kind, known);
+    for (const [id, text] of written(documents)) {
+      if (text === undefined) known.delete(id);
+      else known.set(id, text);
+    }
   }
 
   async close(): Promise<void> {

@@ -17,6 +17,7 @@ import type { InstanceRecord, RecordName, StoredRecord } from "../model/record.t
 import { parseNetworks, parseRecord } from "../model/record-parse.ts";
 import { watchFiles } from "../platform/watch.ts";
 import { checkRevision, decideAck, decidePut, type Held, label, remembered } from "./decide.ts";
+import { written } from "./documents.ts";
 import { Followers } from "./followers.ts";
 import { BUSY_PATIENCE_MS, BUSY_TIMEOUT_MS, PAGE_RECORDS_MAX, SLICE_RECORDS } from "./limits.ts";
 import { asStoreError, type Database, isBusy, openDatabase, transact } from "./sqlite/database.ts";
@@ -171,6 +172,33 @@ class SqliteStore implements Store {
     });
   }
 
+  async documents(kind: string): Promise<ReadonlyMap<string, unknown>> {
+    this.#checkOpen();
+    const { seal } = this.#opened;
+    const rows = this.#try(() => this.#statements.documents(kind));
+    return new Map(
+      rows.flatMap(({ id, sealed }) => {
+        const text = seal.open(sealed, documentPlace(kind, id))?.toString();
+        return text === undefined ? [] : [[id, JSON.parse(text)]];
+      }),
+    );
+  }
+
+  async putDocuments(kind: string, documents: Iterable<readonly [string, unknown]>): Promise<void> {
+    this.#checkWriter();
+    const { seal } = this.#opened;
+    const rows = written(documents);
+    await this.#write(false, () => {
+      for (const [id, text] of rows) {
+        if (text === undefined) this.#statements.dropDocument(kind, id);
+        else {
+          const sealed = seal.seal(Buffer.from(text), documentPlace(kind, id));
+          this.#statements.putDocument(kind, id, sealed);
+        }
+      }
+    });
+  }
+
   async close(): Promise<void> {
     if (this.#end.signal.aborted) return;
     this.#end.abort();
@@ -274,6 +302,10 @@ class SqliteStore implements Store {
     if (this.#options.role === "writer") return;
     throw new StoreError("STORE_READ_ONLY", "the store was opened by a reader");
   }
+}
+
+function documentPlace(kind: string, id: string): string {
+  return `document\0${kind}\0${id}`;
 }
 
 /** Where a page of one network begins. */

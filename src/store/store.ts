@@ -48,6 +48,15 @@ export interface Store extends Feed, AsyncDisposable {
    */
   putNetworks(networks: readonly Network[]): Promise<void>;
 
+  /**
+   * What a controller remembers beside the records, by its id, in the order of ids: JSON, sealed as
+   * records are. Followers hear nothing of it. One that is damaged is left out.
+   */
+  documents(kind: string): Promise<ReadonlyMap<string, unknown>>;
+
+  /** Keeps documents of a kind, all or none of them; `undefined` takes one away. */
+  putDocuments(kind: string, documents: Iterable<readonly [string, unknown]>): Promise<void>;
+
   /** Ends all followers. What is called afterwards rejects with STORE_CLOSED. */
   close(): Promise<void>;
 }

@@ -34,6 +34,31 @@ for (const [name, open] of Object.entries(STORES)) {
     expect(await store.get({ network: "205", id: "i-1" })).toBeUndefined();
   });
 
+  on("documents are kept beside the records, by kind, all or none", async (store) => {
+    await store.putDocuments("pair", [
+      ["b", { n: 1 }],
+      ["a", "text"],
+    ]);
+    await store.putDocuments("disk", [["a", null]]);
+    expect([...(await store.documents("pair"))]).toEqual([
+      ["a", "text"],
+      ["b", { n: 1 }],
+    ]);
+    expect([...(await store.documents("disk"))]).toEqual([["a", null]]);
+    const half = store.putDocuments("pair", [
+      ["c", 1],
+      ["", 2],
+    ]);
+    await expect(half).rejects.toMatchObject({ code: "RECORD_INVALID" });
+    await store.putDocuments("pair", [
+      ["a", undefined],
+      ["b", { n: 2 }],
+    ]);
+    expect([...(await store.documents("pair"))]).toEqual([["b", { n: 2 }]]);
+    expect([...(await store.documents("none"))]).toEqual([]);
+    expect((await store.list()).revision).toBe(0);
+  });
+
   on("a record that is malformed is refused, and nothing is kept", async (store) => {
     const wrong = { ...record(), epoch: 0 };
     await expect(store.put(wrong)).rejects.toMatchObject({ code: "RECORD_INVALID" });

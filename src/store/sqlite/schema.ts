@@ -55,6 +55,12 @@ export const MIGRATIONS: readonly string[] = [
      network TEXT NOT NULL,
      id TEXT NOT NULL
    ) STRICT;`,
+  `CREATE TABLE document (
+     kind TEXT NOT NULL,
+     id TEXT NOT NULL,
+     sealed BLOB NOT NULL,
+     PRIMARY KEY (kind, id)
+   ) STRICT;`,
 ];
 
 export function versionOf(database: Database): number {

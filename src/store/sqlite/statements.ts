@@ -97,6 +97,15 @@ export function prepare(database: Database) {
       "SELECT network, id, revision FROM removed WHERE revision > ? ORDER BY revision",
     ),
     remember: run("INSERT INTO removed (revision, network, id) VALUES (?, ?, ?)"),
+    documents: all<{ id: string; sealed: Uint8Array }>(
+      "SELECT id, sealed FROM document WHERE kind = ? ORDER BY id",
+    ),
+    putDocument: run(
+      `INSERT INTO document (kind, id, sealed) VALUES (?, ?, ?)
+       ON CONFLICT (kind, id) DO UPDATE SET sealed = excluded.sealed`,
+    ),
+    dropDocument: run("DELETE FROM document WHERE kind = ? AND id = ?"),
+
     forget: run("DELETE FROM removed WHERE revision <= ?"),
   };
 }
