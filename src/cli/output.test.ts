@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { clean, type Output, openOutput } from "./output.ts";
+import { clean } from "../model/clean.ts";
+import { type Output, openOutput } from "./output.ts";
 
 function capture(isTTY: boolean, env: Record<string, string> = {}) {
   const seen = { stdout: "", stderr: "" };

@@ -6,6 +6,7 @@
  */
 
 import * as util from "node:util";
+import { clean } from "../model/clean.ts";
 
 export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
 
@@ -67,17 +68,6 @@ export function openOutput(
     },
     style,
   };
-}
-
-/**
- * Makes text from outside harmless on a terminal: control and formatting characters, bidirectional
- * ones among them, become `\u{...}`.
- */
-export function clean(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
 }
 
 function layOut(

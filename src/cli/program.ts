@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { Argument, Command as Commander, CommanderError, Option } from "commander";
 import { nearest } from "../config/nearest.ts";
+import { clean } from "../model/clean.ts";
 import { MetadataError, UsageError } from "../model/errors.ts";
 import {
   type ArgumentSpec,
@@ -21,7 +22,7 @@ import {
   type Options,
 } from "./command.ts";
 import { afterHelp, HELP } from "./help.ts";
-import { clean, type Output } from "./output.ts";
+import type { Output } from "./output.ts";
 
 export interface ProgramOptions {
   readonly name: string;

@@ -6,6 +6,7 @@
  */
 
 import { fstatSync, writeSync } from "node:fs";
+import { clean, cleanLines } from "../model/clean.ts";
 
 /** How long a reader who is behind is given before the next try. ms. */
 const BEHIND_MS = 5;
@@ -89,24 +90,6 @@ export function openConsole(stdout: Sink, stderr: Sink): Console {
     },
     note: (line) => void stderr.write(`${clean(line)}\n`),
   };
-}
-
-/** Control and formatting characters, bidirectional ones among them, become `\u{...}`. */
-export function clean(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, escaped);
-}
-
-/** The same, but for newlines and tabs. */
-export function cleanLines(text: string): string {
-  return text
-    .replace(/\r\n/g, "\n")
-    .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>
-      character === "\n" || character === "\t" ? character : escaped(character),
-    );
-}
-
-function escaped(character: string): string {
-  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 }
 
 /** JSON escapes C0 alone; C1 and formatting characters are escaped here, and mean the same. */

@@ -9,7 +9,7 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DoctorReport } from "../../src/guest/doctor/doctor.ts";
-import type { Finding } from "../../src/guest/doctor/finding.ts";
+import type { Finding } from "../../src/observe/doctor/finding.ts";
 import { type Lab, openLab, type Place } from "../e2e/lab.ts";
 import { ok, type Program } from "../e2e/program.ts";
 

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Problem } from "../../config/document.ts";
 import { checkConfig, type LoadedConfig } from "../../config/load.ts";
+import { clean } from "../../model/clean.ts";
 import { counted } from "../../model/count.ts";
 import { ConfigError } from "../../model/errors.ts";
 import { checkInstances, holdsInstances, type InstancesReport } from "../../source/file/check.ts";
@@ -14,7 +15,6 @@ import { FileProblem, readFile } from "../../source/file/files.ts";
 import { FILE_BYTES_MAX } from "../../source/file/limits.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
 import { groupsOf } from "../network-settings.ts";
-import { clean } from "../output.ts";
 
 const EXAMPLES = [
   ["frontdesk config check /etc/frontdesk.yaml", "settings, before a restart"],

@@ -8,6 +8,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Ip } from "../../model/address.ts";
+import { clean } from "../../model/clean.ts";
 import { counted } from "../../model/count.ts";
 import type { Access } from "../../observe/access-log.ts";
 import type { Condition } from "../../observe/conditions.ts";
@@ -19,7 +20,7 @@ import { type Command, EXIT } from "../command.ts";
 import { SAMPLES, sampleYaml } from "../demo/sample.ts";
 import { TOPOLOGY_NAMES, type Topology, topologyFiles } from "../demo/topologies.ts";
 import { type Guest, type Place, tries } from "../demo/tries.ts";
-import { clean, type Output } from "../output.ts";
+import type { Output } from "../output.ts";
 import { version } from "../version.ts";
 
 const HOST = "127.0.0.1" as Ip;

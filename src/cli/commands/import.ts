@@ -7,13 +7,13 @@ import { readdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Binding } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
+import { clean } from "../../model/clean.ts";
 import { SourceError } from "../../model/errors.ts";
 import { Conditions } from "../../observe/conditions.ts";
 import { openSource, parseSource } from "../../source/index.ts";
 import type { Source } from "../../source/source.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
 import { leftOut, type Unwritten } from "../left-out.ts";
-import { clean } from "../output.ts";
 
 const importCommand: Command = {
   description:

@@ -6,6 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { type Ip, tryParseIp } from "../../model/address.ts";
+import { clean } from "../../model/clean.ts";
 import { ConfigError, quote, UsageError } from "../../model/errors.ts";
 import {
   type DhcpRange,
@@ -15,7 +16,6 @@ import {
   rangesOf,
 } from "../../router/dhcp-lines.ts";
 import { type Command, EXIT, JSON_OPTION, type Options } from "../command.ts";
-import { clean } from "../output.ts";
 
 /** Where CloudStack keeps dnsmasq's configuration on a virtual router. */
 const DNSMASQ_FILE = "/etc/dnsmasq.d/cloud.conf";

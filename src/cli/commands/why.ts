@@ -3,13 +3,13 @@
  */
 
 import { type Ip, tryParseIp } from "../../model/address.ts";
+import { clean } from "../../model/clean.ts";
 import { counted } from "../../model/count.ts";
 import { quote, UsageError } from "../../model/errors.ts";
 import type { Why } from "../../router/why.ts";
 import { openAdminClient } from "../admin-client.ts";
 import { ADMIN_OPTIONS, adminOf, NETWORK_OPTION } from "../admin-options.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
-import { clean } from "../output.ts";
 
 // biome-ignore format: a table reads best with one line for each option
 export const why: Command = {

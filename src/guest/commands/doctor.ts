@@ -3,6 +3,7 @@
  */
 
 import { GuestError } from "../../model/errors.ts";
+import { renderDiagnosis } from "../../observe/doctor/render.ts";
 import {
   type Call,
   consoleOf,
@@ -13,7 +14,7 @@ import {
 } from "../command.ts";
 import { examine } from "../doctor/doctor.ts";
 import { systemPorts } from "../doctor/ports.ts";
-import { renderCapture, renderDiagnosis } from "../doctor/render.ts";
+import { renderCapture } from "../doctor/render.ts";
 import { parseEndpoint } from "../endpoint.ts";
 import { JSON_OPTION } from "../options.ts";
 

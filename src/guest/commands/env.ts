@@ -2,6 +2,7 @@
  * `frontdesk guest env`: the attributes as `export` lines for a POSIX shell.
  */
 
+import { clean } from "../../model/clean.ts";
 import { GuestError, quote, UsageError } from "../../model/errors.ts";
 import { findCaches } from "../cache-file.ts";
 import {
@@ -12,7 +13,6 @@ import {
   type World,
   world,
 } from "../command.ts";
-import { clean } from "../console.ts";
 import { crawl } from "../crawl.ts";
 import { find } from "../discover.ts";
 import { CACHE_OPTIONS, JSON_OPTION, WHERE_OPTIONS, whereOf } from "../options.ts";

@@ -2,6 +2,7 @@
  * `frontdesk guest watch`: a line for each change, until ended.
  */
 
+import { clean } from "../../model/clean.ts";
 import {
   type Call,
   consoleOf,
@@ -10,7 +11,6 @@ import {
   type World,
   world,
 } from "../command.ts";
-import { clean } from "../console.ts";
 import { follow } from "../follow.ts";
 import { INTERVAL_OPTION, intervalOf, JSON_OPTION, WHERE_OPTIONS, whereOf } from "../options.ts";
 import { whereOf as placeOf } from "../report.ts";

@@ -6,9 +6,9 @@
  */
 
 import { ExecError } from "../../model/errors.ts";
-import type { Diagnosis } from "./diagnose.ts";
+import type { Diagnosis } from "../../observe/doctor/diagnose.ts";
+import type { Finding } from "../../observe/doctor/finding.ts";
 import type { Target } from "./facts.ts";
-import type { Finding } from "./finding.ts";
 import { CONNECT_MS } from "./limits.ts";
 import type { DoctorPorts } from "./ports.ts";
 import { type Flow, packetsOf, read, tell, WIRE_KINDS } from "./wire.ts";

@@ -3,22 +3,19 @@
  * by a table of checks, and names causes with their remedies. Changes nothing.
  */
 
+import { diagnose, needsAttention, type Report } from "../../observe/doctor/diagnose.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { type Capture, capture } from "./capture.ts";
 import { CHECKS } from "./checks/index.ts";
-import { type Diagnosis, diagnose, needsAttention } from "./diagnose.ts";
 import { gather } from "./gather.ts";
 import type { DoctorPorts } from "./ports.ts";
 import { reliedOn } from "./words.ts";
 
-export interface DoctorReport extends Diagnosis {
-  readonly format: 1;
-  readonly ok: boolean;
+export interface DoctorReport extends Report {
   /** Who serves this instance. */
   readonly endpoint: string | undefined;
   /** Only where it was asked for. */
   readonly capture?: Capture;
-  readonly ms: number;
 }
 
 export interface Examination {

@@ -3,23 +3,14 @@
  * not the same as "none": a check that needs it says so instead of concluding from nothing.
  */
 
+import type { Ruleset } from "../../platform/firewall/model.ts";
+import type { Spoken } from "../../platform/speak.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Asked } from "../http.ts";
 import type { Lease } from "../leases/lease.ts";
 import type { Gateway } from "../routes.ts";
 import type { CloudInit } from "./cloud-init.ts";
-import type { Ruleset } from "./firewall/model.ts";
 import type { Address, Neighbour, Route, RouteLookup } from "./network.ts";
-
-/** What came of a connection and of bytes that were sent over it. */
-export interface Spoken {
-  readonly kind: "open" | "refused" | "unreachable" | "timeout" | "failed";
-  /** The system's code: `ECONNREFUSED`; empty for an open connection. */
-  readonly code: string;
-  /** Whether anything came back. */
-  readonly answered: boolean;
-  readonly ms: number;
-}
 
 /** One address at which the service may be. */
 export interface Target {

@@ -6,6 +6,7 @@
  */
 
 import { isIP } from "node:net";
+import { readRuleset } from "../../platform/firewall/read.ts";
 import { knownCandidates, ordered } from "../candidates.ts";
 import { type Endpoint, endpointAt, VIA_TITLES } from "../endpoint.ts";
 import { readLeases } from "../leases/index.ts";
@@ -13,7 +14,6 @@ import { parseVariables } from "../leases/variables.ts";
 import { defaultGateways } from "../routes.ts";
 import { readCloudInit } from "./cloud-init.ts";
 import type { Facts, Name, Target } from "./facts.ts";
-import { readRuleset } from "./firewall/read.ts";
 import { readAddresses, readNeighbours, readRoutes } from "./network.ts";
 import type { DoctorPorts } from "./ports.ts";
 import { askService, askTarget } from "./service.ts";

@@ -1,9 +1,9 @@
 /** What people see of a diagnosis. */
 
 import { expect, test } from "bun:test";
+import { diagnose } from "../../observe/doctor/diagnose.ts";
+import { renderDiagnosis } from "../../observe/doctor/render.ts";
 import { CHECKS } from "./checks/index.ts";
-import { diagnose } from "./diagnose.ts";
-import { renderDiagnosis } from "./render.ts";
 import { facts, service, target } from "./testing.ts";
 
 test("a fault is shown with its cause, how sure that is, and its remedy", () => {

@@ -5,13 +5,14 @@
  * password can be fetched only once.
  */
 
+import type { Spoken } from "../../platform/speak.ts";
 import type { Client } from "../client.ts";
 import { type Endpoint, HTTP_PORT, PASSWORD_PORT } from "../endpoint.ts";
 import { type Asked, headerOf } from "../http.ts";
 import { LISTING_BYTES_MAX, USER_DATA_BYTES_MAX, VALUE_BYTES_MAX } from "../limits.ts";
 import { isMetadataListing, parseListing } from "../listing.ts";
 import { LISTING_TARGET, USER_DATA_TARGET } from "../path.ts";
-import type { KeyAnswer, PathSizes, Service, Spoken, Target } from "./facts.ts";
+import type { KeyAnswer, PathSizes, Service, Target } from "./facts.ts";
 import { ANSWER_MS, CONNECT_MS, HEADERS_BYTES, LARGE_BYTES, SIZE_MS, SIZES } from "./limits.ts";
 import { lookUpRoute } from "./network.ts";
 import type { DoctorPorts } from "./ports.ts";

@@ -2,9 +2,10 @@
  * Facts of a healthy instance, for tests of checks: each test changes what it is about.
  */
 
+import type { Spoken } from "../../platform/speak.ts";
 import { endpointAt } from "../endpoint.ts";
 import type { Asked } from "../http.ts";
-import type { Facts, Service, Spoken, Target } from "./facts.ts";
+import type { Facts, Service, Target } from "./facts.ts";
 
 export const OPEN: Spoken = { kind: "open", code: "", answered: false, ms: 2 };
 

@@ -5,7 +5,7 @@
  * port that it came from.
  */
 
-import type { FindingKind, Found } from "./finding.ts";
+import type { FindingKind, Found } from "../../observe/doctor/finding.ts";
 import { RESTART_SERVICE } from "./words.ts";
 
 /** What a capture may show, as the checks' tables say what they may find. */

@@ -1,6 +1,5 @@
 /**
- * Words that several checks use: which targets clients rely on, addresses in a sentence, and
- * names that go into a command.
+ * Words that several checks use: which targets clients rely on, and who the router is.
  */
 
 import { isIPv4 } from "node:net";
@@ -20,17 +19,6 @@ export function serving({ targets }: Facts): readonly Target[] {
 
 export function hosts(targets: readonly Target[]): readonly string[] {
   return targets.map(({ endpoint }) => endpoint.host);
-}
-
-/** `a`, `a and b`, `a, b and c`. */
-export function and(words: readonly string[]): string {
-  const last = words.at(-1) ?? "";
-  return words.length < 2 ? last : `${words.slice(0, -1).join(", ")} and ${last}`;
-}
-
-/** A word of a shell's line, quoted where it needs to be. */
-export function word(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** The router, as this instance knows it: who serves, the lease's server, the gateway. */

@@ -1,8 +1,9 @@
 /** Whether this instance has an IPv4 address at all: the router tells instances apart by it. */
 
 import { isIPv4 } from "node:net";
-import { type Check, fine, skipped } from "../check.ts";
-import { word } from "../words.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import { word } from "../../../observe/doctor/words.ts";
+import type { Check } from "../check.ts";
 
 export const address: Check<"NO_ADDRESS"> = {
   name: "address",

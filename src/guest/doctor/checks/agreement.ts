@@ -1,7 +1,9 @@
 /** Whether all who serve metadata say the same: a second service may be a stranger's. */
 
-import { type Check, fine, skipped } from "../check.ts";
-import { and, routerOf, serving } from "../words.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import { and } from "../../../observe/doctor/words.ts";
+import type { Check } from "../check.ts";
+import { routerOf, serving } from "../words.ts";
 
 export const agreement: Check<"ANSWERS_DIFFER"> = {
   name: "agreement",

@@ -1,9 +1,10 @@
 /** Each check on facts made by hand: what it finds, and what it must not conclude from them. */
 
 import { expect, test } from "bun:test";
+import { diagnose } from "../../../observe/doctor/diagnose.ts";
+import type { Spoken } from "../../../platform/speak.ts";
 import type { CloudInit } from "../cloud-init.ts";
-import { diagnose } from "../diagnose.ts";
-import type { Facts, Spoken, Target } from "../facts.ts";
+import type { Facts, Target } from "../facts.ts";
 import { facts, reply, service, target } from "../testing.ts";
 import { CHECKS } from "./index.ts";
 

@@ -1,6 +1,7 @@
 /** Whether this instance's clock and the router's agree. */
 
-import { type Check, fine, skipped } from "../check.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Check } from "../check.ts";
 import { CLOCK_SKEW_MS } from "../limits.ts";
 
 export const clock: Check<"CLOCK_DIFFERS"> = {

@@ -1,8 +1,9 @@
 /** What cloud-init itself says: whether it ran, which data source it chose, and its errors. */
 
-import { type Check, fine, skipped } from "../check.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import type { Check } from "../check.ts";
 import type { CloudInit } from "../cloud-init.ts";
-import type { Found } from "../finding.ts";
 
 type Code = "CLOUD_INIT_DISABLED" | "CLOUD_INIT_OTHER_SOURCE" | "CLOUD_INIT_ERRORS";
 

@@ -1,9 +1,11 @@
 /** Who else uses 169.254.0.0/16 here: this instance itself, a bridge, a second network card. */
 
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import { word } from "../../../observe/doctor/words.ts";
 import { LINK_LOCAL } from "../../candidates.ts";
-import { type Check, fine, skipped } from "../check.ts";
+import type { Check } from "../check.ts";
 import type { Facts } from "../facts.ts";
-import { uplinkOf, word } from "../words.ts";
+import { uplinkOf } from "../words.ts";
 
 type Code = "LINK_LOCAL_TAKEN" | "ROUTE_CONFLICT";
 

@@ -1,9 +1,12 @@
 /** Whether a connection comes about: refused, unreachable and silent are three different things. */
 
-import { type Check, fine, skipped } from "../check.ts";
-import type { Facts, Spoken, Target } from "../facts.ts";
-import type { Found } from "../finding.ts";
-import { and, hosts, RESTART_SERVICE, reliedOn } from "../words.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import { and } from "../../../observe/doctor/words.ts";
+import type { Spoken } from "../../../platform/speak.ts";
+import type { Check } from "../check.ts";
+import type { Facts, Target } from "../facts.ts";
+import { hosts, RESTART_SERVICE, reliedOn } from "../words.ts";
 
 type Code = "CONNECT_REFUSED" | "CONNECT_UNREACHABLE" | "CONNECT_TIMEOUT";
 

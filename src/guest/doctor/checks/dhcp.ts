@@ -1,11 +1,13 @@
 /** What the leases say of the router: its address is option 54, and they should agree on it. */
 
 import { isIPv4 } from "node:net";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import { and } from "../../../observe/doctor/words.ts";
 import type { Lease } from "../../leases/lease.ts";
-import { type Check, fine, skipped } from "../check.ts";
+import type { Check } from "../check.ts";
 import type { Facts } from "../facts.ts";
-import type { Found } from "../finding.ts";
-import { and, routerOf, serving } from "../words.ts";
+import { routerOf, serving } from "../words.ts";
 
 type Code = "LEASE_NO_SERVER" | "LEASES_DISAGREE" | "LEASE_OLD_SERVER";
 

@@ -1,6 +1,7 @@
 /** Whether cloud-init's ds-identify can see that this is CloudStack: by the product's name. */
 
-import { type Check, fine, skipped } from "../check.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Check } from "../check.ts";
 
 export const dmi: Check<"DMI_UNKNOWN"> = {
   name: "dmi",

@@ -1,10 +1,12 @@
 /** What the name data-server is: cloud-init asks for it first, and takes the first address. */
 
 import { isIPv4 } from "node:net";
-import { type Check, fine } from "../check.ts";
+import { fine } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import { and } from "../../../observe/doctor/words.ts";
+import type { Check } from "../check.ts";
 import type { Facts } from "../facts.ts";
-import type { Found } from "../finding.ts";
-import { and, hosts, reliedOn, routerOf } from "../words.ts";
+import { hosts, reliedOn, routerOf } from "../words.ts";
 
 type Code = "DATA_SERVER_AAAA" | "DATA_SERVER_WRONG" | "DATA_SERVER_ABSENT" | "RESOLVER_SILENT";
 

@@ -2,12 +2,14 @@
 
 import { isIP } from "node:net";
 import { counted } from "../../../model/count.ts";
-import { type Check, fine, skipped } from "../check.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import { and, word } from "../../../observe/doctor/words.ts";
+import type { Block, Packet, Ruleset } from "../../../platform/firewall/model.ts";
+import { blockOf } from "../../../platform/firewall/walk.ts";
+import type { Check } from "../check.ts";
 import type { Facts, Target } from "../facts.ts";
-import type { Found } from "../finding.ts";
-import type { Block, Packet, Ruleset } from "../firewall/model.ts";
-import { blockOf } from "../firewall/walk.ts";
-import { and, reliedOn, word } from "../words.ts";
+import { reliedOn } from "../words.ts";
 
 type Code = "EGRESS_BLOCKED" | "INGRESS_BLOCKED";
 type Hook = "output" | "input";

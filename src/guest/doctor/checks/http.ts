@@ -1,8 +1,9 @@
 /** What the service says to a request, and how long it takes for it. */
 
-import { type Check, fine, skipped } from "../check.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import type { Check } from "../check.ts";
 import type { Facts, Target } from "../facts.ts";
-import type { Found } from "../finding.ts";
 import { SLOW_MS } from "../limits.ts";
 import { RESTART_SERVICE, reliedOn, uplinkOf } from "../words.ts";
 

@@ -1,9 +1,11 @@
 /** Whether the keys are there that clients cannot do without, and every listed one is answered. */
 
 import { counted } from "../../../model/count.ts";
-import { type Check, fine, skipped } from "../check.ts";
-import type { Found } from "../finding.ts";
-import { and, uplinkOf } from "../words.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import { and } from "../../../observe/doctor/words.ts";
+import type { Check } from "../check.ts";
+import { uplinkOf } from "../words.ts";
 
 type Code = "KEY_ABSENT" | "KEY_DEAD";
 

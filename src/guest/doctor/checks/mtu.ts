@@ -1,10 +1,12 @@
 /** Whether large packets pass: where they are lost silently, a connection stands, and hangs. */
 
-import { type Check, fine, skipped } from "../check.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import { word } from "../../../observe/doctor/words.ts";
+import type { Check } from "../check.ts";
 import type { Facts } from "../facts.ts";
-import type { Found } from "../finding.ts";
 import { LARGE_BYTES } from "../limits.ts";
-import { uplinkOf, word } from "../words.ts";
+import { uplinkOf } from "../words.ts";
 
 /** IPv6's least, which every path should carry. Bytes. */
 const SAFE_BYTES = 1_280;

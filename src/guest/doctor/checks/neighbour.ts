@@ -1,10 +1,12 @@
 /** Whether the next hop answers ARP, and whether a fixed entry stands in its place. */
 
-import { type Check, fine, skipped } from "../check.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import { and, word } from "../../../observe/doctor/words.ts";
+import type { Check } from "../check.ts";
 import type { Facts, Target } from "../facts.ts";
-import type { Found } from "../finding.ts";
 import type { Neighbour } from "../network.ts";
-import { and, hosts, reliedOn, routerOf, serving, uplinkOf, word } from "../words.ts";
+import { hosts, reliedOn, routerOf, serving, uplinkOf } from "../words.ts";
 
 type Code = "NEIGHBOUR_SILENT" | "NEIGHBOUR_FIXED" | "GATEWAY_WRONG";
 

@@ -1,6 +1,7 @@
 /** Whether somebody listens where CloudStack's clients ask for their password. */
 
-import { type Check, fine, skipped } from "../check.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Check } from "../check.ts";
 import type { Service } from "../facts.ts";
 
 export const password: Check<"PASSWORD_CLOSED"> = {

@@ -1,8 +1,10 @@
 /** Whether programs here would send metadata requests to a proxy, as curl and wget do. */
 
-import { type Check, fine } from "../check.ts";
+import { fine } from "../../../observe/doctor/check.ts";
+import { and, word } from "../../../observe/doctor/words.ts";
+import type { Check } from "../check.ts";
 import type { Facts } from "../facts.ts";
-import { and, reliedOn, serving, word } from "../words.ts";
+import { reliedOn, serving } from "../words.ts";
 
 const PROXIES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const EXCEPTIONS = ["no_proxy", "NO_PROXY"];

@@ -1,10 +1,12 @@
 /** Whether the kernel knows a way to the addresses of the service. */
 
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import { and, word } from "../../../observe/doctor/words.ts";
 import { LINK_LOCAL } from "../../candidates.ts";
-import { type Check, fine, skipped } from "../check.ts";
+import type { Check } from "../check.ts";
 import type { Facts, Target } from "../facts.ts";
-import type { Found } from "../finding.ts";
-import { and, hosts, reliedOn, routerOf, uplinkOf, word } from "../words.ts";
+import { hosts, reliedOn, routerOf, uplinkOf } from "../words.ts";
 
 type Code = "ROUTE_MISSING" | "ROUTE_REFUSES";
 

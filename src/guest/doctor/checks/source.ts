@@ -1,11 +1,13 @@
 /** Which of its addresses this instance asks with: the router knows only the one that it leased. */
 
 import { isIPv4 } from "node:net";
-import { type Check, fine, skipped } from "../check.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import { and, word } from "../../../observe/doctor/words.ts";
+import type { Check } from "../check.ts";
 import type { Facts, Target } from "../facts.ts";
-import type { Found } from "../finding.ts";
 import type { Address } from "../network.ts";
-import { and, hosts, reliedOn, word } from "../words.ts";
+import { hosts, reliedOn } from "../words.ts";
 
 type Code = "SOURCE_LINK_LOCAL" | "SOURCE_OTHER";
 

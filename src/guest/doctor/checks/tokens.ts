@@ -1,6 +1,7 @@
 /** Whether the service has session tokens, and whether it insists on them. */
 
-import { type Check, fine, skipped } from "../check.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Check } from "../check.ts";
 
 export const tokens: Check<"TOKENS_REQUIRED"> = {
   name: "tokens",

@@ -1,8 +1,9 @@
 /** Whether there is user data, in a form that clients understand. Its content is never shown. */
 
 import { counted } from "../../../model/count.ts";
-import { type Check, fine, skipped } from "../check.ts";
-import type { Found } from "../finding.ts";
+import { fine, skipped } from "../../../observe/doctor/check.ts";
+import type { Found } from "../../../observe/doctor/finding.ts";
+import type { Check } from "../check.ts";
 
 type Code = "USER_DATA_EMPTY" | "USER_DATA_ENCODED" | "USER_DATA_FAILS";
 

@@ -30,7 +30,7 @@ const FIELDS: Readonly<Record<string, Property>> = {
 };
 
 const FAMILIES: Readonly<Record<string, 0 | 4 | 6>> = { inet: 0, ip: 4, ip6: 6 };
-/** What an instance itself sends and receives goes through these. */
+/** What a machine itself sends and receives goes through these. */
 const TYPES: ReadonlySet<unknown> = new Set(["filter", "route", "nat"]);
 
 /** @param words the output of `nft -a list ruleset` */

@@ -3,7 +3,7 @@
  * ends one base chain, a drop ends everything.
  */
 
-import { contains, parseCidr, tryParseIp } from "../../../model/address.ts";
+import { contains, parseCidr, tryParseIp } from "../../model/address.ts";
 import type { Block, Chain, Match, Packet, Rule, Ruleset, Table } from "./model.ts";
 
 /** Chains that call each other; the kernel itself allows 16. */

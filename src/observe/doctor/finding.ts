@@ -5,7 +5,7 @@
  * `certain` only where the cause itself was read, never where it was inferred.
  */
 
-import type { ConditionKind, Severity } from "../../observe/conditions.ts";
+import type { ConditionKind, Severity } from "../conditions.ts";
 
 export type Certainty =
   /** The cause was read: a rule, a route, a setting. */
@@ -26,7 +26,7 @@ export interface FindingKind extends ConditionKind {
 /** What a check says; the rest comes from its kind. */
 export interface Found<Code extends string = string> {
   readonly code: Code;
-  /** Addresses or names that it is about; none: this instance as a whole. */
+  /** Addresses or names that it is about; none: this machine as a whole. */
   readonly subjects?: readonly string[];
   readonly seen: string;
   readonly cause: string;

@@ -2,12 +2,11 @@
  * Runs every check over the facts, and tells causes from what follows from them.
  *
  * A finding whose kind is explained by another one that was found, about the same address or about
- * the whole instance, is a consequence. A cause that is only possible, or only a note, explains
+ * the whole machine, is a consequence. A cause that is only possible, or only a note, explains
  * nothing away that is surer or graver.
  */
 
 import type { Check, Verdict } from "./check.ts";
-import type { Facts } from "./facts.ts";
 import type { Consequence, Finding, FindingKind, Found } from "./finding.ts";
 
 export interface CheckReport {
@@ -24,7 +23,7 @@ export interface Diagnosis {
   readonly consequences: readonly Consequence[];
 }
 
-export function diagnose(facts: Facts, checks: readonly Check[]): Diagnosis {
+export function diagnose<Facts>(facts: Facts, checks: readonly Check<Facts>[]): Diagnosis {
   const judged = checks.map((check) => ({ check, verdict: check.judge(facts) }));
   const all = judged.flatMap(({ check, verdict }) =>
     verdict.found.map((found) => ({
@@ -81,12 +80,20 @@ function both(a: Finding, b: Finding): Finding {
   };
 }
 
+/** What `--json` prints; a doctor adds what is its own. */
+export interface Report extends Diagnosis {
+  readonly format: 1;
+  /** Whether nothing needs attention: the exit code is 0, else 3. */
+  readonly ok: boolean;
+  readonly ms: number;
+}
+
 /** Whether somebody has to do something. */
 export function needsAttention({ findings }: Diagnosis): boolean {
   return findings.some(({ severity }) => severity !== "info");
 }
 
-function findingOf({ name, kinds }: Check, found: Found): Finding {
+function findingOf({ name, kinds }: Pick<Check<never>, "name" | "kinds">, found: Found): Finding {
   const kind = kinds[found.code];
   if (kind === undefined) throw new Error(`the check ${name} has no kind ${found.code}`);
   const { title, advice, where } = kind;

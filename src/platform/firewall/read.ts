@@ -1,12 +1,12 @@
 /**
- * Reads the firewall of this instance: nftables, and iptables of both flavours where it rules.
+ * Reads the firewall of this machine: nftables, and iptables of both flavours where it rules.
  *
  * Tables that iptables-nft manages are read with its own program, because nft shows its matches as
  * closed boxes; each table is judged once.
  */
 
-import { ExecError } from "../../../model/errors.ts";
-import type { Exec } from "../../../platform/exec.ts";
+import { ExecError } from "../../model/errors.ts";
+import type { Exec } from "../exec.ts";
 import { tablesOfIptables } from "./iptables-lines.ts";
 import type { Ruleset, Table } from "./model.ts";
 import { tablesOfNft } from "./nft-json.ts";
