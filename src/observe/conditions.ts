@@ -13,7 +13,7 @@ export interface ConditionKind {
   readonly severity: Severity;
   /** What the operator should do, as one sentence. */
   readonly advice: string;
-  readonly where: "router" | "guest";
+  readonly where: "router" | "controller" | "guest";
 }
 
 export const CONDITIONS = {
@@ -173,6 +173,146 @@ export const CONDITIONS = {
     severity: "error",
     advice: "check the disk; write the instance again, or let the source do so",
     where: "router",
+  },
+  CLOUDSTACK_ADDRESS: {
+    title: "CloudStack's API is not found at its address; what the store holds stays in force",
+    severity: "error",
+    advice: "correct the host name and the path in --source cloudstack:URL",
+    where: "controller",
+  },
+  CLOUDSTACK_UNREACHABLE: {
+    title: "CloudStack's API cannot be reached; what the store holds stays in force",
+    severity: "error",
+    advice: "start the management server, or mend the network or the firewall between",
+    where: "controller",
+  },
+  CLOUDSTACK_TIMEOUT: {
+    title: "CloudStack's API does not answer in time; what the store holds stays in force",
+    severity: "error",
+    advice: "look at the management server's load and its database",
+    where: "controller",
+  },
+  CLOUDSTACK_TLS: {
+    title:
+      "the certificate of CloudStack's API is not trusted; what the store holds stays in force",
+    severity: "error",
+    advice: "name the authority's certificate with --ca-file, or renew the certificate",
+    where: "controller",
+  },
+  CLOUDSTACK_KEYS: {
+    title: "CloudStack's API refuses the keys; what the store holds stays in force",
+    severity: "error",
+    advice: "give the API key and secret key of an enabled user, then send SIGHUP",
+    where: "controller",
+  },
+  CLOUDSTACK_CLOCK: {
+    title: "CloudStack's clock and this machine's differ; what the store holds stays in force",
+    severity: "error",
+    advice: "set the clocks of both machines by NTP",
+    where: "controller",
+  },
+  CLOUDSTACK_FORBIDDEN: {
+    title: "the keys' role may not list instances; what the store holds stays in force",
+    severity: "error",
+    advice: "allow the command that is named to the role of the keys' account",
+    where: "controller",
+  },
+  CLOUDSTACK_BUSY: {
+    title: "CloudStack's API limits the rate of requests; changes come late",
+    severity: "warning",
+    advice: "raise api.throttling.max, or pollSeconds",
+    where: "controller",
+  },
+  CLOUDSTACK_FAILED: {
+    title: "CloudStack's API fails; what the store holds stays in force",
+    severity: "error",
+    advice: "look for the error in the management server's log",
+    where: "controller",
+  },
+  CLOUDSTACK_REQUEST: {
+    title: "CloudStack's API refuses a request; what the store holds stays in force",
+    severity: "error",
+    advice: "check that the CloudStack version is a supported one, and report this",
+    where: "controller",
+  },
+  CLOUDSTACK_ANSWER: {
+    title: "CloudStack's API answers what cannot be used; what the store holds stays in force",
+    severity: "error",
+    advice: "check that the address is the API's, and what a proxy between does",
+    where: "controller",
+  },
+  CLOUDSTACK_TOO_LARGE: {
+    title: "an answer of CloudStack's API is too large; what the store holds stays in force",
+    severity: "error",
+    advice: "look for what makes it so large, or split the cloud between several controllers",
+    where: "controller",
+  },
+  CLOUDSTACK_SHRANK: {
+    title:
+      "most instances are gone from CloudStack's answer at once; their records stay until another look confirms it",
+    severity: "warning",
+    advice: "check what the keys may list; where the instances are gone, wait for the next look",
+    where: "controller",
+  },
+  CLOUDSTACK_NOT_PERMITTED: {
+    title: "the keys may not use a command; the metadata keys that are named lack a value",
+    severity: "warning",
+    advice: "allow the command to the role of the keys' account",
+    where: "controller",
+  },
+  CLOUDSTACK_INCOMPLETE: {
+    title: "CloudStack's API leaves out what metadata needs; the rest is kept",
+    severity: "warning",
+    advice: "check the CloudStack version, the keys' role, and settings that hide fields",
+    where: "controller",
+  },
+  CLOUDSTACK_UNSETTLED: {
+    title: "a list of CloudStack's changed whenever it was read; nothing is taken for gone by it",
+    severity: "info",
+    advice: "wait; if it lasts, look for what creates and destroys so often",
+    where: "controller",
+  },
+  INSTANCE_UNUSABLE: {
+    title: "an instance cannot be kept as its source describes it; its last record stays",
+    severity: "warning",
+    advice: "correct the field of the instance that is named",
+    where: "controller",
+  },
+  ADDRESS_INVALID: {
+    title: "an address or a MAC address of an instance cannot be read; it is left out",
+    severity: "warning",
+    advice: "correct the NIC of the instance that is named",
+    where: "controller",
+  },
+  USER_DATA_TOO_LARGE: {
+    title: "user data is larger than CloudStack accepts, so none is served",
+    severity: "warning",
+    advice: "set smaller user data",
+    where: "controller",
+  },
+  RECONCILE_FAILED: {
+    title: "a look at the source failed for a reason that is not foreseen; it is tried again",
+    severity: "error",
+    advice: "report this with the log line that has the trace",
+    where: "controller",
+  },
+  HINTS_DOWN: {
+    title: "the event bus cannot be followed, so changes are found by polling alone",
+    severity: "warning",
+    advice: "check the bus's address, the credentials, and that the exchange exists",
+    where: "controller",
+  },
+  WEBHOOK_REFUSED: {
+    title: "webhook deliveries came without a valid signature; they were refused",
+    severity: "warning",
+    advice: "give the webhook in CloudStack the secret of this controller, or find who else sends",
+    where: "controller",
+  },
+  STORE_UNWRITABLE: {
+    title: "the store cannot be written; what it holds stays in force",
+    severity: "error",
+    advice: "free space on the disk, or correct the file's permissions",
+    where: "controller",
   },
   ROUTER_SLOW: {
     title: "the router answers itself slowly",

@@ -62,12 +62,7 @@ export async function readCloud(
       OFFERING,
       ["service-offering"],
     ),
-    listOf(
-      reader,
-      { command: "listVolumes", item: "volume", params: { type: "ROOT" } },
-      VOLUME,
-      [],
-    ),
+    listOf(reader, LIST_DISKS, VOLUME, []),
     readIdentifier(reader),
   ]);
   const instances = await readUserData(reader, listing.items);
@@ -88,12 +83,18 @@ export async function readCloud(
 const OF_NETWORKS = ["public-ipv4", "public-hostname"];
 const OF_ADDRESSES = OF_NETWORKS;
 
+const LIST_INSTANCES: List = {
+  command: "listVirtualMachines",
+  item: "virtualmachine",
+  params: { details: "nics,tmpl,servoff", userdata: "true" },
+};
+const LIST_DISKS: List = { command: "listVolumes", item: "volume", params: { type: "ROOT" } };
+
 async function readInstances(
   reader: ListReader,
   known: ReadonlySet<string>,
 ): Promise<Listing<Instance>> {
-  const params = { details: "nics,tmpl,servoff", userdata: "true" };
-  const list = { command: "listVirtualMachines", item: "virtualmachine", params };
+  const list = LIST_INSTANCES;
   const read: ReadItem<Instance> = (raw) => readInstance(reader.findings, raw);
   const listing = await listEverywhere(reader, list, read);
   const names = new Set(listing.items.map(({ id }) => id));
@@ -105,6 +106,42 @@ async function readInstances(
       : await Promise.all(missing.map((id) => readOne(reader, list, { id }, read)));
   const back = rest.filter((instance) => instance !== undefined);
   return { items: [...listing.items, ...back], settled: true };
+}
+
+/** What is read of a cloud beside its instances, as a whole reading found it. */
+export type Surroundings = Omit<Cloud, "instances" | "complete" | "rootDisks">;
+
+/**
+ * Reads one instance anew, and its root disk.
+ *
+ * @param around of an earlier reading of the whole cloud
+ * @returns `undefined` if the API does not list it, or it needs what that reading did not know:
+ *   only another one of the whole cloud can say more.
+ * @throws {CloudStackError}
+ */
+export async function readInstanceAnew(
+  reader: CloudReader,
+  { id }: { readonly id: string },
+  around: Surroundings,
+): Promise<Cloud | undefined> {
+  const read: ReadItem<Instance> = (raw) => readInstance(reader.findings, raw);
+  const disks = { ...LIST_DISKS, params: { ...LIST_DISKS.params, virtualmachineid: id } };
+  const [instance, volumes] = await Promise.all([
+    readOne(reader, LIST_INSTANCES, { id }, read),
+    // An instance of a project has its disks where all projects' are.
+    listOf({ ...reader, hasProjects: true }, disks, VOLUME, []),
+  ]);
+  if (instance?.id !== id) return undefined;
+  const { networks, offerings } = around;
+  // A list that has nothing may not be read, and will not be by another reading either.
+  const isIn = (list: ReadonlyMap<string, unknown>, name = ""): boolean =>
+    list.size === 0 || list.has(name);
+  const isKnown =
+    instance.nics.every(({ networkid }) => isIn(networks, networkid)) &&
+    isIn(offerings, instance.serviceofferingid);
+  if (!isKnown) return undefined;
+  const instances = await readUserData(reader, [instance]);
+  return { ...around, instances, complete: false, rootDisks: rootDisks(volumes ?? []) };
 }
 
 /** One instance, looked for by its id; `undefined` if there is no such instance. */

@@ -227,7 +227,14 @@ export class FakeApi implements AsyncDisposable {
   };
 
   /** Without `projectid` nothing of a project; with -1 and `listall`, everything. */
-  #owned(items: readonly Raw[], { projectid }: Record<string, string>): readonly Raw[] {
+  #owned(all: readonly Raw[], params: Record<string, string>): readonly Raw[] {
+    const { projectid, id, virtualmachineid } = params;
+    // One that is named is found wherever it is.
+    if (id !== undefined) return all.filter((item) => item.id === id);
+    const items =
+      virtualmachineid === undefined
+        ? all
+        : all.filter((item) => item.virtualmachineid === virtualmachineid);
     return projectid === "-1" ? items : items.filter((item) => item.projectid === undefined);
   }
 }
@@ -238,8 +245,8 @@ function paged(
   params: Record<string, string>,
   shown: (item: Raw) => Raw = (item) => item,
 ): Raw {
-  const size = Number(params.pagesize);
-  const from = (Number(params.page) - 1) * size;
+  const size = Number(params.pagesize ?? 500);
+  const from = (Number(params.page ?? 1) - 1) * size;
   const page = items.slice(from, from + size).map(shown);
   return items.length === 0 ? {} : { count: items.length, [name]: page };
 }

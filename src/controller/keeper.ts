@@ -1,0 +1,214 @@
+/**
+ * Keeps a store as a source says it is, and writes only what differs.
+ *
+ * It remembers a digest of what the source said last of each record, so that a pass with ten
+ * changes reads and writes ten. What it does not know it asks the store, which does not write again
+ * what it keeps already.
+ */
+
+import type { NetworkId } from "../model/binding.ts";
+import { StoreConflictError, StoreError } from "../model/errors.ts";
+import { addressesOf, type InstanceRecord, type RecordName } from "../model/record.ts";
+import { contentHash } from "../protocol/etag.ts";
+import type { Store } from "../store/store.ts";
+
+/** Somebody else who writes the same record has come between so often, and no more. */
+const CONFLICTS_MAX = 5;
+
+/** The store has the record, and the source was not asked about it yet, or is in doubt. */
+const UNKNOWN = "";
+
+export interface KeepOptions {
+  /** The source says what password waits, or that none does. Else the store's own is kept. */
+  readonly ownsPassword?: boolean;
+}
+
+interface Waiting extends KeepOptions {
+  readonly id: string;
+  readonly record: InstanceRecord;
+}
+
+export class Keeper {
+  readonly #store: Store;
+  /** By instance and network: the digest of what the source said last. */
+  readonly #known = new Map<string, Map<NetworkId, string>>();
+  readonly #incarnations = new Map<string, number>();
+  /** What has an address that another record has still. */
+  #waiting: Waiting[] = [];
+  #written = 0;
+  #deleted = 0;
+
+  private constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Learns which records there are. O(records), once. */
+  static async open(store: Store): Promise<Keeper> {
+    const keeper = new Keeper(store);
+    for await (const { id, network, incarnation } of allRecords(store)) {
+      keeper.#networksOf(id).set(network, UNKNOWN);
+      const before = keeper.#incarnations.get(id) ?? 1;
+      keeper.#incarnations.set(id, Math.max(before, incarnation));
+    }
+    return keeper;
+  }
+
+  /** Instances that have a record. */
+  get ids(): ReadonlyMap<string, unknown> {
+    return this.#known;
+  }
+
+  /** Which installation the records of an instance said that it was, when this was opened. */
+  incarnationOf(id: string): number | undefined {
+    return this.#incarnations.get(id);
+  }
+
+  /** Networks that have a record. */
+  networks(): Set<NetworkId> {
+    return new Set([...this.#known.values()].flatMap((networks) => [...networks.keys()]));
+  }
+
+  /** Writes and deletions since the last call. */
+  takeCounts(): { readonly written: number; readonly deleted: number } {
+    const counts = { written: this.#written, deleted: this.#deleted };
+    this.#written = 0;
+    this.#deleted = 0;
+    return counts;
+  }
+
+  /** Asks the store about everything again: somebody else may have written, or the disk erred. */
+  doubt(): void {
+    for (const networks of this.#known.values()) {
+      for (const network of networks.keys()) networks.set(network, UNKNOWN);
+    }
+  }
+
+  /**
+   * Makes an instance's records these: those of other networks go.
+   *
+   * What has an address that another record has still waits for `settle`.
+   *
+   * @throws {StoreError} if the store cannot be written.
+   */
+  async keep(
+    id: string,
+    records: readonly InstanceRecord[],
+    options: KeepOptions = {},
+  ): Promise<void> {
+    const networks = this.#networksOf(id);
+    const left = new Set(networks.keys());
+    for (const record of records) {
+      left.delete(record.network);
+      const digest = digestOf(record, options);
+      if (networks.get(record.network) === digest) continue;
+      if (await this.#put(record, options)) networks.set(record.network, digest);
+      else this.#waiting.push({ id, record, ...options });
+    }
+    for (const network of left) await this.#delete(id, network);
+    if (networks.size === 0) this.#known.delete(id);
+  }
+
+  /** Deletes all records of an instance. */
+  async forget(id: string): Promise<void> {
+    for (const network of [...(this.#known.get(id)?.keys() ?? [])]) await this.#delete(id, network);
+    this.#known.delete(id);
+    this.#incarnations.delete(id);
+  }
+
+  /**
+   * Writes what has waited for an address. Whoever still has it loses it: that another has it now is
+   * certain, and nobody may be told the metadata of the one before.
+   *
+   * @returns the addresses that could not be given all the same
+   */
+  async settle(): Promise<readonly string[]> {
+    const still = await this.#retry(this.#waiting.splice(0));
+    if (still.length === 0) return [];
+    await this.#takeAway(still);
+    const refused = await this.#retry(still);
+    return refused.flatMap(({ record }) => addressesOf(record));
+  }
+
+  /** Gives up what waits. @returns whether anything did */
+  drop(): boolean {
+    return this.#waiting.splice(0).length > 0;
+  }
+
+  async #retry(waiting: readonly Waiting[]): Promise<Waiting[]> {
+    const still: Waiting[] = [];
+    for (const one of waiting) {
+      const { id, record } = one;
+      if (!(await this.#put(record, one))) still.push(one);
+      else this.#networksOf(id).set(record.network, digestOf(record, one));
+    }
+    return still;
+  }
+
+  /** Takes the addresses that these records want from all others. */
+  async #takeAway(waiting: readonly Waiting[]): Promise<void> {
+    const wanted = new Map<string, string>();
+    for (const { id, record } of waiting) {
+      for (const address of addressesOf(record)) wanted.set(`${record.network}/${address}`, id);
+    }
+    for (const network of new Set(waiting.map(({ record }) => record.network))) {
+      for await (const held of allRecords(this.#store, network)) {
+        const isLost = (address: string): boolean =>
+          (wanted.get(`${network}/${address}`) ?? held.id) !== held.id;
+        if (!addressesOf(held).some(isLost)) continue;
+        const nics = held.nics.map((nic) => ({
+          ...nic,
+          addresses: nic.addresses.filter((address) => !isLost(address)),
+        }));
+        await this.#put({ ...held, nics }, {});
+        this.#networksOf(held.id).set(network, UNKNOWN);
+      }
+    }
+  }
+
+  /** @returns false if another record has one of its addresses */
+  async #put(record: InstanceRecord, { ownsPassword = false }: KeepOptions): Promise<boolean> {
+    for (let attempt = 1; ; attempt++) {
+      const held = await this.#store.get(record);
+      const { password = ownsPassword ? undefined : held?.record.password, ...rest } = record;
+      const given = { ...rest, ...(password !== undefined && { password }) };
+      try {
+        const stored = await this.#store.put(given, { expect: held?.revision ?? 0 });
+        if (stored.revision !== held?.revision) this.#written++;
+        return true;
+      } catch (error) {
+        if (error instanceof StoreError && error.code === "STORE_ADDRESS_TAKEN") return false;
+        if (!(error instanceof StoreConflictError) || attempt >= CONFLICTS_MAX) throw error;
+      }
+    }
+  }
+
+  async #delete(id: string, network: NetworkId): Promise<void> {
+    if ((await this.#store.delete({ network, id })) !== undefined) this.#deleted++;
+    this.#known.get(id)?.delete(network);
+  }
+
+  #networksOf(id: string): Map<NetworkId, string> {
+    const networks = this.#known.get(id) ?? new Map<NetworkId, string>();
+    this.#known.set(id, networks);
+    return networks;
+  }
+}
+
+/** Equal if a source says the same of a record: 22 characters, whatever its user data. */
+function digestOf(record: InstanceRecord, { ownsPassword = false }: KeepOptions): string {
+  const { userData, password, ...rest } = record;
+  const body = userData instanceof Uint8Array ? contentHash(userData) : (userData?.hash ?? null);
+  return contentHash(JSON.stringify([rest, body, ownsPassword && (password?.id ?? null)]));
+}
+
+async function* allRecords(store: Store, network?: NetworkId): AsyncGenerator<InstanceRecord> {
+  for (let after: RecordName | undefined; ; ) {
+    const page = await store.list({
+      ...(network !== undefined && { network }),
+      ...(after !== undefined && { after }),
+    });
+    for (const { record } of page.records) yield record;
+    if (page.next === undefined) return;
+    after = page.next;
+  }
+}
