@@ -268,7 +268,7 @@ async function assemble(
         }),
       status: () => ({
         ...{ version, source: settings.source, ready: isReady(), listening: listeners.open },
-        ...{ proxied: proxied.open },
+        ...{ pid: process.pid, loadingSince: feed.loadingSince, proxied: proxied.open },
         ...{ bindings: directory.size, networks: opened.networks() },
         ...evidence.status(),
       }),

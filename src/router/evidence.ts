@@ -5,7 +5,7 @@
  */
 
 import type { HostsMode } from "../config/settings.ts";
-import { type Cidr, contains, type Ip, type Mac } from "../model/address.ts";
+import type { Cidr, Ip, Mac } from "../model/address.ts";
 import type { NetworkId } from "../model/binding.ts";
 import { type Change, type Network, placeOf } from "../model/change.ts";
 import { ConfigError } from "../model/errors.ts";
@@ -15,10 +15,10 @@ import type { StartLines } from "../platform/lines.ts";
 import { type Neighbours, openNeighbours } from "../platform/neighbours.ts";
 import type { Directory } from "./directory.ts";
 import { Firewall, type FirewallRules } from "./firewall/keeper.ts";
-import { GUEST_LIMITS, type HostPort, isEnforced } from "./firewall/settings.ts";
+import { GUEST_LIMITS, type HostPort, isEnforced, placeOf as keptAt } from "./firewall/settings.ts";
 import type { Drop } from "./firewall/text.ts";
 import { Identity, type IdentityPorts } from "./identity.ts";
-import { LearnedAddresses } from "./learned.ts";
+import { LearnedAddresses, type LearnedAt } from "./learned.ts";
 import { LeaseFiles } from "./lease-files.ts";
 import type { ListenTarget } from "./listeners.ts";
 import { comparesMac, type GivenNetwork, isLoopback, type Policy, policiesOf } from "./policies.ts";
@@ -56,8 +56,10 @@ export class Evidence {
   #policies: readonly Policy[] = [];
   readonly #hosts = new Map<NetworkId, HostsMode>();
   /** Learnt addresses that are on their way into the firewall. */
-  readonly #keeping = new Map<Ip, Promise<boolean>>();
-  readonly #learned = new LearnedAddresses((address) => this.#setLease(address));
+  readonly #keeping = new Map<string, Promise<boolean>>();
+  readonly #learned = new LearnedAddresses(({ address, device }) => {
+    void this.#firewall?.setLease(address, undefined, device);
+  });
   #closed = false;
   /** What was done last, so that nothing is done again. */
   #done = "";
@@ -77,7 +79,7 @@ export class Evidence {
     this.identity = new Identity({
       ...{ directory, conditions },
       neighbours: () => this.#neighbours,
-      keep: (address: Ip, mac: Mac) => this.#keep(address, mac),
+      keep: (address: Ip, mac: Mac, device: string) => this.#keep({ address, device }, mac),
       guarded: () => this.#firewall !== undefined && !this.#hasFirewallTrouble(),
       ...(hasten && { hasten }),
       ...(leaseFiles && { leased: (address: Ip) => leaseFiles.get(address) }),
@@ -176,22 +178,20 @@ export class Evidence {
   }
 
   /** The kernel drops what comes from it with another MAC address, and pins the reply's way. */
-  #keep(address: Ip, mac: Mac): boolean | Promise<boolean> {
+  #keep(at: LearnedAt, mac: Mac): boolean | Promise<boolean> {
     const firewall = this.#firewall;
-    const policy = this.#policies.find(({ cidrs }) =>
-      cidrs.some((cidr) => contains(cidr, address)),
-    );
-    if (firewall === undefined || policy === undefined || !isEnforced(policy)) return false;
+    if (firewall === undefined) return false;
+    const place = keptAt(at);
     const now = performance.now();
-    if (this.#learned.isKnown(address, mac, now)) {
-      return this.#keeping.get(address) ?? !this.#hasFirewallTrouble();
+    if (this.#learned.isKnown(at, mac, now)) {
+      return this.#keeping.get(place) ?? !this.#hasFirewallTrouble();
     }
-    this.#learned.add(address, mac, now);
-    const kept = firewall.setLease(address, mac).then(() => {
-      this.#keeping.delete(address);
+    this.#learned.add(at, mac, now);
+    const kept = firewall.setLease(at.address, mac, at.device).then(() => {
+      this.#keeping.delete(place);
       return !this.#hasFirewallTrouble();
     });
-    this.#keeping.set(address, kept);
+    this.#keeping.set(place, kept);
     return kept;
   }
 
@@ -262,11 +262,10 @@ export class Evidence {
   #setLease(address: Ip): void {
     const entry = this.#ports.directory.find(address);
     const isLeased = entry?.kind === "bound" || entry?.reason === "awaiting-metadata";
-    const mac = isLeased ? entry.mac : undefined;
-    void this.#firewall?.setLease(
-      address,
-      mac ?? this.#leaseFiles?.get(address) ?? this.#learned.macOf(address),
-    );
+    const mac = (isLeased ? entry.mac : undefined) ?? this.#leaseFiles?.get(address);
+    // A lease says more than what was learnt.
+    if (mac !== undefined) this.#learned.forget(address);
+    void this.#firewall?.setLease(address, mac);
   }
 
   /** Keeps a condition true to why it holds; `undefined`: it is over. */

@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Ip } from "../model/address.ts";
 import type { Binding, NetworkId } from "../model/binding.ts";
-import type { Change } from "../model/change.ts";
+import { type Change, VIA_STORE } from "../model/change.ts";
 import { CommandError, SourceError, StateError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Log } from "../observe/log.ts";
@@ -69,7 +69,7 @@ export class Feed {
 
   /** Whether guests get what an earlier run knew, because the source cannot be read. */
   get servesRemembered(): boolean {
-    return this.#trouble !== undefined;
+    return this.#trouble !== undefined && this.#ports.directory.size > 0;
   }
 
   /** While the source has not been read once: since when. */
@@ -87,7 +87,7 @@ export class Feed {
    *
    * @returns resolves when the source has been read once, or when it cannot be and what is
    *   remembered is served instead.
-   * @throws {SourceError} if it cannot be read and nothing is remembered.
+   * @throws {SourceError} if it cannot be read and nothing is remembered, and it is not awaited.
    */
   async run(source: Source, onLook: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const hints = source.changes(signal);
@@ -99,9 +99,11 @@ export class Feed {
     try {
       await this.#firstLook(source, onLook, signal);
     } catch (error) {
-      if (!(error instanceof SourceError) || this.#ports.directory.size === 0) throw error;
+      if (!(error instanceof SourceError)) throw error;
+      const isAwaited = source.isAwaited === true;
+      if (this.#ports.directory.size === 0 && !isAwaited) throw error;
       this.#trouble = error;
-      this.#ports.conditions.raise(error.code, SOURCE, error.message);
+      if (!isAwaited) this.#ports.conditions.raise(error.code, SOURCE, error.message);
       await onLook();
     }
     void this.#follow(source, hints, { onLook, signal });
@@ -244,7 +246,8 @@ export class Feed {
    */
   #forgetStated(changes: readonly PasswordChange[]): void {
     for (const change of changes) {
-      if (!change.standing || change.password === undefined) continue;
+      // A store knows it all the same.
+      if (!change.standing || change.password === undefined || change.via === VIA_STORE) continue;
       const cleared = { ...change, password: undefined, standing: false };
       this.#ports.passwords.offer(cleared).catch(() => {});
     }

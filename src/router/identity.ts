@@ -47,7 +47,7 @@ export interface IdentityPorts {
    * Lets nobody but this MAC address ask from an address of a network that enforces. At once where
    * that holds already, or cannot be.
    */
-  readonly keep?: (address: Ip, mac: Mac) => boolean | Promise<boolean>;
+  readonly keep?: (address: Ip, mac: Mac, device: string) => boolean | Promise<boolean>;
   /** The MAC address of a lease that the source does not know. */
   readonly leased?: (address: Ip) => Mac | undefined;
 }
@@ -239,14 +239,15 @@ export class Identity {
     const known = neighbours.at(address, device);
     const trust = neighbours.trust(address, device);
     if (known === undefined || trust === "fresh") return this.#asked(address, device, neighbours);
-    return trust === "changed" ? undefined : this.#kept(address, this.#behind(address, known));
+    return trust === "changed" ? undefined : this.#kept(address, known);
   }
 
   /** Where the network enforces, the kernel must see to it that the address stays whose it is. */
-  #kept(address: Ip, entry: Bound | undefined): Entry | undefined | Promise<Entry | undefined> {
+  #kept(address: Ip, row: Neighbour): Entry | undefined | Promise<Entry | undefined> {
+    const entry = this.#behind(address, row);
     const policy = entry && this.#policyOf(entry);
     if (policy === undefined || entry?.mac === undefined || !isEnforced(policy)) return entry;
-    const kept = this.#ports.keep?.(address, entry.mac) ?? false;
+    const kept = this.#ports.keep?.(address, entry.mac, row.device) ?? false;
     if (typeof kept === "boolean") return kept ? entry : undefined;
     return kept.then((isKept) => (isKept ? entry : this.#unknown(address)));
   }
@@ -265,7 +266,7 @@ export class Identity {
     const trust = neighbours.trust(address, device);
     const now = neighbours.at(address, device) ?? row;
     if (now !== "late" && trust === "steady") {
-      return this.#kept(address, this.#behind(address, now));
+      return this.#kept(address, now);
     }
     return trust === "changed" ? undefined : this.#unknown(address);
   }

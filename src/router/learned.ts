@@ -12,68 +12,78 @@ const ADDRESSES_MAX = 8192;
 /** Longer than between two boots of a script that asks now and then. ms. */
 const UNUSED_MS = 600_000;
 
-interface Learned {
+/** A link-local address is one only on a device; others have one too. */
+export interface LearnedAt {
+  readonly address: Ip;
+  readonly device: string;
+}
+
+interface Learned extends LearnedAt {
   readonly mac: Mac;
   usedMs: number;
 }
 
 export class LearnedAddresses {
-  /** Oldest first. */
-  readonly #known = new Map<Ip, Learned>();
-  readonly #ofMac = new Map<Mac, Set<Ip>>();
-  readonly #forget: (address: Ip) => void;
+  /** By place, oldest first. */
+  readonly #known = new Map<string, Learned>();
+  readonly #devices = new Set<string>();
+  readonly #ofMac = new Map<Mac, Set<Learned>>();
+  readonly #onForgotten: (at: LearnedAt) => void;
 
-  /** @param forget is told of an address that is no longer kept, after that */
-  constructor(forget: (address: Ip) => void) {
-    this.#forget = forget;
+  /** @param onForgotten is told of an address that is no longer kept, after that */
+  constructor(onForgotten: (at: LearnedAt) => void) {
+    this.#onForgotten = onForgotten;
   }
 
   get size(): number {
     return this.#known.size;
   }
 
-  macOf(address: Ip): Mac | undefined {
-    return this.#known.get(address)?.mac;
-  }
-
   /** Somebody asks from it. @returns whether it is known with this MAC address. */
-  isKnown(address: Ip, mac: Mac, nowMs: number): boolean {
-    const known = this.#known.get(address);
+  isKnown(at: LearnedAt, mac: Mac, nowMs: number): boolean {
+    const known = this.#known.get(placeOf(at));
     if (known?.mac !== mac) return false;
     known.usedMs = nowMs;
     return true;
   }
 
-  add(address: Ip, mac: Mac, nowMs: number): void {
-    this.#remove(address);
+  add(at: LearnedAt, mac: Mac, nowMs: number): void {
+    this.#remove(this.#known.get(placeOf(at)));
     const own = this.#ofMac.get(mac) ?? new Set();
-    this.#ofMac.set(mac, own);
-    const oldestOfMac = own.values().next().value;
-    if (own.size >= ADDRESSES_PER_MAC_MAX && oldestOfMac !== undefined) this.#drop(oldestOfMac);
-    const oldest = this.#known.keys().next().value;
-    if (this.#known.size >= ADDRESSES_MAX && oldest !== undefined) this.#drop(oldest);
-    this.#known.set(address, { mac, usedMs: nowMs });
-    this.#ofMac.set(mac, own.add(address));
+    if (own.size >= ADDRESSES_PER_MAC_MAX) this.#forget(own.values().next().value);
+    if (this.#known.size >= ADDRESSES_MAX) this.#forget(this.#known.values().next().value);
+    const learned = { ...at, mac, usedMs: nowMs };
+    this.#known.set(placeOf(at), learned);
+    this.#devices.add(at.device);
+    this.#ofMac.set(mac, own.add(learned));
+  }
+
+  /** On every device. */
+  forget(address: Ip): void {
+    for (const device of this.#devices) this.#forget(this.#known.get(placeOf({ address, device })));
   }
 
   /** Forgets those from which nobody has asked for a while. */
   sweep(nowMs: number): void {
-    for (const [address, { usedMs }] of this.#known) {
-      if (nowMs - usedMs > UNUSED_MS) this.#drop(address);
+    for (const learned of this.#known.values()) {
+      if (nowMs - learned.usedMs > UNUSED_MS) this.#forget(learned);
     }
   }
 
-  #drop(address: Ip): void {
-    this.#remove(address);
-    this.#forget(address);
+  #forget(learned: Learned | undefined): void {
+    this.#remove(learned);
+    if (learned !== undefined) this.#onForgotten(learned);
   }
 
-  #remove(address: Ip): void {
-    const known = this.#known.get(address);
-    if (known === undefined) return;
-    this.#known.delete(address);
-    const own = this.#ofMac.get(known.mac);
-    own?.delete(address);
-    if (own?.size === 0) this.#ofMac.delete(known.mac);
+  #remove(learned: Learned | undefined): void {
+    if (learned === undefined) return;
+    this.#known.delete(placeOf(learned));
+    const own = this.#ofMac.get(learned.mac);
+    own?.delete(learned);
+    if (own?.size === 0) this.#ofMac.delete(learned.mac);
   }
+}
+
+function placeOf({ address, device }: LearnedAt): string {
+  return `${address}%${device}`;
 }

@@ -11,7 +11,7 @@
 import { createHmac } from "node:crypto";
 import type { Ip } from "../model/address.ts";
 import type { NetworkId } from "../model/binding.ts";
-import type { Change } from "../model/change.ts";
+import { type Change, type Delivered, VIA_STORE } from "../model/change.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import { isDeliverable, SAVED_PASSWORD } from "../protocol/password.ts";
 import { AddressMap } from "./address-map.ts";
@@ -51,6 +51,8 @@ export interface PasswordsOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly conditions: Conditions;
+  /** Told when a guest has a store's password and that is durable; again after a restart. */
+  readonly onDelivered?: (delivered: Delivered) => void;
 }
 
 /** What is kept of an address in memory: its entry, and what needs no disk. */
@@ -61,6 +63,8 @@ interface Held {
   writing: "under way" | "done" | "failed";
   /** Whether the pending one was given to the guest; after a restart it may have been. */
   isSent: boolean;
+  /** The id of the store's secret that was stated last, until its guest has it. */
+  secretId?: string | undefined;
 }
 
 export class Passwords {
@@ -101,6 +105,8 @@ export class Passwords {
       if (value !== SAVED_PASSWORD) conditions.raise("PASSWORD_OUTDATED", address, detail);
       return;
     }
+    const isStores = change.via === VIA_STORE;
+    if (isStores && value === SAVED_PASSWORD && former?.entry.via !== VIA_STORE) return;
     conditions.clear("PASSWORD_OUTDATED", address);
     this.#unclaimed.take(address); // What came earlier counts no more.
     const isUseful = value === SAVED_PASSWORD || isDeliverable(value);
@@ -111,12 +117,33 @@ export class Passwords {
     const statement = this.#statement(change, digest);
     const isRepeated = standing && current.standing === statement;
     const entry = standing ? { ...current, standing: statement } : current;
-    if (isRepeated || !isUseful) await this.#keep(entry);
-    else if (value === SAVED_PASSWORD) await this.#keep(without(entry));
-    else if (entry.pending === value) await this.#keep(entry);
-    else if (this.#isDone(entry, digest, standing)) {
-      await this.#keep(standing ? stated(entry, digest) : entry);
-    } else await this.#keep({ ...without(entry), pending: value, via: change.via });
+    let next: PasswordEntry;
+    if (isRepeated || !isUseful) next = entry;
+    else if (value === SAVED_PASSWORD) next = without(entry);
+    else if (entry.pending === value) next = isStores ? { ...entry, via: VIA_STORE } : entry;
+    else if (!isStores && this.#isDone(entry, digest, standing)) {
+      next = standing ? stated(entry, digest) : entry;
+    } else next = { ...without(entry), pending: value, via: change.via };
+    const kept = this.#keep(next);
+    if (isStores && isUseful) this.#expect(change, kept);
+    await kept;
+  }
+
+  /** Whoever has stated a secret hears when its guest has it; at once, if it has it already. */
+  #expect({ network, address, of: secretId }: PasswordChange, kept: Promise<void>): void {
+    const held = this.#held.get(network, address);
+    if (held === undefined) return;
+    held.secretId = secretId;
+    if (held.entry.pending === undefined) this.#delivered(held, kept);
+  }
+
+  #delivered(held: Held, kept: Promise<void>): void {
+    const { secretId } = held;
+    if (secretId === undefined) return;
+    held.secretId = undefined;
+    const { network, address } = held.entry;
+    const tell = () => this.#options.onDelivered?.({ network, address, secretId });
+    kept.then(tell, tell); // A disk that cannot be written is no reason to give it out twice.
   }
 
   /** Takes a password for an address of which nothing is known: the next epoch there claims it. */
@@ -177,7 +204,9 @@ export class Passwords {
       held.isSent = false;
       const digest = this.#digest(network, address, entry.pending);
       const done = this.#withAcknowledged(entry, digest, textStated(entry) === digest);
-      await this.#inTime(this.#keep(without(done)));
+      const kept = this.#keep(without(done));
+      this.#delivered(held, kept);
+      await this.#inTime(kept);
     } else if (held.writing === "under way") await this.#inTime(held.written);
   }
 

@@ -72,7 +72,7 @@ for (const rim of RIMS) {
   identity(
     "enforce",
     "a privacy address is its guest's once the firewall keeps it so, and nobody can take it",
-    async ({ six, thief }) => {
+    async ({ lab, six, thief }) => {
       const privacy = "fd00:5a::8d3f:1122:3344:5566";
       const asked = `http://[${ROUTER6}]${PATH}`;
       await ip(six, `-6 address add ${privacy}/64 dev eth0 nodad`);
@@ -83,6 +83,18 @@ for (const rim of RIMS) {
         expect(await gets(thief, asked, privacy)).toBe("");
         expect(await asks(six, asked, privacy)).toBe("i-six");
       }
+      // So are a link-local address, where it is one, and a secondary IPv4 address.
+      const linked = `http://[${LINK_LOCAL}%25eth0]${PATH}`;
+      expect(await asks(six, linked)).toBe("i-six");
+      const own = /fe80::\S+(?=\/)/.exec(await ip(six, "-6 -o address show dev eth0"))?.[0] ?? "";
+      await ip(thief, `-6 address add ${own}/64 dev eth0 nodad`);
+      await spoof(thief, "na", own, THIEF_MAC);
+      expect(await gets(thief, linked, own)).toBe("");
+      expect(await asks(six, linked)).toBe("i-six");
+      await ip(thief, "address add 10.1.1.77/32 dev eth0");
+      expect(await asks(thief, `http://${ROUTER}${PATH}`, "10.1.1.77")).toBe("i-thief");
+      const kept = await ok(lab.router.command(["nft", "list", "table", "inet", "frontdesk"]));
+      expect(kept).toContain(`"eth0" . 10.1.1.77 . ${THIEF_MAC}`);
     },
   );
 

@@ -10,7 +10,8 @@ import type { Ip, Mac } from "../../model/address.ts";
 import { type Exec, exec as realExec } from "../../platform/exec.ts";
 import { type StartLines, startLines } from "../../platform/lines.ts";
 import { applyPins, changePins, type PinChange } from "../../platform/neighbour-pins.ts";
-import { leaseLines, render } from "./render.ts";
+import { leaseLines } from "./lease-sets.ts";
+import { render } from "./render.ts";
 import {
   type EnforcedLease,
   enforcedLeases,
@@ -19,7 +20,9 @@ import {
   isEnforced,
   type Lease,
   networkFinder,
+  pinDevices,
   pinsOf,
+  placeOf,
 } from "./settings.ts";
 import { hasRules, nft, readTable, removeTable } from "./table.ts";
 import type { Drop } from "./text.ts";
@@ -43,12 +46,12 @@ export type FirewallRules = Omit<FirewallSettings, "leases">;
 
 export class Firewall {
   readonly #ports: FirewallPorts;
-  readonly #leases = new Map<Ip, Mac>();
+  readonly #leases = new Map<string, Lease>();
   #rules: FirewallRules | undefined;
-  /** Addresses whose lease is other than the kernel knows. */
-  readonly #changed = new Set<Ip>();
-  /** What the kernel was told of each enforced address. */
-  readonly #told = new Map<Ip, Mac>();
+  /** Places whose lease is other than the kernel knows. */
+  readonly #changed = new Map<string, Pick<Lease, "address" | "device">>();
+  /** What the kernel was told of each enforced place. */
+  readonly #told = new Map<string, Mac>();
   #allWanted = false;
   #compareWanted = false;
   #find: FindNetwork = () => undefined;
@@ -82,12 +85,19 @@ export class Firewall {
     return this.#soon();
   }
 
-  /** An address has this MAC from now on; `undefined`: nobody has it. @returns as `setRules`. */
-  setLease(address: Ip, mac: Mac | undefined): Promise<void> {
-    if (this.#leases.get(address) === mac) return this.#turn;
-    if (mac === undefined) this.#leases.delete(address);
-    else this.#leases.set(address, mac);
-    this.#changed.add(address);
+  /**
+   * An address has this MAC from now on; `undefined`: nobody has it.
+   *
+   * @param device where it was learnt, for an address without a lease
+   * @returns as `setRules`.
+   */
+  setLease(address: Ip, mac: Mac | undefined, device?: string): Promise<void> {
+    const at = { address, ...(device !== undefined && { device }) };
+    const place = placeOf(at);
+    if (this.#leases.get(place)?.mac === mac) return this.#turn;
+    if (mac === undefined) this.#leases.delete(place);
+    else this.#leases.set(place, { ...at, mac });
+    this.#changed.set(place, at);
     return this.#soon();
   }
 
@@ -175,31 +185,32 @@ export class Firewall {
     this.#changed.clear();
     const enforced = this.#enforced(rules);
     this.#told.clear();
-    for (const { address, mac } of enforced) this.#told.set(address, mac);
+    for (const lease of enforced) this.#told.set(placeOf(lease), lease.mac);
     await this.#transact(render({ ...rules, leases: enforced }).text);
     await applyPins(pinsOf(enforced), this.#start);
   }
 
   #enforced({ networks }: FirewallRules): readonly EnforcedLease[] {
-    const leases = [...this.#leases].map(([address, mac]) => ({ address, mac }));
-    return enforcedLeases({ networks, leases });
+    return enforcedLeases({ networks, leases: [...this.#leases.values()] });
   }
 
   async #applyChanges(): Promise<void> {
     const gone: Lease[] = [];
     const come: Lease[] = [];
     const pins: PinChange[] = [];
-    for (const address of this.#changed) {
-      const network = this.#find(address);
+    for (const [place, at] of this.#changed) {
+      const network = this.#find(at.address, at.device);
       if (network === undefined || !isEnforced(network)) continue;
-      const before = this.#told.get(address);
-      const mac = this.#leases.get(address);
+      const before = this.#told.get(place);
+      const mac = this.#leases.get(place)?.mac;
       if (before === mac) continue;
-      if (before !== undefined) gone.push({ address, mac: before });
-      if (mac !== undefined) come.push({ address, mac });
-      for (const device of network.devices) pins.push({ address, device, mac });
-      if (mac === undefined) this.#told.delete(address);
-      else this.#told.set(address, mac);
+      if (before !== undefined) gone.push({ ...at, mac: before });
+      if (mac !== undefined) come.push({ ...at, mac });
+      for (const device of pinDevices(at, network)) {
+        pins.push({ address: at.address, device, mac });
+      }
+      if (mac === undefined) this.#told.delete(place);
+      else this.#told.set(place, mac);
     }
     this.#changed.clear();
     if (pins.length === 0 && gone.length + come.length === 0) return;

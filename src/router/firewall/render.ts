@@ -6,15 +6,14 @@
  */
 
 import { createHash } from "node:crypto";
+import { type LeaseElements, leasedChain, leaseElements, leaseSets } from "./lease-sets.ts";
 import {
   checked,
-  enforcedLeases,
   type FirewallNetwork,
   type FirewallSettings,
   type GuestLimits,
   type HostPort,
   isEnforced,
-  type Lease,
 } from "./settings.ts";
 import {
   type Chain,
@@ -22,16 +21,14 @@ import {
   declare,
   drop,
   family,
-  inLines,
   isAny,
   oneOf,
   quoted,
   safe,
+  TABLE,
   versionOf,
   widest,
 } from "./text.ts";
-
-export const TABLE = "inet frontdesk";
 
 /**
  * Sources that are counted in one network. Beyond these a source is not limited, so that one that
@@ -45,8 +42,6 @@ const BURST_SECONDS = 2;
 /** Where clouds below ours have their own metadata: never through us. */
 const METADATA_ADDRESSES = { 4: "169.254.169.254", 6: "fd00:ec2::254" } as const;
 
-export type LeaseSet = "leased4" | "leased6" | "pairs4" | "pairs6";
-
 export interface Ruleset {
   /** Replaces the table in one transaction. */
   readonly text: string;
@@ -55,7 +50,7 @@ export interface Ruleset {
   /** How many rules each chain has. */
   readonly rules: ReadonlyMap<string, number>;
   /** Elements of the sets of leases. */
-  readonly leases: Readonly<Record<LeaseSet, ReadonlySet<string>>>;
+  readonly leases: LeaseElements;
 }
 
 /** @throws {ConfigError} as `checked`. */
@@ -92,52 +87,6 @@ export function render(given: FirewallSettings): Ruleset {
     ...{ text: text.join("\n"), digest, leases },
     rules: new Map(chains.map(({ name, rules }) => [name, rules.length])),
   };
-}
-
-/** Lines that add or delete elements of a set, for `nft -f`. */
-export function elementLines(
-  verb: "add" | "delete",
-  set: LeaseSet,
-  elements: Iterable<string>,
-): string[] {
-  return inLines(elements).map((line) => `${verb} element ${TABLE} ${set} { ${line} }`);
-}
-
-function leaseElements(settings: FirewallSettings): Ruleset["leases"] {
-  const sets: Record<LeaseSet, Set<string>> = {
-    ...{ leased4: new Set(), leased6: new Set(), pairs4: new Set(), pairs6: new Set() },
-  };
-  for (const lease of enforcedLeases(settings)) {
-    for (const [set, element] of elementsOf(lease)) sets[set].add(element);
-  }
-  return sets;
-}
-
-function elementsOf({ address, mac }: Lease): readonly (readonly [LeaseSet, string])[] {
-  const version = versionOf(address);
-  return [
-    [`leased${version}`, address],
-    [`pairs${version}`, `${address} . ${mac}`],
-  ];
-}
-
-/** The transaction by which leases go and come, an address perhaps from one MAC to another. */
-export function leaseLines(gone: readonly Lease[], come: readonly Lease[]): string {
-  const lines = (verb: "add" | "delete", leases: readonly Lease[]): string[] =>
-    leases.flatMap((lease) =>
-      elementsOf(lease).flatMap(([set, element]) => elementLines(verb, set, [element])),
-    );
-  return `${[...lines("delete", gone), ...lines("add", come)].join("\n")}\n`;
-}
-
-function leaseSets(leases: Ruleset["leases"]): string[] {
-  const types = {
-    ...{ leased4: "ipv4_addr", leased6: "ipv6_addr" },
-    ...{ pairs4: "ipv4_addr . ether_addr", pairs6: "ipv6_addr . ether_addr" },
-  };
-  return (Object.keys(types) as LeaseSet[]).flatMap((name) =>
-    declare({ kind: "set", name, type: types[name] }, leases[name]),
-  );
 }
 
 /** What we are, and which network a guest is of. */
@@ -203,7 +152,11 @@ function networkChains(
           ? [drop("device", `iifname != ${oneOf(network.devices.map(quoted))}`)]
           : []),
         ...(isEnforced(network)
-          ? ["ip saddr @leased4 jump leased", "ip6 saddr @leased6 jump leased"]
+          ? [
+              ...["ip saddr @leased4 jump leased", "ip6 saddr @leased6 jump leased"],
+              "iifname . ip saddr @learned4 jump leased",
+              "iifname . ip6 saddr @learned6 jump leased",
+            ]
           : []),
         `tcp flags syn / fin,syn,rst,ack jump limits${index}`,
         `accept comment ${quoted(safe(network.id))}`,
@@ -237,17 +190,6 @@ function limitSets(network: FirewallNetwork, index: number): string[] {
       ...[`\tset open${index}${set} {`, type, size, "\t\tflags dynamic", "\t}"],
     ];
   });
-}
-
-function leasedChain(): Chain {
-  return {
-    name: "leased",
-    rules: [
-      "ip saddr . ether saddr @pairs4 return",
-      "ip6 saddr . ether saddr @pairs6 return",
-      drop("mac"),
-    ],
-  };
 }
 
 /** A packet to us: which network's guest is it? */

@@ -27,10 +27,12 @@ export interface GuestLimits {
  */
 export const GUEST_LIMITS: GuestLimits = { maxConnections: 64, newPerSecond: 50 };
 
-/** Which network it is of, its address says. */
+/** Which network it is of, its device says, or else its address. */
 export interface Lease {
   readonly address: Ip;
   readonly mac: Mac;
+  /** Where the address was learnt, if no lease tells of it: it holds on this device only. */
+  readonly device?: string;
 }
 
 export interface HostPort {
@@ -118,8 +120,8 @@ export function isEnforced({ macEvidence, routed }: FirewallNetwork): boolean {
   return macEvidence === "enforce" && !routed;
 }
 
-/** Which of the networks an address belongs to: the one whose range holds it. */
-export type FindNetwork = (address: Ip) => FirewallNetwork | undefined;
+/** Which of the networks an address belongs to: the one whose range, or whose device, holds it. */
+export type FindNetwork = (address: Ip, device?: string) => FirewallNetwork | undefined;
 
 /** Prepares the search, because there are thousands of leases. IPv4 needs no big numbers. */
 export function networkFinder(networks: readonly FirewallNetwork[]): FindNetwork {
@@ -129,7 +131,8 @@ export function networkFinder(networks: readonly FirewallNetwork[]): FindNetwork
     ...{ network, first: Number(first), last: Number(last) },
   }));
   const v6 = ranges.filter(({ cidr }) => cidr.version === 6);
-  return (address) => {
+  return (address, device) => {
+    if (device !== undefined) return networks.find(({ devices }) => devices.includes(device));
     if (address.includes(":")) {
       return v6.find(({ cidr }) => contains(cidr, address))?.network;
     }
@@ -138,20 +141,25 @@ export function networkFinder(networks: readonly FirewallNetwork[]): FindNetwork
   };
 }
 
-/** The leases that the kernel checks, one for each address: those in networks that enforce them. */
+/** The leases that the kernel checks, one for each place: those in networks that enforce them. */
 export function enforcedLeases({
   leases,
   networks,
 }: Pick<FirewallSettings, "leases" | "networks">): readonly EnforcedLease[] {
   const find = networkFinder(networks);
-  const enforced = new Map<Ip, EnforcedLease>();
-  for (const { address, mac } of leases) {
-    const network = find(address);
+  const enforced = new Map<string, EnforcedLease>();
+  for (const lease of leases) {
+    const network = find(lease.address, lease.device);
     if (network !== undefined && isEnforced(network)) {
-      enforced.set(address, { address, mac, network });
+      enforced.set(placeOf(lease), { ...lease, network });
     }
   }
   return [...enforced.values()];
+}
+
+/** What tells an address that was learnt on a device from the same one elsewhere. */
+export function placeOf({ address, device }: Pick<Lease, "address" | "device">): string {
+  return device === undefined ? address : `${address}%${device}`;
 }
 
 export interface EnforcedLease extends Lease {
@@ -160,7 +168,15 @@ export interface EnforcedLease extends Lease {
 
 /** The permanent neighbours for them, where the device is known. */
 export function pinsOf(leases: readonly EnforcedLease[]): readonly Pin[] {
-  return leases.flatMap(({ address, mac, network }) =>
-    network.devices.map((device) => ({ address, mac, device })),
+  return leases.flatMap((lease) =>
+    pinDevices(lease, lease.network).map((device) => ({ ...lease, device })),
   );
+}
+
+/** The devices on which an address has its owner's MAC address, and no other. */
+export function pinDevices(
+  { device }: Pick<Lease, "device">,
+  { devices }: FirewallNetwork,
+): readonly string[] {
+  return device === undefined ? devices : [device];
 }

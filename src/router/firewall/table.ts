@@ -7,8 +7,9 @@
 
 import { ExecError } from "../../model/errors.ts";
 import { type Exec, exec as realExec } from "../../platform/exec.ts";
-import { elementLines, type LeaseSet, type Ruleset, TABLE } from "./render.ts";
-import { DROPS, type Drop } from "./text.ts";
+import { elementLines, type LeaseSet } from "./lease-sets.ts";
+import type { Ruleset } from "./render.ts";
+import { DROPS, type Drop, TABLE } from "./text.ts";
 
 /** 100,000 leases take 3 s. ms. */
 const NFT_MS_MAX = 30_000;
@@ -34,6 +35,7 @@ export interface Plan {
   readonly text: string;
 }
 
+/** What was learnt is the running router's affair. */
 const SETS: readonly LeaseSet[] = ["leased4", "leased6", "pairs4", "pairs6"];
 
 /** What makes the table that is there the one that is wanted. Pure. */

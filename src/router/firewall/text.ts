@@ -5,6 +5,8 @@
 import { isIP } from "node:net";
 import type { Cidr, Ip } from "../../model/address.ts";
 
+export const TABLE = "inet frontdesk";
+
 /** Elements in one line of text. */
 const LINE_ELEMENTS = 100;
 

@@ -44,6 +44,15 @@ export async function takeLock(path: string): Promise<Lock> {
   throw new StateError("STATE_LOCKED", `${path}: other programs are taking it over; try again`);
 }
 
+/** Who holds a lock, or held it to its end; `undefined` where nobody has it. For who only looks. */
+export function holderOf(
+  path: string,
+): { readonly pid: number; readonly isAlive: boolean } | undefined {
+  const holder = readLock(path);
+  if (holder === undefined) return undefined;
+  return { pid: Number(holder.split(" ", 1)[0]), isAlive: isAlive(holder) };
+}
+
 /** What a dead holder wrote, if there is one. */
 function refuseIfHeld(path: string): string | undefined {
   const holder = readLock(path);

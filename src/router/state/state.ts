@@ -61,6 +61,8 @@ export interface RouterState extends AsyncDisposable {
   readonly runDir: string;
   /** For digests of passwords: lives as long as the seal key. */
   readonly digestKey: Uint8Array;
+  /** What everything here is sealed with; a store that this router follows is, too. */
+  readonly sealKey: Uint8Array;
   readonly bodies: BodyStore;
 
   /**
@@ -172,6 +174,7 @@ class State implements RouterState {
   readonly setAside: boolean;
   readonly runDir: string;
   readonly digestKey: Uint8Array;
+  readonly sealKey: Uint8Array;
   readonly bodies: Bodies;
   readonly #options: StateOptions;
   readonly #place: Place;
@@ -198,6 +201,7 @@ class State implements RouterState {
     this.setAside = recovery.damage !== undefined;
     this.runDir = place.run;
     this.digestKey = deriveKey(claim.key, "digests of passwords", Buffer.alloc(0));
+    this.sealKey = claim.key;
     this.bodies = bodies;
     this.#options = options;
     this.#place = place;
