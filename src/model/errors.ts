@@ -283,6 +283,41 @@ export class StoreConflictError extends StoreError {
   }
 }
 
+/** What the CloudStack-compatible API answers instead of doing what was asked. */
+export class ClientApiError extends MetadataError {
+  readonly code = "CLIENT_API";
+  readonly remedy = "fix-request";
+  /** CloudStack's number for it, and the status of the answer. */
+  readonly errorCode: number;
+
+  /** @param message for the client: it holds nothing that the client sent, and no secret */
+  constructor(errorCode: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.errorCode = errorCode;
+  }
+}
+
+/** User data that an API was given cannot be kept. The message shows none of it. */
+export class UserDataError extends MetadataError {
+  readonly code: "USER_DATA_NOT_BASE64" | "USER_DATA_TOO_LARGE" | "USER_DATA_TOO_SHORT";
+  readonly remedy = "fix-request";
+  /** Of one that is too large, in characters of base64. */
+  readonly size: number | undefined;
+  readonly limit: number | undefined;
+
+  constructor(
+    code: UserDataError["code"],
+    message: string,
+    { size, limit }: { readonly size?: number; readonly limit?: number } = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.code = code;
+    this.size = size;
+    this.limit = limit;
+  }
+}
+
 /** Guarding the metadata service in a guest failed, or would be unsafe. */
 export class HardenError extends MetadataError {
   readonly code:
