@@ -162,6 +162,48 @@ export const CONDITIONS = {
     advice: "see what it said last; check that the namespace exists (ip netns)",
     where: "router",
   },
+  CONTROLLER_DOWN: {
+    title: "the controller has ended; it is started again, and guests keep their last answers",
+    severity: "error",
+    advice: "see what it said last; nothing changes for guests until it runs",
+    where: "router",
+  },
+  STORE_MISSING: {
+    title: "the store that the router follows is not there yet; the last answers stay in force",
+    severity: "error",
+    advice: "start the program that writes it, or correct its path",
+    where: "router",
+  },
+  STORE_UNREADABLE: {
+    title: "the store that the router follows cannot be read; the last answers stay in force",
+    severity: "error",
+    advice: "check the file's permissions and its disk; its writer sets a damaged file aside",
+    where: "router",
+  },
+  STORE_KEY: {
+    title: "the store is sealed with another key than the router's; the last answers stay in force",
+    severity: "error",
+    advice: "give the router the seal key of the program that writes the store: --seal-key FILE",
+    where: "router",
+  },
+  STORE_FORMAT: {
+    title: "the store is of a version that this router does not read; the last answers stay",
+    severity: "error",
+    advice: "run the router and the program that writes the store in versions next to each other",
+    where: "router",
+  },
+  STORE_UNSUPPORTED: {
+    title: "this runtime cannot read the store; the last answers stay in force",
+    severity: "error",
+    advice: "run the binary, or Node.js 22.13 or later",
+    where: "router",
+  },
+  STORE_REPLACED: {
+    title: "the store is a new one, and what it lacks is still answered as before",
+    severity: "warning",
+    advice: "wait until its writer has filled it; check why it was replaced",
+    where: "router",
+  },
   STORE_SET_ASIDE: {
     title: "the store's file was damaged and was set aside; the store began empty",
     severity: "error",
@@ -247,11 +289,10 @@ export const CONDITIONS = {
     advice: "look for what makes it so large, or split the cloud between several controllers",
     where: "controller",
   },
-  CLOUDSTACK_SHRANK: {
-    title:
-      "most instances are gone from CloudStack's answer at once; their records stay until another look confirms it",
+  INSTANCES_VANISHED: {
+    title: "most instances are gone from the source at once; another look must confirm it",
     severity: "warning",
-    advice: "check what the keys may list; where the instances are gone, wait for the next look",
+    advice: "check what the source, or the API keys, may list; where instances are gone, wait",
     where: "controller",
   },
   CLOUDSTACK_NOT_PERMITTED: {

@@ -1,8 +1,8 @@
 /**
- * Several routers under one: a process for each network namespace, because the kernel knows an
- * address only within one, and two networks may have the same addresses.
+ * Programs of ours that run under this one: a router for each network namespace, because the kernel
+ * knows an address only within one, and two networks may have the same addresses; or a controller.
  *
- * A router that ends is started again, later and later, and a condition says why; the others do not
+ * One that ends is started again, later and later, and a condition says why; the others do not
  * notice. A namespace that is not there yet is waited for in the same way.
  */
 
@@ -10,25 +10,33 @@ import type { Conditions } from "../observe/conditions.ts";
 import type { Log } from "../observe/log.ts";
 import { type Child, type StartChild, startChild } from "../platform/child.ts";
 
-/** Between two starts of a router that ends at once, doubled each time. ms. */
+/** Between two starts of one that ends at once, doubled each time. ms. */
 const AGAIN_MS_MIN = 500;
 const AGAIN_MS_MAX = 30_000;
-/** A router that has run so long was well: the next one starts soon. ms. */
+/** One that has run so long was well: the next one starts soon. ms. */
 const WELL_MS = 60_000;
 /** Beyond the time that it gives its guests. ms. */
 const PATIENCE_MS = 2000;
 
-export interface MemberSettings {
+export interface Supervised {
+  /** The subject of its condition. */
+  readonly name: string;
+  readonly argv: readonly string[];
+}
+
+/** The router of a namespace. */
+export interface MemberSettings extends Supervised {
   /** The namespace's name, or `own` for the one that this program is in. */
   readonly name: string;
   readonly networks: readonly string[];
-  readonly argv: readonly string[];
   /** Path of its admin socket. */
   readonly admin: string;
 }
 
 export interface SupervisorPorts {
   readonly conditions: Conditions;
+  /** Holds while one does not run. @default "NAMESPACE_DOWN" */
+  readonly code?: "NAMESPACE_DOWN" | "CONTROLLER_DOWN";
   readonly log: Log;
   /** For tests. */
   readonly start?: StartChild;
@@ -38,7 +46,7 @@ export class Supervisor {
   readonly #members: readonly Member[];
 
   /** Starts all of them. */
-  constructor(members: readonly MemberSettings[], ports: SupervisorPorts) {
+  constructor(members: readonly Supervised[], ports: SupervisorPorts) {
     this.#members = members.map((settings) => new Member(settings, ports));
   }
 
@@ -59,14 +67,14 @@ export class Supervisor {
 }
 
 class Member {
-  readonly settings: MemberSettings;
+  readonly settings: Supervised;
   readonly #ports: SupervisorPorts;
   #child: Child | undefined;
   #againMs = AGAIN_MS_MIN;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(settings: MemberSettings, ports: SupervisorPorts) {
+  constructor(settings: Supervised, ports: SupervisorPorts) {
     this.settings = settings;
     this.#ports = ports;
     this.#start();
@@ -92,18 +100,18 @@ class Member {
   }
 
   #start(): void {
-    const { conditions, log, start = startChild } = this.#ports;
-    const { name, networks, argv } = this.settings;
+    const { conditions, log, start = startChild, code = "NAMESPACE_DOWN" } = this.#ports;
+    const { name, argv, ...more } = this.settings;
     const startedMs = performance.now();
     const child = start(argv, { FRONTDESK_SUPERVISED: "1" });
     this.#child = child;
-    log.info({ namespace: name, networks, pid: child.pid }, "router of a namespace started");
-    const well = setTimeout(() => conditions.clear("NAMESPACE_DOWN", name), AGAIN_MS_MIN * 4);
+    log.info({ name, ...more, pid: child.pid }, "child started");
+    const well = setTimeout(() => conditions.clear(code, name), AGAIN_MS_MIN * 4);
     const end = (why: string): void => {
       clearTimeout(well);
       this.#child = undefined;
       if (this.#closed) return;
-      conditions.raise("NAMESPACE_DOWN", name, why);
+      conditions.raise(code, name, why);
       const wasWell = performance.now() - startedMs > WELL_MS;
       const waitMs = wasWell ? AGAIN_MS_MIN : this.#againMs;
       this.#againMs = Math.min(waitMs * 2, AGAIN_MS_MAX);
