@@ -1,0 +1,177 @@
+/** `deployVirtualMachine`: a new instance, with everything that its guest will be answered. */
+
+import { randomBytes, randomUUID } from "node:crypto";
+import { type Ip, type Mac, parseMac } from "../../../model/address.ts";
+import type { Writable } from "../../../model/binding.ts";
+import type { Network } from "../../../model/change.ts";
+import type { InstanceRecord, RecordNic, Secret } from "../../../model/record.ts";
+import { belongs, nextFree } from "../addresses.ts";
+import { ACCOUNT, LAB_FIRST, LAB_NETWORK, OFFERINGS, TEMPLATES, ZONE } from "../catalogue.ts";
+import { type Call, type Command, define } from "../command.ts";
+import { checkedDetails } from "../details.ts";
+import { refuse } from "../errors.ts";
+import { chosenKeyPairs, KEY_PAIR_PARAMS } from "../keys.ts";
+import type { Management } from "../management.ts";
+import { checkDetails, metadataKeys } from "../metadata.ts";
+import { checkName } from "../names.ts";
+import { hasPassword, newSecret, PASSWORD_PARAM } from "../passwords.ts";
+import { chosenUserData, USER_DATA_PARAMS } from "../user-data.ts";
+import { showInstance, viewerOf } from "../view.ts";
+
+export const deploy: Command = define({
+  kind: "job",
+  params: {
+    serviceofferingid: { kind: "text", required: true },
+    templateid: { kind: "text", required: true },
+    zoneid: { kind: "text", required: true },
+    name: { kind: "text" },
+    displayname: { kind: "text" },
+    networkids: { kind: "list" },
+    ipaddress: { kind: "address" },
+    macaddress: { kind: "mac" },
+    startvm: { kind: "flag" },
+    details: { kind: "map" },
+    ...USER_DATA_PARAMS,
+    ...KEY_PAIR_PARAMS,
+    ...PASSWORD_PARAM,
+  },
+  begin: async (given, call) => {
+    const { lab } = call;
+    const id = randomUUID();
+    const name = checkName(given.name ?? `vm-${id}`);
+    const offering = oneOf(OFFERINGS, given.serviceofferingid, "serviceofferingid");
+    const template = oneOf(TEMPLATES, given.templateid, "templateid");
+    oneOf([ZONE], given.zoneid, "zoneid");
+    const networks = await chosenNetworks(call, given.networkids);
+    if (given.password !== undefined && !hasPassword(template.id)) {
+      throw refuse("parameter", "password: the template has no password");
+    }
+    const userData = chosenUserData(given, call);
+    const keyPairs = chosenKeyPairs(given, call);
+    const details = checkDetails(given.userdatadetails ?? []);
+    const management: Management = {
+      displayname: given.displayname ?? name,
+      created: lab.ports.now(),
+      state: given.startvm === false ? "Stopped" : "Running",
+      serviceofferingid: offering.id,
+      templateid: template.id,
+      keypairs: keyPairs.map((pair) => pair.name),
+      ...(userData?.userdataid !== undefined && { userdataid: userData.userdataid }),
+      userdatadetails: details.map(([key, value]) => [key, value]),
+      details: checkedDetails(given.details),
+    };
+    const secret = hasPassword(template.id) ? newSecret(given.password) : undefined;
+    const first = networks[0] as Network;
+    if (given.ipaddress !== undefined) await checkFree(call, first, given.ipaddress);
+
+    const work = async () => {
+      const records: InstanceRecord[] = [];
+      for (const [at, network] of networks.entries()) {
+        const isFirst = at === 0;
+        const address = (isFirst ? given.ipaddress : undefined) ?? (await freeIn(call, network));
+        const mac = (isFirst ? given.macaddress : undefined) ?? newMac();
+        records.push(
+          recordOf({
+            network,
+            nic: { mac, addresses: [address], default: isFirst },
+            described: { id, name, offering: offering.displaytext, details },
+            template: template.name,
+            publicKeys: keyPairs.map((pair) => pair.publicKey),
+            userData: userData?.bytes,
+            secret: isFirst ? secret : undefined,
+          }),
+        );
+      }
+      await lab.add(id, management, records);
+      const extra = secret === undefined ? {} : { password: secret.password };
+      const shown = await showInstance(await viewerOf(lab), await lab.get(id), extra);
+      return { virtualmachine: shown };
+    };
+    return { id, instance: id, work };
+  },
+});
+
+interface Made {
+  readonly network: Network;
+  readonly nic: RecordNic;
+  readonly described: {
+    readonly id: string;
+    readonly name: string;
+    readonly offering: string;
+    readonly details: readonly (readonly [string, string])[];
+  };
+  readonly template: string;
+  readonly publicKeys: readonly string[];
+  readonly userData: Uint8Array | undefined;
+  readonly secret: Secret | undefined;
+}
+
+function recordOf(made: Made): InstanceRecord {
+  const { network, nic, described, template, publicKeys, userData, secret } = made;
+  const ipv4 = nic.addresses.find((address) => !address.includes(":"));
+  const record: Writable<InstanceRecord> = {
+    network: network.id,
+    id: described.id,
+    name: described.name,
+    account: ACCOUNT.name,
+    zone: ZONE.name,
+    template,
+    nics: [nic],
+    keys: metadataKeys({ ...described, ipv4 }),
+    publicKeys,
+    incarnation: 1,
+    epoch: 1,
+  };
+  if (userData !== undefined) record.userData = userData;
+  if (secret !== undefined) record.password = secret;
+  return record;
+}
+
+/** The catalogue's thing of an id. @throws {ClientApiError} 431 */
+function oneOf<T extends { readonly id: string }>(
+  items: readonly T[],
+  id: string,
+  param: string,
+): T {
+  const item = items.find((one) => one.id === id);
+  if (item === undefined) throw refuse("parameter", `${param}: there is no such thing in this lab`);
+  return item;
+}
+
+/** Those that are named, each once; without a name the lab's, or the only one there is. */
+async function chosenNetworks(
+  { lab }: Call,
+  ids: readonly string[] | undefined,
+): Promise<readonly Network[]> {
+  const networks = await lab.ports.store.networks();
+  if (ids === undefined) {
+    const own = networks.find(({ id }) => id === LAB_NETWORK.id) ?? networks[0];
+    if (own === undefined) throw refuse("parameter", "networkids: there is no network");
+    return [own];
+  }
+  return [...new Set(ids)].map((id) => {
+    const network = networks.find((one) => one.id === id);
+    if (network === undefined) throw refuse("parameter", "networkids: there is no such network");
+    return network;
+  });
+}
+
+async function checkFree({ lab }: Call, network: Network, address: Ip): Promise<void> {
+  if (!belongs(network, address)) {
+    throw refuse("parameter", "ipaddress: it is outside of the network's range");
+  }
+  if ((await lab.inventory.addresses(network.id)).has(address)) {
+    throw refuse("parameter", "ipaddress: it is another instance's");
+  }
+}
+
+async function freeIn({ lab }: Call, network: Network): Promise<Ip> {
+  const taken = await lab.inventory.addresses(network.id);
+  return nextFree(network, taken, network.id === LAB_NETWORK.id ? LAB_FIRST : undefined);
+}
+
+/** In the range in which CloudStack makes them. */
+function newMac(): Mac {
+  const bytes = [...randomBytes(4)].map((byte) => byte.toString(16).padStart(2, "0"));
+  return parseMac(`02:00:${bytes.join(":")}`);
+}

@@ -1,0 +1,25 @@
+/**
+ * `destroyVirtualMachine`: the records go at once, with or without `expunge`, and with them all
+ * that the guest was answered. Nothing is kept to be recovered.
+ */
+
+import { type Command, define } from "../command.ts";
+import { showInstance, viewerOf } from "../view.ts";
+
+export const destroy: Command = define({
+  kind: "job",
+  params: {
+    id: { kind: "text", required: true },
+    expunge: { kind: "flag" },
+  },
+  begin: async (given, { lab }) => {
+    const { id } = await lab.get(given.id);
+    const work = async () => {
+      const state = given.expunge === true ? "Expunging" : "Destroyed";
+      const shown = await showInstance(await viewerOf(lab), await lab.get(id), { state });
+      await lab.remove(id);
+      return { virtualmachine: shown };
+    };
+    return { instance: id, work };
+  },
+});

@@ -1,0 +1,87 @@
+/**
+ * What is reset while an instance is stopped: its SSH keys, its password, its user data.
+ */
+
+import type { InstanceRecord } from "../../../model/record.ts";
+import { type Command, define } from "../command.ts";
+import { refuse } from "../errors.ts";
+import { chosenKeyPairs, KEY_PAIR_PARAMS } from "../keys.ts";
+import type { Known } from "../lab.ts";
+import { checkDetails, withDetails } from "../metadata.ts";
+import { hasPassword, newSecret, PASSWORD_PARAM } from "../passwords.ts";
+import { chosenUserData, USER_DATA_PARAMS, withUserData } from "../user-data.ts";
+import { showInstance, viewerOf } from "../view.ts";
+
+const ID = { id: { kind: "text", required: true } } as const;
+
+export const resetSshKey: Command = define({
+  kind: "job",
+  params: { ...ID, ...KEY_PAIR_PARAMS },
+  begin: async (given, call) => {
+    const { lab } = call;
+    const { id } = await lab.get(given.id);
+    const pairs = chosenKeyPairs(given, call);
+    if (pairs.length === 0) throw refuse("parameter", "The parameter keypair is missing");
+    const work = async () => {
+      const { management } = checkStopped(await lab.get(id));
+      const publicKeys = pairs.map((pair) => pair.publicKey);
+      await lab.update(id, (record): InstanceRecord => ({ ...record, publicKeys }));
+      const keypairs = pairs.map((pair) => pair.name);
+      await lab.instances.put(id, { ...management, keypairs });
+      return { virtualmachine: await showInstance(await viewerOf(lab), await lab.get(id)) };
+    };
+    return { instance: id, work };
+  },
+});
+
+export const resetPassword: Command = define({
+  kind: "job",
+  params: { ...ID, ...PASSWORD_PARAM },
+  begin: async (given, { lab }) => {
+    const { id } = await lab.get(given.id);
+    const secret = newSecret(given.password);
+    const work = async () => {
+      const { management } = checkStopped(await lab.get(id));
+      if (!hasPassword(management.templateid)) {
+        throw refuse("parameter", "The instance's template has no password");
+      }
+      await lab.update(id, (record, isFirst): InstanceRecord => {
+        return isFirst ? { ...record, password: secret } : record;
+      });
+      const extra = { password: secret.password };
+      const shown = await showInstance(await viewerOf(lab), await lab.get(id), extra);
+      return { virtualmachine: shown };
+    };
+    return { instance: id, work };
+  },
+});
+
+export const resetUserData: Command = define({
+  kind: "change",
+  params: { ...ID, ...USER_DATA_PARAMS },
+  answer: async (given, call) => {
+    const { lab } = call;
+    const { id, management } = checkStopped(await lab.get(given.id));
+    // Without any, an instance made of a template has the template's: here that is none.
+    const chosen = chosenUserData(given, call) ?? {};
+    const before = management.userdatadetails;
+    const details = checkDetails(given.userdatadetails ?? []);
+    await lab.update(id, (record): InstanceRecord => {
+      const keys = withDetails(record.keys, before, details);
+      return withUserData({ ...record, keys }, chosen.bytes);
+    });
+    const { userdataid: _, ...rest } = management;
+    await lab.instances.put(id, {
+      ...rest,
+      ...(chosen.userdataid !== undefined && { userdataid: chosen.userdataid }),
+      userdatadetails: details.map(([key, value]) => [key, value]),
+    });
+    return { virtualmachine: await showInstance(await viewerOf(lab), await lab.get(id)) };
+  },
+});
+
+/** @throws {ClientApiError} 431 */
+function checkStopped(known: Known): Known {
+  if (known.management.state === "Stopped") return known;
+  throw refuse("parameter", "The instance must be stopped first");
+}

@@ -1,0 +1,46 @@
+/** Lists by pages, as CloudStack has them: both parameters or none, and a count of all. */
+
+import type { Fields } from "../../source/cloudstack/answer.ts";
+import { refuse } from "./errors.ts";
+import { PAGE_SIZE_MAX } from "./limits.ts";
+
+/** For a command's schema. */
+export const PAGING = {
+  page: { kind: "count" },
+  pagesize: { kind: "count" },
+  keyword: { kind: "text" },
+} as const;
+
+export interface Paging {
+  readonly page: number | undefined;
+  readonly pagesize: number | undefined;
+}
+
+/** @throws {ClientApiError} 431 */
+export async function paged<T>(
+  name: string,
+  items: readonly T[],
+  { page, pagesize }: Paging,
+  show: (item: T) => Fields | Promise<Fields>,
+): Promise<Fields> {
+  if (pagesize !== undefined && pagesize > PAGE_SIZE_MAX) {
+    throw refuse(
+      "parameter",
+      `The parameter pagesize exceeds its max allowed value ${PAGE_SIZE_MAX}`,
+    );
+  }
+  if ((page === undefined) !== (pagesize === undefined)) {
+    throw refuse("parameter", "The parameters page and pagesize must be given together");
+  }
+  const size = pagesize ?? PAGE_SIZE_MAX;
+  const from = ((page ?? 1) - 1) * size;
+  const shown = await Promise.all(items.slice(from, from + size).map(show));
+  // CloudStack counts nothing where it lists nothing.
+  return shown.length === 0 ? {} : { count: items.length, [name]: shown };
+}
+
+/** Whether a keyword, if there is one, is a part of one of the names. */
+export function matches(keyword: string | undefined, ...names: readonly string[]): boolean {
+  if (keyword === undefined) return true;
+  return names.some((name) => name.toLowerCase().includes(keyword.toLowerCase()));
+}

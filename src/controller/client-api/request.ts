@@ -1,0 +1,77 @@
+/**
+ * From an HTTP request to parameters: those of the query and, of a POST, those of its form.
+ *
+ * Everything is bounded before it is looked at. A name that comes twice is refused, because what
+ * was signed and what is done would be two things.
+ */
+
+import { refuse } from "./errors.ts";
+import { FORM_BYTES_MAX, PARAM_NAME_CHARS_MAX, PARAMS_MAX, QUERY_CHARS_MAX } from "./limits.ts";
+
+export type Method = "GET" | "POST";
+
+export interface Asked {
+  readonly method: Method;
+  /** By their names as they were sent. */
+  readonly sent: ReadonlyMap<string, string>;
+  /** By the names that commands know them by: in lower case, but for a map's own keys. */
+  readonly params: ReadonlyMap<string, string>;
+}
+
+/** @throws {ClientApiError} 400, 405, 430 */
+export async function readRequest(request: Request): Promise<Asked> {
+  const { method } = request;
+  if (method !== "GET" && method !== "POST") throw refuse("method", "Use GET or POST");
+  const query = request.url.indexOf("?");
+  const text = query === -1 ? "" : (request.url.slice(query + 1).split("#")[0] ?? "");
+  if (text.length > QUERY_CHARS_MAX) throw refuse("badRequest", "The query is too long: use POST");
+  const pairs = [...new URLSearchParams(text)];
+  const type = request.headers.get("content-type") ?? "";
+  if (method === "POST" && /^application\/x-www-form-urlencoded\b/i.test(type)) {
+    pairs.push(...new URLSearchParams(await readForm(request)));
+  }
+  return { method, ...named(pairs) };
+}
+
+function named(pairs: readonly (readonly [string, string])[]): Omit<Asked, "method"> {
+  if (pairs.length > PARAMS_MAX) {
+    throw refuse("malformed", `The request has more than ${PARAMS_MAX} parameters`);
+  }
+  const sent = new Map<string, string>();
+  const params = new Map<string, string>();
+  for (const [name, value] of pairs) {
+    if (name.length > PARAM_NAME_CHARS_MAX) {
+      const limit = `${PARAM_NAME_CHARS_MAX} characters`;
+      throw refuse("malformed", `A parameter's name is longer than ${limit}`);
+    }
+    const known = knownName(name);
+    if (params.has(known)) throw refuse("malformed", "A parameter is given twice");
+    sent.set(name, value);
+    params.set(known, value);
+  }
+  return { sent, params };
+}
+
+function knownName(name: string): string {
+  const at = name.indexOf("[");
+  return at === -1 ? name.toLowerCase() : name.slice(0, at).toLowerCase() + name.slice(at);
+}
+
+async function readForm(request: Request): Promise<string> {
+  const tooLarge = refuse("badRequest", `The form has more than ${FORM_BYTES_MAX} bytes`);
+  if (Number(request.headers.get("content-length") ?? 0) > FORM_BYTES_MAX) throw tooLarge;
+  if (request.body === null) return "";
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = request.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return Buffer.concat(chunks).toString();
+    length += value.length;
+    if (length > FORM_BYTES_MAX) {
+      await reader.cancel();
+      throw tooLarge;
+    }
+    chunks.push(value);
+  }
+}
