@@ -23,7 +23,8 @@ export interface KeepOptions {
   readonly ownsPassword?: boolean;
 }
 
-interface Waiting extends KeepOptions {
+/** A record that has an address which another record has still. */
+export interface Waiting extends KeepOptions {
   readonly id: string;
   readonly record: InstanceRecord;
 }
@@ -33,8 +34,6 @@ export class Keeper {
   /** By instance and network: the digest of what the source said last. */
   readonly #known = new Map<string, Map<NetworkId, string>>();
   readonly #incarnations = new Map<string, number>();
-  /** What has an address that another record has still. */
-  #waiting: Waiting[] = [];
   #written = 0;
   #deleted = 0;
 
@@ -86,26 +85,28 @@ export class Keeper {
   /**
    * Makes an instance's records these: those of other networks go.
    *
-   * What has an address that another record has still waits for `settle`.
-   *
+   * @returns those that are not written yet, because another record has an address of theirs still:
+   *   for `settle`
    * @throws {StoreError} if the store cannot be written.
    */
   async keep(
     id: string,
     records: readonly InstanceRecord[],
     options: KeepOptions = {},
-  ): Promise<void> {
+  ): Promise<readonly Waiting[]> {
     const networks = this.#networksOf(id);
+    const waiting: Waiting[] = [];
     const left = new Set(networks.keys());
     for (const record of records) {
       left.delete(record.network);
       const digest = digestOf(record, options);
       if (networks.get(record.network) === digest) continue;
       if (await this.#put(record, options)) networks.set(record.network, digest);
-      else this.#waiting.push({ id, record, ...options });
+      else waiting.push({ id, record, ...options });
     }
     for (const network of left) await this.#delete(id, network);
     if (networks.size === 0) this.#known.delete(id);
+    return waiting;
   }
 
   /** Deletes all records of an instance. */
@@ -121,17 +122,12 @@ export class Keeper {
    *
    * @returns the addresses that could not be given all the same
    */
-  async settle(): Promise<readonly string[]> {
-    const still = await this.#retry(this.#waiting.splice(0));
+  async settle(waiting: readonly Waiting[]): Promise<readonly string[]> {
+    const still = await this.#retry(waiting);
     if (still.length === 0) return [];
     await this.#takeAway(still);
     const refused = await this.#retry(still);
     return refused.flatMap(({ record }) => addressesOf(record));
-  }
-
-  /** Gives up what waits. @returns whether anything did */
-  drop(): boolean {
-    return this.#waiting.splice(0).length > 0;
   }
 
   async #retry(waiting: readonly Waiting[]): Promise<Waiting[]> {

@@ -20,12 +20,12 @@ export interface Look {
   all(signal: AbortSignal): Promise<Looked>;
 
   /**
-   * Looks at one instance.
+   * Looks at a few instances, also while a look at everything is under way.
    *
    * @returns whether that was enough; if not, only a look at everything can say more
    * @throws {MetadataError} as `all`.
    */
-  one(id: string, signal: AbortSignal): Promise<boolean>;
+  some(ids: readonly string[], signal: AbortSignal): Promise<boolean>;
 
   /** Trusts nothing that is remembered: the next look asks the store about each record. */
   doubt(): void;

@@ -9,7 +9,6 @@
 import type { Network } from "../model/change.ts";
 import { RecordError } from "../model/errors.ts";
 import { parseNetworks } from "../model/record-parse.ts";
-import type { Conditions } from "../observe/conditions.ts";
 import type { Api } from "../source/cloudstack/client.ts";
 import { type Finding, Findings } from "../source/cloudstack/findings.ts";
 import { networksOf } from "../source/cloudstack/networks.ts";
@@ -18,7 +17,7 @@ import { type Mapped, recordsOf } from "../source/cloudstack/records.ts";
 import { Slices } from "../source/slices.ts";
 import type { Store } from "../store/store.ts";
 import { Installations } from "./installations.ts";
-import { Keeper } from "./keeper.ts";
+import { Keeper, type Waiting } from "./keeper.ts";
 import type { Look, Looked } from "./look.ts";
 import { CONFIRM_MS, Shrink } from "./shrink.ts";
 import type { Troubles } from "./troubles.ts";
@@ -30,7 +29,6 @@ export interface ReconcilePorts {
   readonly api: Api;
   readonly apiKey: string;
   readonly store: Store;
-  readonly conditions: Conditions;
   readonly troubles: Troubles;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -40,6 +38,9 @@ export class Reconciler implements Look {
   readonly #ports: ReconcilePorts;
   readonly #shrink: Shrink;
   #held: { readonly keeper: Keeper; readonly installations: Installations } | undefined;
+  /** What was looked at alone since the last look at everything began: that one knows less. */
+  #newer = new Set<string>();
+  #lastTurn: Promise<unknown> = Promise.resolve();
   /** Of the last look at everything. */
   #around: Surroundings | undefined;
 
@@ -50,14 +51,14 @@ export class Reconciler implements Look {
 
   async all(signal: AbortSignal): Promise<Looked> {
     const { api, apiKey, troubles } = this.#ports;
-    const { keeper } = await this.#open();
+    const { keeper, installations } = await this.#open();
     const findings = new Findings();
     const known = new Set(keeper.ids.keys());
+    this.#newer = new Set();
     const cloud = await readCloud({ api, apiKey, findings, signal }, known);
     const { instances, complete, rootDisks: _, ...around } = cloud;
     const listed = new Set(instances.map(({ id }) => id));
-    const seen = new Set<string>();
-    await this.#keep(recordsOf(cloud, this.#installations, findings), signal, seen);
+    const { seen, waiting } = await this.#keep(recordsOf(cloud, installations, findings), signal);
 
     const gone = [...known].filter((id) => !seen.has(id));
     const vanished = complete ? gone.filter((id) => !listed.has(id)) : [];
@@ -65,41 +66,52 @@ export class Reconciler implements Look {
     const slices = new Slices(signal);
     // One that is listed as destroyed is gone for certain.
     for (const id of [...gone.filter((id) => listed.has(id)), ...believed]) {
-      await keeper.forget(id);
+      await this.#inTurn(async () => {
+        if (!this.#newer.has(id)) await keeper.forget(id);
+      });
       if (slices.due()) await slices.rest();
     }
-    troubles.taken(await keeper.settle());
-    if (complete && doubted === 0) await this.#installations.keepOnly(listed);
+    // Who has an address is not certain where one was looked at again meanwhile.
+    const isOutdated = waiting.length > 0 && this.#newer.size > 0;
+    if (!isOutdated) troubles.taken(await keeper.settle(waiting));
+    if (complete && doubted === 0)
+      await installations.keepOnly(new Set([...listed, ...this.#newer]));
     await this.#keepNetworks(networksOf(cloud), findings.list());
     troubles.found(findings.list());
     troubles.shrank(doubted);
     this.#around = around;
-    const counts = { instances: seen.size, ...keeper.takeCounts() };
-    return doubted === 0 ? counts : { ...counts, againMs: CONFIRM_MS };
+    const looked = { instances: seen.size, ...keeper.takeCounts() };
+    if (isOutdated) return { ...looked, againMs: 0 };
+    return doubted === 0 ? looked : { ...looked, againMs: CONFIRM_MS };
   }
 
-  async one(id: string, signal: AbortSignal): Promise<boolean> {
+  async some(ids: readonly string[], signal: AbortSignal): Promise<boolean> {
     const { api, apiKey } = this.#ports;
-    if (this.#around === undefined) return false;
-    const { keeper } = await this.#open();
+    const around = this.#around;
+    if (around === undefined) return false;
+    const { keeper, installations } = await this.#open();
     const findings = new Findings();
     const reader = { api, apiKey, findings, signal };
-    const cloud = await readInstanceAnew(reader, { id }, this.#around);
-    if (cloud === undefined) return false;
-    const seen = new Set<string>();
-    await this.#keep(recordsOf(cloud, this.#installations, findings), signal, seen);
-    if (!seen.has(id)) await keeper.forget(id);
-    // Whose an address is that two have, only a look at both can say.
-    return !keeper.drop();
+    const clouds = await Promise.all(ids.map((id) => readInstanceAnew(reader, { id }, around)));
+    let isEnough = true;
+    for (const [at, id] of ids.entries()) {
+      const cloud = clouds[at];
+      if (cloud === undefined) {
+        isEnough = false;
+        continue;
+      }
+      this.#newer.add(id);
+      const mapped = [...recordsOf(cloud, installations, findings)];
+      const waiting = await this.#write(mapped, new Slices(signal));
+      if (mapped.length === 0) await this.#inTurn(() => keeper.forget(id));
+      // Whose an address is that two have, only a look at both can say.
+      if (waiting.length > 0) isEnough = false;
+    }
+    return isEnough;
   }
 
   doubt(): void {
     this.#held?.keeper.doubt();
-  }
-
-  get #installations(): Installations {
-    if (this.#held === undefined) throw new TypeError("not opened");
-    return this.#held.installations;
   }
 
   async #open(): Promise<{ readonly keeper: Keeper; readonly installations: Installations }> {
@@ -111,29 +123,55 @@ export class Reconciler implements Look {
     return this.#held;
   }
 
-  async #keep(all: Iterable<Mapped>, signal: AbortSignal, seen: Set<string>): Promise<void> {
+  /** Writes what a look at everything has found, but for what was looked at again meanwhile. */
+  async #keep(
+    all: Iterable<Mapped>,
+    signal: AbortSignal,
+  ): Promise<{ readonly seen: ReadonlySet<string>; readonly waiting: readonly Waiting[] }> {
     const slices = new Slices(signal);
+    const seen = new Set<string>();
+    const waiting: Waiting[] = [];
     let batch: Mapped[] = [];
+    const flush = async (): Promise<void> => {
+      waiting.push(...(await this.#write(batch, slices, this.#newer)));
+      batch = [];
+    };
     for (const mapped of all) {
       seen.add(mapped.id);
       batch.push(mapped);
-      if (batch.length === BATCH) {
-        await this.#write(batch, slices);
-        batch = [];
-      }
+      if (batch.length === BATCH) await flush();
       if (slices.due()) await slices.rest();
     }
-    await this.#write(batch, slices);
+    await flush();
+    return { seen, waiting };
   }
 
-  async #write(batch: readonly Mapped[], slices: Slices): Promise<void> {
+  /** @param newer what is left out; asked last, because it grows meanwhile */
+  async #write(
+    batch: readonly Mapped[],
+    slices: Slices,
+    newer: ReadonlySet<string> = new Set(),
+  ): Promise<readonly Waiting[]> {
     const { keeper, installations } = await this.#open();
+    const waiting: Waiting[] = [];
     // First: a record that says an installation which nobody remembers could say it twice.
-    await installations.remember(batch.map(({ id, installation }) => [id, installation]));
-    for (const { id, records } of batch) {
-      if (records !== undefined) await keeper.keep(id, records);
+    const older = batch.filter(({ id }) => !newer.has(id));
+    await installations.remember(older.map(({ id, installation }) => [id, installation]));
+    for (const { id, records } of older) {
+      const kept = await this.#inTurn(async () => {
+        return records === undefined || newer.has(id) ? [] : keeper.keep(id, records);
+      });
+      waiting.push(...kept);
       if (slices.due()) await slices.rest();
     }
+    return waiting;
+  }
+
+  /** One instance is written at a time: what one look writes no other overtakes half way. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(work, work);
+    this.#lastTurn = turn.catch(() => {});
+    return turn;
   }
 
   /** A network goes when it is certain that it is gone, and nobody has a record in it. */

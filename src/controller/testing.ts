@@ -4,7 +4,7 @@
  */
 
 import { Conditions } from "../observe/conditions.ts";
-import { CloudStackClient } from "../source/cloudstack/client.ts";
+import { type Api, CloudStackClient } from "../source/cloudstack/client.ts";
 import { fill, instance, nic } from "../source/cloudstack/example.ts";
 import { FakeApi, KEYS } from "../source/cloudstack/testing.ts";
 import { MemoryStore } from "../store/memory.ts";
@@ -22,8 +22,8 @@ export interface Lab extends AsyncDisposable {
   readonly look: Reconciler;
   /** Milliseconds; tests move it. */
   time: number;
-  /** One more, that knows nothing but what the store has. */
-  another(): Reconciler;
+  /** One more, that knows nothing but what the store has. @param before is awaited first */
+  another(before?: (command: string) => Promise<unknown>): Reconciler;
   /** `CODE subject` of each condition. */
   raised(): string[];
 }
@@ -38,8 +38,13 @@ export async function openLab(options: { store?: Store; instances?: number } = {
   const troubles = new Troubles(conditions, SUBJECT);
   const lab: { time: number } = { time: 1_000_000 };
   const now = (): number => lab.time;
-  const another = (): Reconciler =>
-    new Reconciler({ api: client, apiKey: KEYS.apiKey, store, conditions, troubles, now });
+  const another: Lab["another"] = (before = async () => {}) => {
+    const read: Api["read"] = async (command, params, signal) => {
+      await before(command);
+      return client.read(command, params, signal);
+    };
+    return new Reconciler({ api: { read }, apiKey: KEYS.apiKey, store, troubles, now });
+  };
   return Object.assign(lab, {
     ...{ api, store, conditions, troubles, look: another(), another },
     raised: () => conditions.list().map(({ code, subject }) => `${code} ${subject}`),

@@ -3,7 +3,7 @@
  * line here. What is no longer so is cleared by the next look.
  */
 
-import { CloudStackError, StoreError } from "../model/errors.ts";
+import { CloudStackError, MetadataError, SourceError, StoreError } from "../model/errors.ts";
 import type { ConditionCode, Conditions } from "../observe/conditions.ts";
 import type { Finding, FindingKind } from "../source/cloudstack/findings.ts";
 
@@ -79,7 +79,7 @@ export class Troubles {
   /** @param doubted instances that are kept although they are not listed */
   shrank(doubted: number): void {
     const detail = doubted === 1 ? "1 instance is kept" : `${doubted} instances are kept`;
-    this.#shrank.be(doubted === 0 ? [] : [["CLOUDSTACK_SHRANK", this.#subject, detail]]);
+    this.#shrank.be(doubted === 0 ? [] : [["INSTANCES_VANISHED", this.#subject, detail]]);
   }
 
   /** @param addresses that are with two records */
@@ -95,11 +95,12 @@ function codeOf(error: unknown): ConditionCode {
     // Nothing that is asked here makes a job.
     return error.code === "CLOUDSTACK_JOB" ? "CLOUDSTACK_FAILED" : error.code;
   }
+  if (error instanceof SourceError) return error.code;
   return error instanceof StoreError ? "STORE_UNWRITABLE" : "RECONCILE_FAILED";
 }
 
 /** A message of ours has no secret in it; of another only the kind is told. */
 function detailOf(error: unknown): string {
-  if (error instanceof CloudStackError || error instanceof StoreError) return error.message;
+  if (error instanceof MetadataError) return error.message;
   return error instanceof Error ? error.name : "no reason given";
 }
