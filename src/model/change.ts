@@ -31,10 +31,23 @@ export type Change =
       readonly standing: boolean;
       /**
        * Whose password the file states. Absent where it names an address only: then the same text
-       * is old news also when another instance has the address.
+       * is old news also when another instance has the address. From a store, the secret's id:
+       * another id is another password, whatever the text.
        */
       readonly of?: string;
     };
+
+/**
+ * The `via` of passwords that a store has. The store keeps account of them: it is told when a guest
+ * has one, and what it takes back is only its own.
+ */
+export const VIA_STORE = "store";
+
+/** A guest has a password that a store had for it. */
+export interface Delivered extends Place {
+  /** The secret's id. */
+  readonly secretId: string;
+}
 
 /** One address of one network. */
 export interface Place {

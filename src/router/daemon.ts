@@ -6,17 +6,15 @@
  * source is readable, and one that has not looked yet tells nobody "unknown".
  */
 
-import { resolve } from "node:path";
 import type { HostsMode } from "../config/settings.ts";
-import type { Ip } from "../model/address.ts";
+import { contains, type Ip } from "../model/address.ts";
+import type { Change } from "../model/change.ts";
 import { AccessLog } from "../observe/access-log.ts";
 import { type Condition, Conditions } from "../observe/conditions.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { Sink } from "../observe/sink.ts";
 import { metadataAddresses } from "../platform/devices.ts";
-import { contentHash } from "../protocol/etag.ts";
-import { openSource, parseSource } from "../source/index.ts";
 import { passwordCommand, type Source } from "../source/source.ts";
 import { adminHandler } from "./admin.ts";
 import { listenAdmin } from "./admin-socket.ts";
@@ -25,10 +23,12 @@ import { Evidence, type EvidenceSettings } from "./evidence.ts";
 import { Feed } from "./feed.ts";
 import { allowedHosts } from "./hosts.ts";
 import type { Handler, ListenAddress, Rim } from "./http/rim.ts";
+import { checkInstances, isStore, openInstances, realmOf } from "./instances.ts";
 import { Listeners, type ListenTarget, type Plane } from "./listeners.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import { metadataHandler } from "./metadata-server.ts";
 import { Milestones } from "./milestones.ts";
+import { Newcomers } from "./newcomers.ts";
 import {
   ownAddresses,
   type PasswordAnswer,
@@ -47,7 +47,7 @@ import { explain } from "./why.ts";
 export type Listen = "auto" | readonly ListenTarget[];
 
 export interface RouterSettings {
-  /** `databag:DIR` or `file:PATH`. */
+  /** `databag:DIR`, `file:PATH`, or a store: `sqlite:PATH`. */
   readonly source: string;
   readonly listen: Listen;
   readonly passwordListen: Listen;
@@ -98,22 +98,13 @@ const LOOK_AROUND_MS = 5000;
 export const AUTO_PORTS: Readonly<Record<Plane, number>> = { metadata: 80, password: 8080 };
 
 /**
- * The folder of this router's state: one realm for one network namespace and one source, because
- * what another source said of an address is another network's, or a mistake.
- */
-function realmOf(source: string): string {
-  const colon = source.indexOf(":") + 1;
-  return `main-${contentHash(source.slice(0, colon) + resolve(source.slice(colon)))}`;
-}
-
-/**
  * Starts a router. What was opened is closed again when the start fails.
  *
  * @throws {StateError} if the state directory is held by another program or cannot be used.
  * @throws {ListenError} if an address that was named cannot be listened on.
  */
 export async function openRouter(settings: RouterSettings, ports: RouterPorts): Promise<Router> {
-  parseSource(settings.source); // A mistake leaves nothing behind.
+  checkInstances(settings.source); // A mistake leaves nothing behind.
   const closers: (() => unknown)[] = [];
   try {
     return await assemble(settings, ports, closers);
@@ -150,7 +141,10 @@ async function assemble(
   closers.push(() => state.close());
   const { digestKey } = state;
   const journal = state.append.bind(state);
-  const passwords = new Passwords({ journal, digestKey, now, conditions });
+  const passwords = new Passwords({
+    ...{ journal, digestKey, now, conditions },
+    onDelivered: (delivered) => source?.delivered?.(delivered),
+  });
   passwords.restore(state.recovered.passwords);
   const directory = new Directory({
     epochBegan: (network, address, epoch) => passwords.epochBegan(network, address, epoch),
@@ -169,7 +163,11 @@ async function assemble(
 
   const accessLog = new AccessLog(sink, now);
   const traffic = new Traffic(accessLog, ports.onAccess);
-  const onVisible = evidence.tell.bind(evidence);
+  const newcomers = isStore(settings.source) ? newcomersOf(evidence, now) : undefined;
+  const onVisible = (changes: readonly Change[]): void => {
+    evidence.tell(changes);
+    newcomers?.tell(changes);
+  };
   const feed = new Feed({ directory, passwords, state, conditions, log, now, onVisible });
   const loadingSince = () => feed.loadingSince;
   const token = tokenFile(settings.passwordTokenFile);
@@ -177,6 +175,7 @@ async function assemble(
   const shared = {
     metadata: {
       ...{ traffic, conditions, now, loadingSince },
+      ...(newcomers && { waits: (peer: string) => newcomers.ask(peer) }),
       hosts: {
         mode: (network: string | undefined) => evidence.hostsOf(network) ?? settings.hosts,
         allowed: () => allowed,
@@ -219,11 +218,12 @@ async function assemble(
   await proxied.require();
 
   const { network, cacheDir } = settings;
-  const opened = await openSource(settings.source, {
+  const context = {
     ...{ conditions, now, firstStart: state.firstStart },
     ...(network === undefined ? {} : { network }),
     ...(cacheDir === undefined ? {} : { cacheDir }),
-  });
+  };
+  const opened = await openInstances(settings.source, context, state);
   source = opened;
   closers.push(() => opened[Symbol.asyncDispose]());
   opened.restore(state.recovered.changes, state.recovered.passwords);
@@ -262,6 +262,7 @@ async function assemble(
       why: (ip, path) =>
         explain(ip, path, {
           ...{ directory, now, loadingSince, passwords, source: settings.source },
+          ...(newcomers && { waits: (peer: string) => newcomers.wouldWait(peer as Ip) }),
           troubles: () => sourceTroubles(conditions),
           identify: async (address) =>
             proxied.explain(address) ?? (await identity.explain(address)),
@@ -332,6 +333,13 @@ async function assemble(
   };
 }
 
+/** A store may hear of an instance later than the instance asks. */
+function newcomersOf(evidence: Evidence, now: () => number): Newcomers {
+  const isGuests = (address: Ip) =>
+    evidence.policies.some(({ cidrs }) => cidrs.some((cidr) => contains(cidr, address)));
+  return new Newcomers({ isGuests, now });
+}
+
 /** Last opened, first closed; each once. */
 async function closeAll(closers: (() => unknown)[]): Promise<void> {
   const errors: unknown[] = [];
@@ -373,7 +381,7 @@ function record(traffic: Traffic, directory: Directory, answer: PasswordAnswer):
 function sourceTroubles(conditions: Conditions): readonly string[] {
   return conditions
     .list()
-    .filter(({ code }) => code.startsWith("SOURCE_") || code === "LEASES_ABSENT")
+    .filter(({ code }) => /^(SOURCE|STORE)_/.test(code) || code === "LEASES_ABSENT")
     .map(({ subject, detail, title }) => `${subject}: ${detail || title}`);
 }
 

@@ -36,6 +36,7 @@ export class Directory {
   readonly #shapes = new Shapes();
   readonly #entries = new Map<NetworkId, Map<Ip, Entry>>();
   #networks: readonly Known[] = [];
+  #given: readonly Network[] | undefined;
   /** Who has a MAC address; made when first asked for, because only IPv6 guests need it. */
   #byMac: Map<Mac, Set<Bound>> | undefined;
   /** Where a host name is cut. */
@@ -53,6 +54,8 @@ export class Directory {
 
   /** The networks as the source knows them, for addresses of which nothing else is known. */
   setNetworks(networks: readonly Network[]): void {
+    if (networks === this.#given) return; // Told after every look.
+    this.#given = networks;
     this.#networks = networks.map((network) => ({
       network,
       cidrs: network.cidrs.map((text) => parseCidr(text)),

@@ -29,6 +29,8 @@ export interface MetadataPorts {
   readonly now: () => number;
   /** While the source has not been read: since when. */
   readonly loadingSince: () => number | undefined;
+  /** Whether an address of which nothing is known is told to wait; absent: it is not. */
+  readonly waits?: (peer: string) => boolean;
   readonly hosts: {
     readonly mode: (network: NetworkId | undefined) => HostsMode;
     readonly allowed: () => ReadonlySet<string>;
@@ -42,11 +44,12 @@ export function metadataHandler(ports: MetadataPorts): Handler {
     const address = request.peer ?? "";
     const asked = route(request.target);
     let reply: Reply;
+    const who = (): Asker => asker(entry, address, ports);
     const mode = hosts.mode(entry?.network);
     if (mode !== "any" && !isAllowedHost(request.header("host"), hosts.allowed())) {
       unexpected.saw(entry?.network ?? "guests of no network", request.header("host") ?? "");
-      reply = mode === "enforce" ? FORBIDDEN : answerMetadata(asker(entry, ports), asked, request);
-    } else reply = answerMetadata(asker(entry, ports), asked, request);
+      reply = mode === "enforce" ? FORBIDDEN : answerMetadata(who(), asked, request);
+    } else reply = answerMetadata(who(), asked, request);
     const access = {
       plane: "metadata",
       address,
@@ -74,7 +77,8 @@ export function metadataHandler(ports: MetadataPorts): Handler {
 /** What an address is answered as, now. */
 export function asker(
   entry: Entry | undefined,
-  { now, loadingSince }: Pick<MetadataPorts, "now" | "loadingSince">,
+  address: string,
+  { now, loadingSince, waits }: Pick<MetadataPorts, "now" | "loadingSince" | "waits">,
 ): Asker {
   if (entry?.kind === "bound") return entry.document;
   if (entry?.reason === "mac-unknown") return "not-yet";
@@ -82,7 +86,8 @@ export function asker(
     return now() - entry.since < AWAITING_METADATA_MAX_MS ? "not-yet" : "unknown";
   }
   const since = loadingSince();
-  return since !== undefined && now() - since < LOADING_MAX_MS ? "not-yet" : "unknown";
+  if (since !== undefined && now() - since < LOADING_MAX_MS) return "not-yet";
+  return entry === undefined && waits?.(address) === true ? "not-yet" : "unknown";
 }
 
 /** Only then may a 200 still become a 500. */

@@ -14,13 +14,14 @@ import { parseKeys } from "../protocol/public-keys.ts";
 import { isLeaseCommanded } from "../source/databag/evidence.ts";
 import type { Bound, Directory, Entry } from "./directory.ts";
 import type { Identified } from "./identity.ts";
-import { asker, type MetadataPorts } from "./metadata-server.ts";
+import { isStore } from "./instances.ts";
+import { asker, LOADING_MAX_MS, type MetadataPorts } from "./metadata-server.ts";
 import { nearby } from "./nearby.ts";
 import type { Passwords } from "./passwords.ts";
 
 /** By what it is known who an address is. */
 export interface Evidence {
-  /** What the router was started with: `databag:DIR` or `file:PATH`. */
+  /** What the router was started with: `databag:DIR`, `file:PATH` or `sqlite:PATH`. */
   readonly source: string;
   /** The file or the command that gave the lease, or took it; absent where leases play no part. */
   readonly lease: string | undefined;
@@ -63,7 +64,7 @@ export interface Why {
   };
 }
 
-export interface WhyPorts extends Pick<MetadataPorts, "now" | "loadingSince"> {
+export interface WhyPorts extends Pick<MetadataPorts, "now" | "loadingSince" | "waits"> {
   readonly source: string;
   readonly directory: Pick<Directory, "networkOf">;
   /** What is wrong with the source now. */
@@ -78,7 +79,7 @@ export async function explain(ip: string, path: string, ports: WhyPorts): Promis
   const address = tryParseIp(ip);
   if (address === undefined) return undefined;
   const { entry, evidence: kernel } = await ports.identify(address);
-  const who = asker(entry, ports);
+  const who = asker(entry, address, ports);
   const asked = route(path);
   const request: GuestRequest = { method: "GET", target: path, header: () => undefined };
   const reply = answerMetadata(who, asked, request);
@@ -122,6 +123,7 @@ interface Reason {
 
 function reasonOf(entry: Entry | undefined, { status }: Reply, ports: WhyPorts): Reason {
   if (entry?.kind === "bound") return { reason: "the address is bound to this instance" };
+  if (status === 503 && entry === undefined && !isLoading(ports)) return NEWCOMER;
   if (status === 503 && entry?.reason !== "awaiting-metadata") {
     return {
       reason: "the source has not been read yet, so the guest is told to wait (503)",
@@ -129,8 +131,14 @@ function reasonOf(entry: Entry | undefined, { status }: Reply, ports: WhyPorts):
     };
   }
   if (entry === undefined && ports.loadingSince() !== undefined) return UNREAD;
+  if (entry === undefined && isStore(ports.source)) return UNSTORED;
   if (entry === undefined) return ports.source.startsWith("file:") ? UNWRITTEN : UNKNOWN;
   return entry.reason === "awaiting-metadata" && status === 503 ? AWAITED : WITHHELD[entry.reason];
+}
+
+function isLoading({ now, loadingSince }: WhyPorts): boolean {
+  const since = loadingSince();
+  return since !== undefined && now() - since < LOADING_MAX_MS;
 }
 
 function nothingThere({ document }: Bound, { kind }: Route, near: string | undefined): Reason {
@@ -177,7 +185,8 @@ function evidenceOf(
 
 function nameAt(entry: Entry | undefined): string | undefined {
   if (entry?.kind !== "bound") return undefined;
-  return entry.origin.kind === "file" ? entry.instance : entry.address;
+  const { kind } = entry.origin;
+  return kind === "file" || kind === "store" ? entry.instance : entry.address;
 }
 
 /** One that is missing where others are, or is marked as removed, is evidence too. */
@@ -193,6 +202,14 @@ const UNKNOWN: Reason = {
 const UNWRITTEN: Reason = {
   reason: "no record of the file has this address, so every path is 404",
   advice: "check the address the guest asks from, or add it to a record of the file",
+};
+const UNSTORED: Reason = {
+  reason: "no record of the store has this address, so every path is 404",
+  advice: "check the address the guest asks from, and that the store has its instance",
+};
+const NEWCOMER: Reason = {
+  reason: "the store does not know this address yet: 503 for 30 s from its first request, then 404",
+  advice: "wait until the instance is in the store, or check the address the guest asks from",
 };
 const UNREAD: Reason = {
   reason: "the source could not be read for two minutes, so an unknown address gets 404",

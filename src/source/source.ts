@@ -7,7 +7,7 @@
  */
 
 import type { Ip } from "../model/address.ts";
-import type { Change, Endpoint, Epoch, Network } from "../model/change.ts";
+import type { Change, Delivered, Endpoint, Epoch, Network } from "../model/change.ts";
 import type { Conditions } from "../observe/conditions.ts";
 
 export interface Source extends AsyncDisposable {
@@ -43,6 +43,15 @@ export interface Source extends AsyncDisposable {
    * where the source has nothing, or cannot say it now.
    */
   readonly again?: (address: Ip) => readonly Change[];
+
+  /**
+   * True where the router starts without it and waits, however long: a store whose writer has not
+   * started yet. It says by a condition why nothing has been read.
+   */
+  readonly isAwaited?: boolean;
+
+  /** Told when a guest has a password that came with `via` of a store. */
+  readonly delivered?: (delivered: Delivered) => void;
 
   /** Yields whenever `poll` may answer something. May yield too often, never too seldom. */
   changes(signal: AbortSignal): AsyncIterable<void>;

@@ -1,0 +1,64 @@
+/**
+ * Where a router's instances come from: a source that it reads itself, or a store that another
+ * program writes. Both are a `Source` from here on.
+ */
+
+import { resolve } from "node:path";
+import { UsageError } from "../model/errors.ts";
+import { contentHash } from "../protocol/etag.ts";
+import { openSource, parseSource } from "../source/index.ts";
+import type { Source, SourceContext } from "../source/source.ts";
+import { openStore, parseStore, stores } from "../store/index.ts";
+import type { RouterState } from "./state/state.ts";
+
+/** Whether `sqlite:PATH` and not `databag:DIR` or `file:PATH`. */
+export function isStore(place: string): boolean {
+  return Object.hasOwn(stores, place.split(":", 1)[0] ?? "");
+}
+
+/**
+ * Checks `databag:DIR`, `file:PATH` or `sqlite:PATH`.
+ *
+ * @throws {UsageError} if it is none of them.
+ */
+export function checkInstances(place: string): void {
+  if (isStore(place)) checkStore(place);
+  else parseSource(place);
+}
+
+/** @throws {UsageError} if it is no store that another program writes. */
+export function checkStore(place: string): void {
+  const { scheme } = parseStore(place);
+  if (scheme !== "memory") return;
+  throw new UsageError("memory ends with the program that writes it; write sqlite:PATH");
+}
+
+/**
+ * The folder of this router's state: one realm for one network namespace and one place, because
+ * what another place said of an address is another network's, or a mistake.
+ */
+export function realmOf(place: string): string {
+  return `main-${contentHash(absolute(place))}`;
+}
+
+function absolute(place: string): string {
+  const colon = place.indexOf(":") + 1;
+  return place.slice(0, colon) + resolve(place.slice(colon));
+}
+
+/** @throws what the source throws. A store is opened later, and again and again. */
+export async function openInstances(
+  place: string,
+  context: SourceContext,
+  { sealKey, bodies }: Pick<RouterState, "sealKey" | "bodies">,
+): Promise<Source> {
+  if (!isStore(place)) return openSource(place, context);
+  const { StoreSource } = await import("./store/source.ts");
+  const { conditions, now } = context;
+  const name = absolute(place);
+  return new StoreSource({
+    ...{ name, conditions, now },
+    open: () => openStore(name, { ...{ sealKey, conditions, now }, role: "reader" }),
+    keepBody: (bytes) => bodies.store(bytes),
+  });
+}

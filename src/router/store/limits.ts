@@ -1,0 +1,22 @@
+/** How a router follows a store. Each limit with its unit and its reason. */
+
+/** A store that cannot be read is opened anew so often; opening one costs some milliseconds. ms. */
+export const REOPEN_MS = 500;
+
+/** An acknowledgement that the store did not take is tried again so often. ms. */
+export const ACK_RETRY_MS = 1000;
+
+/** Between two acknowledgements, each of which waits for the disk: guests have their turn. ms. */
+export const ACK_PAUSE_MS_MIN = 2;
+
+/**
+ * A store that was replaced is filled again by its writer. What it lacks is answered as before until
+ * nothing has come for so long: a page of the slowest API takes less. ms.
+ */
+export const REFILLED_AFTER_MS = 30_000;
+
+/** And no longer than so, whatever comes: a zone is read again in this time. ms. */
+export const REFILL_MS_MAX = 600_000;
+
+/** User data beyond this is not kept in memory, but on the router's own disk. Bytes. */
+export const BODY_IN_MEMORY_MAX: number = 64 * 1024;

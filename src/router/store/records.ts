@@ -1,0 +1,286 @@
+/**
+ * What a store's records mean for guests: each element of its feed becomes changes.
+ *
+ * The cost of a change does not grow with the number of records. What a snapshot lacks is found by
+ * comparing, once. Within a batch, what ends comes before what begins, because an address may pass
+ * from one record to another in one step.
+ */
+
+import type { Ip } from "../../model/address.ts";
+import type { NetworkId } from "../../model/binding.ts";
+import { type Change, type Epoch, type Place, placeOf, VIA_STORE } from "../../model/change.ts";
+import type { RecordChange } from "../../model/feed.ts";
+import {
+  addressesOf,
+  passwordAddress,
+  type RecordName,
+  type Secret,
+  type StoredRecord,
+  toBindings,
+} from "../../model/record.ts";
+
+/** What is remembered of a record: the directory has the rest. */
+interface Known {
+  addresses: readonly Ip[];
+  epoch: number;
+  /** Where its password is delivered. */
+  to: Ip | undefined;
+  secretId: string | undefined;
+  revision: number;
+  /** Which snapshot has named it last, or was the last one when it came. */
+  round: number;
+}
+
+/** A secret that a guest has not acknowledged, as far as the store knows. */
+export interface Waiting {
+  readonly instance: string;
+  readonly epoch: number;
+  readonly secretId: string;
+}
+
+export class Records {
+  /** Where the records are, for `why`. */
+  readonly #place: string;
+  readonly #known = new Map<NetworkId, Map<string, Known>>();
+  readonly #waiting = new Map<string, Waiting>();
+  /** Secrets that guests have, and the store has not been told so. */
+  readonly #delivered = new Set<string>();
+  /** What an earlier run answered at, and this one does not yet. */
+  readonly #restored = new Map<string, Place>();
+  /** Where an earlier run had a password, and nothing is said of it yet. */
+  readonly #ledger = new Map<string, Epoch>();
+  #round = 0;
+
+  constructor(place: string) {
+    this.#place = place;
+  }
+
+  /** What an earlier run knew; see `Source.restore`. */
+  restore(changes: readonly Change[], epochs: Iterable<Epoch>): void {
+    for (const change of changes) {
+      const { network, address } = placeOf(change);
+      if (change.kind === "put" || change.kind === "withhold") {
+        this.#restored.set(keyOf(network, address), { network, address });
+      }
+    }
+    for (const { network, address, epoch } of epochs) {
+      this.#ledger.set(keyOf(network, address), { network, address, epoch });
+    }
+  }
+
+  /** Whether anything is answered that a store might take back. */
+  get isEmpty(): boolean {
+    return this.#known.size === 0 && this.#restored.size === 0;
+  }
+
+  /** The secret that waits at an address. */
+  waiting({ network, address }: Place): Waiting | undefined {
+    return this.#waiting.get(keyOf(network, address));
+  }
+
+  /** The guest has it: it is not offered again, whatever the store says until it has heard. */
+  delivered(network: NetworkId, { instance, secretId }: Waiting): void {
+    this.#delivered.add(secretKey(network, instance, secretId));
+  }
+
+  /** A snapshot begins: what it does not name has vanished by its end. */
+  beginRound(): void {
+    this.#round++;
+  }
+
+  /** The record of a snapshot is as it was. Only where it is the same store. */
+  isUnchanged({ record, revision }: StoredRecord): boolean {
+    const known = this.#known.get(record.network)?.get(record.id);
+    if (known?.revision !== revision) return false;
+    known.round = this.#round;
+    return true;
+  }
+
+  /** The changes of one element, to be applied at once. */
+  changes(changes: readonly RecordChange[]): Change[] {
+    const ends: Change[] = [];
+    const begins: Change[] = [];
+    for (const change of changes) {
+      if (change.kind === "put") {
+        const lost = this.put(change, begins);
+        for (const address of lost) ends.push(deletion(change.record.network, address));
+      } else if (change.kind === "delete") this.#delete(change, ends);
+      else this.#secret(change, begins);
+    }
+    ends.push(...begins);
+    return ends;
+  }
+
+  /** @returns the addresses that the record has no more */
+  put({ record, revision }: StoredRecord, changes: Change[]): readonly Ip[] {
+    const { network, id, epoch, password } = record;
+    const before = this.#known.get(network)?.get(id);
+    const bindings = toBindings(record, this.#place);
+    for (const binding of bindings) {
+      changes.push({ kind: "put", binding });
+      if (this.#restored.size > 0) this.#restored.delete(keyOf(network, binding.address));
+    }
+    const known: Known = before ?? { ...NOTHING, round: this.#round };
+    const addresses = addressesOf(record);
+    const lost = known.addresses.filter((address) => !addresses.includes(address));
+    const to = passwordAddress(record);
+    if (known.to !== to) this.#withdraw({ network, id }, known, { epoch, changes, lost });
+    Object.assign(known, { addresses, epoch, to, revision, round: this.#round });
+    this.#offer({ network, id }, known, { password, changes });
+    this.#keep(network, id, known);
+    return lost;
+  }
+
+  /**
+   * What vanished: addresses in `lost` that nobody has gained and, unless they are kept for a
+   * while, records that the last snapshot did not name and what an earlier run knew.
+   */
+  sweep(lost: readonly Place[], { keepsStale }: { readonly keepsStale: boolean }): Change[] {
+    const held = new Set<string>();
+    const gone = [...lost];
+    if (!keepsStale) {
+      gone.push(...this.#restored.values());
+      this.#restored.clear();
+    }
+    for (const [network, records] of this.#known) {
+      for (const [id, known] of records) {
+        if (known.round === this.#round) {
+          for (const address of known.addresses) held.add(keyOf(network, address));
+        } else if (!keepsStale) {
+          for (const address of known.addresses) gone.push({ network, address });
+          this.#forget({ network, id }, known);
+        }
+      }
+    }
+    const changes: Change[] = [];
+    for (const { network, address } of gone) {
+      const key = keyOf(network, address);
+      if (held.has(key)) continue;
+      held.add(key);
+      changes.push(deletion(network, address));
+    }
+    if (keepsStale) return changes;
+    // The store had a password there once, and has none now: its guest has it, or it was taken back.
+    for (const at of this.#ledger.values()) changes.push(offer(at, undefined));
+    this.#ledger.clear();
+    return changes;
+  }
+
+  /** How many of what is answered the store has named, since it was read last, and how many not. */
+  ages(): { readonly fresh: number; readonly stale: number } {
+    let [fresh, stale] = [0, this.#restored.size];
+    for (const records of this.#known.values()) {
+      for (const { round } of records.values()) {
+        if (round === this.#round) fresh++;
+        else stale++;
+      }
+    }
+    return { fresh, stale };
+  }
+
+  /** The record that has an address. Looks at all of them. */
+  nameAt(address: Ip): RecordName | undefined {
+    for (const [network, records] of this.#known) {
+      for (const [id, { addresses }] of records) {
+        if (addresses.includes(address)) return { network, id };
+      }
+    }
+    return undefined;
+  }
+
+  #delete(name: RecordName, changes: Change[]): void {
+    const known = this.#known.get(name.network)?.get(name.id);
+    if (known === undefined) return;
+    for (const address of known.addresses) changes.push(deletion(name.network, address));
+    this.#forget(name, known);
+  }
+
+  #secret(change: Extract<RecordChange, { kind: "secret" }>, changes: Change[]): void {
+    const known = this.#known.get(change.network)?.get(change.id);
+    if (known === undefined) return;
+    known.epoch = change.epoch;
+    known.revision = change.revision;
+    this.#offer(change, known, { password: change.password, changes });
+  }
+
+  /** The password goes elsewhere: at the address that had it, if that is the record's still. */
+  #withdraw(
+    { network, id }: RecordName,
+    known: Known,
+    { epoch, changes, lost }: { epoch: number; changes: Change[]; lost: readonly Ip[] },
+  ): void {
+    const { to: address, secretId } = known;
+    if (address === undefined || secretId === undefined) return;
+    if (this.#waiting.get(keyOf(network, address))?.instance === id) {
+      this.#waiting.delete(keyOf(network, address));
+    }
+    if (!lost.includes(address)) changes.push(offer({ network, address, epoch }, undefined));
+  }
+
+  #offer(
+    { network, id }: RecordName,
+    known: Known,
+    { password, changes }: { password: Secret | undefined; changes: Change[] },
+  ): void {
+    const { to: address, epoch, secretId: before } = known;
+    known.secretId = password?.id;
+    if (before !== undefined && before !== password?.id) {
+      this.#delivered.delete(secretKey(network, id, before)); // The store has heard of it.
+    }
+    if (address === undefined) return;
+    const place = { network, address, epoch };
+    const key = keyOf(network, address);
+    if (password === undefined) {
+      if (before === undefined) return;
+      if (this.#waiting.get(key)?.instance === id) this.#waiting.delete(key);
+      changes.push(offer(place, undefined));
+      return;
+    }
+    this.#ledger.delete(key);
+    if (this.#delivered.has(secretKey(network, id, password.id))) return;
+    this.#waiting.set(key, { instance: id, epoch, secretId: password.id });
+    changes.push(offer(place, password));
+  }
+
+  #keep(network: NetworkId, id: string, known: Known): void {
+    let records = this.#known.get(network);
+    if (records === undefined) {
+      records = new Map();
+      this.#known.set(network, records);
+    }
+    records.set(id, known);
+  }
+
+  #forget({ network, id }: RecordName, { to, secretId }: Known): void {
+    const records = this.#known.get(network);
+    records?.delete(id);
+    if (records?.size === 0) this.#known.delete(network);
+    if (secretId === undefined) return;
+    this.#delivered.delete(secretKey(network, id, secretId));
+    if (to === undefined) return;
+    const key = keyOf(network, to);
+    if (this.#waiting.get(key)?.instance === id) this.#waiting.delete(key);
+  }
+}
+
+const NOTHING = { addresses: [], epoch: 0, to: undefined, secretId: undefined, revision: 0 };
+
+/** Neither a network's id nor an instance's holds NUL. */
+const keyOf = (network: NetworkId, address: Ip): string => `${network}\0${address}`;
+
+function secretKey(network: NetworkId, instance: string, secretId: string): string {
+  return `${network}\0${instance}\0${secretId}`;
+}
+
+function deletion(network: NetworkId, address: Ip): Change {
+  return { kind: "delete", network, address };
+}
+
+/** Stated, so that after a restart the same secret is known to be the one that was stated. */
+function offer(at: Epoch, secret: Secret | undefined): Change {
+  const { network, address, epoch } = at;
+  const how = { via: VIA_STORE, standing: secret !== undefined };
+  const of = secret === undefined ? {} : { of: secret.id };
+  const password = secret?.password;
+  return { kind: "password", network, address, epoch, password, ...how, ...of };
+}
