@@ -109,13 +109,13 @@ function mapOf(
 ): readonly (readonly [string, string])[] | undefined {
   const found: { readonly at: number; readonly key: string; readonly value: string }[] = [];
   for (const [param, value] of given) {
-    if (!param.startsWith(`${name}[`)) continue;
+    if (param !== name && !param.startsWith(`${name}[`)) continue;
     const [, at, key = ""] = /^\[(\d{1,3})\]\.(.+)$/.exec(param.slice(name.length)) ?? [];
     if (at === undefined || !isLine(key) || !isLine(value) || value.length > TEXT_CHARS_MAX) {
       const limit = `${TEXT_CHARS_MAX} characters`;
       throw refuse("parameter", `The parameter ${name} must be ${name}[0].key=value, in ${limit}`);
     }
-    found.push({ at: Number(at), key, value });
+    found.push({ at: Number(at), key, value: value.trim() });
   }
   if (found.length === 0) return undefined;
   if (found.length > LIST_MAX) throw refuse("parameter", `${name} has over ${LIST_MAX} pairs`);

@@ -32,8 +32,8 @@ export function verify(
   const signed = Object.fromEntries(
     [...params].filter(([name]) => name.toLowerCase() !== "signature"),
   );
-  const right = Buffer.from(sign(signed, secretKey ?? NOBODY), "base64");
-  const given = Buffer.from(by.get("signature") ?? "", "base64");
+  const right = Buffer.from(sign(signed, secretKey ?? NOBODY));
+  const given = Buffer.from(by.get("signature") ?? "");
   const isRight = given.length === right.length && timingSafeEqual(given, right);
   if (!isRight || secretKey === undefined || secretKey === "") throw unauthorized();
   const expires = by.get("expires");

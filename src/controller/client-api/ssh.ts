@@ -27,7 +27,7 @@ export function parsePublicKey(given: string): PublicKey {
   const isTyped = TYPE.test(type) && blob.toString("latin1", 4, 4 + length) === type;
   // Spaces are no breaks; whatever else controls a terminal is no comment.
   if (!isWhole || !isTyped || /[\p{Cc}\u2028\u2029]/u.test(comment.join(" "))) {
-    throw refuse("parameter", "publickey: it must be one line: ssh-ed25519 AAAA… comment");
+    throw refuse("parameter", "publickey: it must be one line: ssh-ed25519 AAAA... comment");
   }
   return { text: [type, base64, ...comment].join(" "), fingerprint: fingerprintOf(blob) };
 }

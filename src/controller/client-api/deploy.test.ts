@@ -1,0 +1,173 @@
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { toBindings } from "../../model/record.ts";
+import type { Params } from "../../source/cloudstack/sign.ts";
+import { CLOUD_ID, LAB_NETWORK } from "./catalogue.ts";
+import { LEAST, openTestLab, PUBLIC_KEY, type TestLab, WITH_PASSWORD } from "./testing.ts";
+
+test("an instance has all that its guest is answered, as soon as it is deployed", async () => {
+  const lab = openTestLab();
+  await lab.ok("registerSSHKeyPair", { name: "alice", publickey: PUBLIC_KEY });
+  const instance = await lab.done("deployVirtualMachine", {
+    ...WITH_PASSWORD,
+    name: "web-01",
+    displayname: "Web server",
+    ipaddress: "127.0.0.57",
+    macaddress: "02:00:5A:10:00:07",
+    keypair: "alice",
+    userdata: Buffer.from("#cloud-config\n").toString("base64"),
+    "userdatadetails[0].tier": "front",
+  });
+  const record = await lab.record(instance.id);
+  const id = String(instance.id);
+  expect(record).toEqual({
+    network: LAB_NETWORK.id,
+    id,
+    name: "web-01",
+    account: "admin",
+    zone: "lab",
+    template: "debian-12-password",
+    nics: [{ mac: "02:00:5a:10:00:07", addresses: ["127.0.0.57"], default: true }] as never,
+    keys: [
+      ["service-offering", "Small Instance"],
+      ["availability-zone", "lab"],
+      ["local-ipv4", "127.0.0.57"],
+      ["local-hostname", "web-01"],
+      ["tier", "front"],
+      ["public-ipv4", "127.0.0.57"],
+      ["public-hostname", "web-01"],
+      ["instance-id", id],
+      ["vm-id", id],
+      ["public-keys", null],
+      ["cloud-identifier", `CloudStack-{${CLOUD_ID}}`],
+      ["hypervisor-host-name", null],
+    ],
+    publicKeys: [PUBLIC_KEY],
+    userData: new Uint8Array(Buffer.from("#cloud-config\n")),
+    password: { id: expect.any(String) as never, password: String(instance.password) },
+    incarnation: 1,
+    epoch: 1,
+  });
+  expect(instance.password).toMatch(/^[A-Za-z0-9]{12}$/);
+  expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});
+
+test("the keys are those of CloudStack's own command for a shared network, in its order", async () => {
+  const lab = openTestLab();
+  await lab.ok("registerSSHKeyPair", { name: "alice", publickey: PUBLIC_KEY });
+  const { id } = await lab.done("deployVirtualMachine", { ...LEAST, keypair: "alice" });
+  const folder = "fixtures/cloudstack/shared/commands";
+  const name = readdirSync(folder).find((name) => name.includes("vm_metadata.json"));
+  const { vm_metadata } = JSON.parse(readFileSync(`${folder}/${name}`, "utf8")) as {
+    vm_metadata: [string, string, string][];
+  };
+  const sent = vm_metadata.filter(([folder]) => folder === "metadata").map(([, key]) => key);
+  const record = await lab.record(id);
+  if (record === undefined) throw new Error("no record");
+  expect(toBindings(record, "x")[0]?.keys.map(([key]) => key)).toEqual(sent);
+});
+
+test("a first deployment needs an offering, a template and the zone, nothing else", async () => {
+  const lab = openTestLab();
+  const first = await lab.done("deployVirtualMachine", LEAST);
+  const second = await lab.done("deployVirtualMachine", LEAST);
+  expect(await addressOf(lab, first.id)).toBe("127.1.0.1");
+  expect(await addressOf(lab, second.id)).toBe("127.1.0.2");
+  expect(first.name).toBe(`vm-${String(first.id)}`);
+  expect(first.state).toBe("Running");
+  expect(first.password).toBeUndefined();
+  const [nic] = first.nic as Record<string, unknown>[];
+  expect(nic?.macaddress).toMatch(/^02:00(:[0-9a-f]{2}){4}$/);
+  expect(await lab.store.networks()).toEqual([LAB_NETWORK]);
+});
+
+test("an address that is free again is given again, and one that somebody else gave is not", async () => {
+  const lab = openTestLab();
+  const { id } = await lab.done("deployVirtualMachine", LEAST);
+  await lab.store.put({
+    network: LAB_NETWORK.id,
+    id: "of-another",
+    name: "of-another",
+    nics: [{ addresses: ["127.1.0.2" as never], default: true }],
+    keys: [],
+    publicKeys: [],
+    incarnation: 1,
+    epoch: 1,
+  });
+  const second = await lab.done("deployVirtualMachine", LEAST);
+  expect(await addressOf(lab, second.id)).toBe("127.1.0.3");
+  await lab.done("destroyVirtualMachine", { id: String(id) });
+  const third = await lab.done("deployVirtualMachine", LEAST);
+  expect(await addressOf(lab, third.id)).toBe("127.1.0.1");
+});
+
+test("an instance in several networks has a record in each, and its password in the first", async () => {
+  const lab = openTestLab();
+  await lab.ok("listNetworks");
+  await lab.store.putNetworks([
+    { id: "a", cidrs: ["10.1.1.0/30"] },
+    { id: "b", cidrs: ["fd00::/64"], dnsDomain: "lab.example" },
+  ]);
+  const more = { ...WITH_PASSWORD, networkids: "a,b" };
+  const { id, nic } = await lab.done("deployVirtualMachine", more);
+  const { records } = await lab.store.list();
+  const by = new Map(records.map(({ record }) => [record.network, record]));
+  expect(by.get("a")?.nics[0]).toMatchObject({ addresses: ["10.1.1.2"], default: true });
+  expect(by.get("b")?.nics[0]).toMatchObject({ addresses: ["fd00::2"], default: false });
+  expect(by.get("a")?.password).toBeDefined();
+  expect(by.get("b")?.password).toBeUndefined();
+  expect(by.get("b")?.keys.map(([name]) => name)).not.toContain("local-ipv4");
+  expect(nic).toMatchObject([
+    { networkid: "a", netmask: "255.255.255.252", gateway: "10.1.1.1", deviceid: "0" },
+    { networkid: "b", ip6address: "fd00::2", ip6cidr: "fd00::/64", deviceid: "1" },
+  ]);
+  // The first network is full now: nothing of a second instance stays behind.
+  const failed = await lab.job("deployVirtualMachine", { ...more, networkids: "b,a" });
+  expect(failed).toMatchObject({ jobstatus: 2, jobresultcode: 530 });
+  expect(failed.jobresult).toMatchObject({ errorcode: 533 });
+  expect((await lab.store.list()).records.length).toBe(2);
+  expect(await lab.ok("listNics", { virtualmachineid: String(id) })).toMatchObject({ count: 2 });
+});
+
+test("what cannot be deployed is refused at once, and nothing is kept", async () => {
+  const lab = openTestLab();
+  await lab.done("deployVirtualMachine", { ...LEAST, ipaddress: "127.0.0.9" });
+  const cases: readonly (readonly [params: Params, said: RegExp])[] = [
+    [{ serviceofferingid: "" }, /serviceofferingid is missing/],
+    [{ zoneid: "<script>" }, /^zoneid: there is no such thing/],
+    [{ templateid: "x".repeat(300) }, /templateid is longer than 255/],
+    [{ networkids: "nowhere" }, /^networkids: there is no such network/],
+    [{ networkids: "," }, /networkids is not a list/],
+    [{ ipaddress: "127.0.0.9" }, /^ipaddress: it is another instance's/],
+    [{ ipaddress: "10.0.0.1" }, /^ipaddress: it is outside/],
+    [{ ipaddress: "127.1" }, /ipaddress is not an IP address/],
+    [{ macaddress: "02:00" }, /macaddress is not a MAC/],
+    [{ name: "-web" }, /^name: it is no host name/],
+    [{ name: `a${"b".repeat(63)}` }, /^name: it is no host name/],
+    [{ name: "1web" }, /^name: it is no host name/],
+    [{ displayname: "two\nlines" }, /displayname is not one line/],
+    [{ startvm: "maybe" }, /startvm is not true or false/],
+    [{ keypair: "nobody" }, /^keypair: there is no key pair/],
+    [{ userdataid: "nothing" }, /^userdataid: there is no such/],
+    [{ password: "secret" }, /^password: the template has no password/],
+    [{ userdata: "not base64!" }, /base64/],
+    [{ "userdatadetails[0].instance-id": "x" }, /^userdatadetails: a name is a key/],
+    [{ "userdatadetails[0].a/b": "x" }, /^userdatadetails: a name is not well/],
+    [{ "userdatadetails[0].a": "1,b=2" }, /^userdatadetails: a value has a comma/],
+    [{ "userdatadetails[x].a": "1" }, /userdatadetails must be/],
+    [{ userdatadetails: "a" }, /userdatadetails must be/],
+    [{ "details[0].SSH.PublicKey": "x" }, /^details: a name is one of/],
+    [{ "details[0].a": "x".repeat(256) }, /details must be/],
+  ];
+  for (const [params, said] of cases) {
+    const { status, content } = await lab.ask("deployVirtualMachine", { ...LEAST, ...params });
+    expect([params, status]).toEqual([params, 431]);
+    expect(content.cserrorcode).toBe(4350);
+    expect(content.errortext).toMatch(said);
+  }
+  expect((await lab.store.list()).records.length).toBe(1);
+});
+
+async function addressOf(lab: TestLab, id: unknown): Promise<string | undefined> {
+  return (await lab.record(id))?.nics[0]?.addresses[0];
+}
