@@ -34,7 +34,7 @@ test("every flag of a command line in the documentation is one that the command 
   // The rule sees them at all.
   expect(lines.filter(({ line }) => line.includes(" --")).length).toBeGreaterThan(20);
   const cases: readonly (readonly [line: string, unknown: readonly string[]])[] = [
-    ["frontdesk router --store sqlite:x --listen auto", ["router --store"]],
+    ["frontdesk router --stoer sqlite:x --listen auto", ["router --stoer"]],
     ["bin/frontdesk why --ip 1 | jq --raw-output x; frontdesk router --nope=1", ["router --nope"]],
     ["frontdesk router firewall --apply --cache-dir x", ["router firewall --cache-dir"]],
     ["frontdesk-guest cache --follow --on-change 'x --y'", []],

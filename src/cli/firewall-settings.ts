@@ -27,6 +27,7 @@ import {
   type Lease,
   type MacEvidence,
 } from "../router/firewall/settings.ts";
+import { isStore } from "../router/instances.ts";
 import { parseDnsmasqLeases } from "../source/dnsmasq-leases.ts";
 import { openSource } from "../source/index.ts";
 import { openAdminClient } from "./admin-client.ts";
@@ -120,6 +121,11 @@ async function ofRunning(options: Options, { file }: Given): Promise<FirewallSet
   if (status.firewall === "kept" && options.flag("apply")) {
     throw new UsageError("the running router keeps this table itself (firewall.manage)");
   }
+  const enforces = status.policies?.some(({ macEvidence }) => macEvidence === "enforce") === true;
+  if (enforces && isStore(status.source ?? "")) {
+    const why = "only the router knows the MAC addresses in its store";
+    throw new UsageError(`${why}; let it keep the table itself (firewall.manage)`);
+  }
   const known = await readSource(status.source, undefined);
   const at = (plane: string): HostPort[] =>
     (status.listening ?? [])
@@ -146,7 +152,8 @@ function ofPolicy({ cidrs, ...policy }: RunningPolicy, options: Options): Firewa
 
 /** What the source says now. It is read as a router reads it, and left as it is. */
 async function readSource(place: string | undefined, network: string | undefined): Promise<Known> {
-  if (place === undefined) return { networks: [], endpoints: [], leases: [] };
+  // A store is sealed with a key that only its programs have.
+  if (place === undefined || isStore(place)) return { networks: [], endpoints: [], leases: [] };
   const source = await openSource(place, {
     ...{ conditions: new Conditions(Date.now), now: Date.now, firstStart: true },
     ...(network !== undefined && { network }),

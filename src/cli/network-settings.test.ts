@@ -15,6 +15,7 @@ test("networks are together by namespace, those of none in the program's own", (
   );
   // One source for all networks of a namespace, whichever names it.
   groups([`${A}, netns: red}`, `${B}, netns: red, source: "databag:/r"}`], ["red a b databag:/r"]);
+  groups([`${A}, netns: red, store: "sqlite:/s"}`], ["red a sqlite:/s"]);
   groups([], []);
 });
 
@@ -24,6 +25,15 @@ test("what no router could do is refused with its line and field", () => {
   refused(
     [`${A}, netns: red, source: "databag:/r"}`, `${B}, netns: red, source: "databag:/s"}`],
     `3: networks[1].source: another one than databag:/r: ${one}`,
+  );
+  refused([`${A}, store: "sqlite:/s"}`], `2: networks[0].store: needs a netns: ${one}`);
+  refused(
+    [`${A}, netns: red, store: "memory:x"}`],
+    '2: networks[0].store: memory has no place: "x"; write memory',
+  );
+  refused(
+    [`${A}, netns: red, source: "sqlite:/s"}`],
+    '2: networks[0].source: no such source: "sqlite"; write databag:PATH or file:PATH',
   );
   refused([`${B}}`, `${A}, netns: red}`], "3: networks[1].netns: needs a source of its own");
   for (const netns of ["own", ".", "..", "a/b", "-x", "x".repeat(65), "a b"]) {

@@ -8,7 +8,9 @@ import type { LoadedConfig, NetworkConfig } from "../config/load.ts";
 import { parseCidr, tryParseHostPort } from "../model/address.ts";
 import { ConfigError, UsageError } from "../model/errors.ts";
 import type { EvidenceSettings } from "../router/evidence.ts";
+import { checkStore } from "../router/instances.ts";
 import type { GivenNetwork } from "../router/policies.ts";
+import { parseSource } from "../source/index.ts";
 
 /** What the networks of no namespace are called, where there are others. */
 export const OWN = "own";
@@ -18,7 +20,7 @@ export interface Group {
   /** The namespace's name, or `own`. */
   readonly name: string;
   readonly networks: readonly NetworkConfig[];
-  /** Absent where it is the router's own source. */
+  /** A source or a store; absent where it is the router's own. */
   readonly source?: string;
 }
 
@@ -37,7 +39,9 @@ export function groupsOf(file: LoadedConfig): readonly Group[] {
     throw new ConfigError(message, place);
   };
   for (const network of networks) {
-    const { netns, source, listen } = network;
+    const { netns, listen } = network;
+    const field = network.store === undefined ? "source" : "store";
+    const source = network[field];
     const fail = (field: string, message: string) => refuse(network, field, message);
     for (const field of ["hopLimit", "guests"] as const) {
       if (network[field] === undefined || firewall?.manage === true) continue;
@@ -50,7 +54,7 @@ export function groupsOf(file: LoadedConfig): readonly Group[] {
       fail("netns", "is no name of a namespace: letters, digits, dots and dashes, 64 at most");
     }
     if (netns === undefined && source !== undefined) {
-      fail("source", "needs a netns: in one namespace there is one source");
+      fail(field, "needs a netns: in one namespace there is one source");
     }
     const name = netns ?? OWN;
     const group = groups.get(name) ?? { networks: [] };
@@ -58,8 +62,9 @@ export function groupsOf(file: LoadedConfig): readonly Group[] {
     group.networks.push(network);
     if (source === undefined) continue;
     if (group.source !== undefined && group.source !== source) {
-      fail("source", `another one than ${group.source}: in one namespace there is one source`);
+      fail(field, `another one than ${group.source}: in one namespace there is one source`);
     }
+    checkPlace(field, source, fail);
     if (source.startsWith("file:") && (listen === undefined || listen.includes("auto"))) {
       fail("listen", "is needed: a file says no addresses of the router");
     }
@@ -74,6 +79,20 @@ export function groupsOf(file: LoadedConfig): readonly Group[] {
     refuse(networks[0] as NetworkConfig, "netns", "needs a source of its own");
   }
   return [...groups].map(([name, group]) => ({ name, ...group }));
+}
+
+function checkPlace(
+  field: "source" | "store",
+  place: string,
+  fail: (field: string, message: string) => void,
+): void {
+  try {
+    if (field === "store") checkStore(place);
+    else parseSource(place);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    fail(field, error.message);
+  }
 }
 
 /** A name as `ip netns add` takes it, of which we make the name of a folder. */

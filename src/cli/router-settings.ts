@@ -9,6 +9,7 @@ import { type ResolvedSettings, resolveRouterSettings } from "../config/resolve.
 import { type LogLevel, SETTINGS } from "../config/settings.ts";
 import { UsageError } from "../model/errors.ts";
 import { AUTO_PORTS, type RouterSettings } from "../router/daemon.ts";
+import { checkStore, isStore } from "../router/instances.ts";
 import type { Plane } from "../router/listeners.ts";
 import type { SeveralSettings } from "../router/several.ts";
 import type { MemberSettings } from "../router/supervisor.ts";
@@ -51,7 +52,7 @@ export async function planOf(options: Options, program: readonly string[]): Prom
   const adminListen = given.adminListen?.value ?? defaultAdmin(stateDir);
   const logLevel = given.logLevel.value;
   if (file !== undefined && name === undefined && groups.some((group) => group.name !== OWN)) {
-    const hasOwn = given.source !== undefined || groups.some((group) => group.name === OWN);
+    const hasOwn = placeOf(given) !== undefined || groups.some((group) => group.name === OWN);
     for (const field of ["listen", "passwordListen"] as const) {
       if (hasOwn || given[field]?.from.kind !== "flag") continue;
       const all = "every network of the file lies in a namespace of its own";
@@ -63,9 +64,12 @@ export async function planOf(options: Options, program: readonly string[]): Prom
   }
   const group = groupNamed(groups, name ?? OWN);
   const networks = group?.networks ?? [];
-  const source = group?.source ?? given.source?.value;
+  const source = group?.source ?? placeOf(given);
   if (source === undefined) {
-    throw new UsageError("--source is missing: write --source databag:DIR or --source file:PATH");
+    const stores = "or, where another program keeps a store, --store sqlite:PATH";
+    throw new UsageError(
+      `--source is missing: write --source databag:DIR or --source file:PATH; ${stores}`,
+    );
   }
   // What is said for this program's own namespace is not of another.
   const own: Partial<ResolvedSettings> = group === undefined || group.name === OWN ? given : {};
@@ -110,7 +114,7 @@ function membersOf({
 }): readonly MemberSettings[] {
   const hasOwn = groups.some(({ name }) => name === OWN);
   // The router's own source may have networks that the file does not name.
-  const own: Group[] = given.source === undefined || hasOwn ? [] : [{ name: OWN, networks: [] }];
+  const own: Group[] = placeOf(given) === undefined || hasOwn ? [] : [{ name: OWN, networks: [] }];
   return [...own, ...groups].map(({ name, networks }) => {
     const admin = join(stateDir, "run", "netns", `${name}.sock`);
     const dir = name === OWN ? stateDir : join(stateDir, "netns", name);
@@ -128,13 +132,29 @@ function membersOf({
 
 /** What was said of this program's own namespace other than by the file. */
 function ownFlags(given: ResolvedSettings): string[] {
-  const names = ["source", "listen", "passwordListen", "network", "cacheDir"] as const;
+  const names = ["source", "store", "listen", "passwordListen", "network", "cacheDir"] as const;
   return names.flatMap((name) => {
     const setting = given[name];
     if (setting === undefined || setting.from.kind !== "flag") return [];
     const values = typeof setting.value === "string" ? [setting.value] : setting.value;
     return values.flatMap((value) => [SETTINGS[name].flag, value]);
   });
+}
+
+/**
+ * Where instances come from.
+ *
+ * @throws {UsageError} if a source is given where a store belongs, or the other way round.
+ */
+function placeOf({ source, store }: ResolvedSettings): string | undefined {
+  if (store !== undefined) {
+    checkStore(store.value);
+    return store.value;
+  }
+  if (source !== undefined && isStore(source.value)) {
+    throw new UsageError(`${source.value} is a store; write --store ${source.value}`);
+  }
+  return source?.value;
 }
 
 function loadModule(): Promise<typeof import("../config/load.ts")> {
@@ -152,7 +172,7 @@ function listensOf(
   return all.includes("auto") ? ["auto"] : [...new Set(all)];
 }
 
-/** A router's own addresses come from its databags; a file knows none, so that is a laptop. */
+/** A router's own addresses come from its databags, or lie in the networks that a store knows. */
 function usualListen(source: string, plane: Plane): readonly string[] {
   return source.startsWith("file:") ? [`127.0.0.1:${LAB_PORTS[plane]}`] : ["auto"];
 }

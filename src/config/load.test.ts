@@ -101,7 +101,12 @@ test("what is wrong is named with file, line and field", async () => {
       "2: admin.listen: give adminListen or admin.listen, not both",
     ],
     ["source: lab.yaml\n", "1: source: must be a word, a colon and a place: file:lab.yaml"],
-    ["store: sqlite:y\n", "1: store: there is no such field"],
+    ["store: y.sqlite\n", "1: store: must be a word, a colon and a place: sqlite:store.sqlite"],
+    ["source: file:x\nstore: sqlite:y\n", "2: store: give source or store, not both"],
+    [
+      'networks: [{id: a, cidrs: [10.0.0.0/8], netns: x, source: "file:x", store: "sqlite:y"}]\n',
+      "1: networks[0].store: give source or store, not both",
+    ],
     ["api: {}\n", "1: api: there is no such field"],
     ["proxied: [{listen: ['10.0.0.1:81']}]\n", "1: proxied[0].trusted: is missing"],
     ["proxied: [{trusted: [10.0.0.2]}]\n", "1: proxied[0].listen: is missing: name an address"],

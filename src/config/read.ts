@@ -80,7 +80,10 @@ function clashes(networks: readonly NetworkConfig[], document: YamlDocument): Pr
 function rebase(config: Config, file: string): Config {
   const path = (text: string): string => (isAbsolute(text) ? text : join(dirname(file), text));
   const place = (text: string): string =>
-    text.replace(/^(file|databag|unix):(.+)$/, (_, scheme, rest) => `${scheme}:${path(rest)}`);
+    text.replace(
+      /^(file|databag|sqlite|unix):(.+)$/,
+      (_, scheme, rest) => `${scheme}:${path(rest)}`,
+    );
   const each = <T extends object>(
     value: T,
     names: readonly string[],
@@ -93,11 +96,11 @@ function rebase(config: Config, file: string): Config {
       ]),
     ) as T;
   const files = ["stateDir", "sealKey", "cacheDir", "passwordTokenFile"];
-  const rebased = each(each(config, files, path), ["source", "adminListen"], place);
+  const rebased = each(each(config, files, path), ["source", "store", "adminListen"], place);
   return {
     ...rebased,
     networks: rebased.networks.map((network) => ({
-      ...each(network, ["source"], place),
+      ...each(network, ["source", "store"], place),
       leaseFiles: network.leaseFiles.map(path),
     })),
     ...(rebased.admin !== undefined && { admin: each(rebased.admin, ["listen"], place) }),

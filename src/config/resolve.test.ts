@@ -44,6 +44,21 @@ test("a variable that is empty and a flag without values count as not given", ()
   check({ env: { FRONTDESK_HOSTS: " " }, flags: { listen: [] } }, DEFAULTS);
 });
 
+test("of a source and a store the one holds that was said with more weight", () => {
+  const file = "source: file:x\n";
+  const env = { FRONTDESK_STORE: "sqlite:/s" };
+  check({ file, env }, ["store=sqlite:/s FRONTDESK_STORE", ...DEFAULTS]);
+  const flags = { source: "file:y" };
+  check({ file, env, flags }, ["source=file:y --source", ...DEFAULTS]);
+  const both = "give a source or a store, not both";
+  expect(() => resolve({ flags: { ...flags, store: "sqlite:/s" } })).toThrow(
+    new UsageError(`--source and --store: ${both}`),
+  );
+  expect(() => resolve({ env: { ...env, FRONTDESK_SOURCE: "file:x" } })).toThrow(
+    new ConfigError(`FRONTDESK_SOURCE and FRONTDESK_STORE: ${both}`),
+  );
+});
+
 test("admin: {listen} in the file is adminListen", () => {
   check({ file: "hosts: any\nadmin:\n  listen: unix:/a\n" }, [
     "adminListen=unix:/a /f.yaml:3",

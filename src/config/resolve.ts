@@ -39,8 +39,10 @@ export interface SettingsInput {
 
 /** Values are checked, and written as their flag takes them. Absent: nobody says. */
 export interface ResolvedSettings {
-  /** `databag:DIR` or `file:PATH`. */
+  /** `databag:DIR` or `file:PATH`. There is a source or a store, never both. */
   readonly source?: Setting<string>;
+  /** `sqlite:PATH`. */
+  readonly store?: Setting<string>;
   readonly listen?: Setting<readonly string[]>;
   readonly passwordListen?: Setting<readonly string[]>;
   readonly adminListen?: Setting<string>;
@@ -67,7 +69,7 @@ export const DEFAULTS: Readonly<Record<"hosts" | "logLevel", string>> = {
 /**
  * Resolves the settings of `frontdesk router`.
  *
- * @throws {UsageError} if a flag's value is wrong.
+ * @throws {UsageError} if a flag's value is wrong, or two exclude each other.
  * @throws {ConfigError} if a value of the environment is wrong. The file was checked when loaded.
  */
 export function resolveRouterSettings(input: SettingsInput): ResolvedSettings {
@@ -76,6 +78,7 @@ export function resolveRouterSettings(input: SettingsInput): ResolvedSettings {
     const setting = resolveOne(name, input);
     if (setting !== undefined) found[name] = setting;
   }
+  leaveOne(found);
   return {
     ...found,
     hostNames: input.file?.config.hostNames ?? [],
@@ -83,6 +86,22 @@ export function resolveRouterSettings(input: SettingsInput): ResolvedSettings {
     // `flaw` has checked each value against its kind, and the lists are lists.
   } as ResolvedSettings;
 }
+
+/** Of a source and a store the one holds that was said with more weight. */
+function leaveOne(found: Found): void {
+  const { source, store } = found;
+  if (source === undefined || store === undefined) return;
+  const [a, b] = [source, store].map(({ from }) => WEIGHT.indexOf(from.kind)) as [number, number];
+  if (a === b) {
+    const message = `${source.from.name} and ${store.from.name}: give a source or a store, not both`;
+    throw source.from.kind === "flag" ? new UsageError(message) : new ConfigError(message);
+  }
+  if (a < b) delete found.store;
+  else delete found.source;
+}
+
+/** The first of them holds. */
+const WEIGHT: readonly From["kind"][] = ["flag", "environment", "file", "default"];
 
 function resolveOne(
   name: SettingName,

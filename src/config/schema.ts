@@ -56,9 +56,12 @@ const count = (description: string): z.ZodInt =>
   z.int().min(1).max(1_000_000).describe(description);
 
 const source = setting("place", "Where instances come from: databag:DIR or file:PATH");
+const store = setting("store", "The store that another program writes: sqlite:PATH");
 const hosts = z
   .enum(HOSTS_MODES)
   .describe("What to do about Host headers that name another server");
+
+const BOTH = "give source or store, not both";
 
 const network = fields({
   id: networkId("The network's id"),
@@ -67,6 +70,7 @@ const network = fields({
   listen: listens("Addresses that its guests ask for metadata").optional(),
   passwordListen: listens("Addresses that its guests ask for passwords").optional(),
   source: source.optional(),
+  store: store.optional(),
   macEvidence: z
     .enum(["off", "audit", "enforce"])
     .default("audit")
@@ -103,6 +107,7 @@ const proxied = fields({
 
 export const CONFIG = fields({
   source: source.optional(),
+  store: store.optional(),
   listen: listens("Addresses that guests ask for metadata").optional(),
   passwordListen: listens("Addresses that guests ask for passwords").optional(),
   adminListen: setting("admin", "The admin listener: unix:PATH or ADDR:PORT").optional(),
@@ -139,6 +144,13 @@ export const CONFIG = fields({
     const message = "no network lies in this namespace";
     context.addIssue({ code: "custom", path: ["proxied", index, "netns"], message });
   });
+  for (const [{ source, store }, path] of [
+    [given, []] as const,
+    ...given.networks.map((network, index) => [network, ["networks", index]] as const),
+  ]) {
+    if (source === undefined || store === undefined) continue;
+    context.addIssue({ code: "custom", path: [...path, "store"], message: BOTH });
+  }
   if (given.adminListen === undefined || given.admin === undefined) return;
   const message = "give adminListen or admin.listen, not both";
   context.addIssue({ code: "custom", path: ["admin", "listen"], message });

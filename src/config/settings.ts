@@ -8,7 +8,15 @@
 import { tryParseHostPort, tryParseListen } from "../model/address.ts";
 
 /** How a setting is written: what `flaw` accepts. */
-export type SettingKind = "text" | "path" | "place" | "listen" | "admin" | "hosts" | "log-level";
+export type SettingKind =
+  | "text"
+  | "path"
+  | "place"
+  | "store"
+  | "listen"
+  | "admin"
+  | "hosts"
+  | "log-level";
 
 export interface SettingSpec {
   readonly flag: string;
@@ -26,6 +34,7 @@ function spec(words: string, kind: SettingKind, list = false): SettingSpec {
 
 export const SETTINGS = {
   source: spec("source", "place"),
+  store: spec("store", "store"),
   listen: spec("listen", "listen", true),
   passwordListen: spec("password-listen", "listen", true),
   adminListen: spec("admin-listen", "admin"),
@@ -56,6 +65,10 @@ export function flaw(kind: SettingKind, text: string): string | undefined {
       return /^[a-z]+:./.test(text)
         ? undefined
         : "must be a word, a colon and a place: file:lab.yaml";
+    case "store":
+      return /^[a-z]+:./.test(text)
+        ? undefined
+        : "must be a word, a colon and a place: sqlite:store.sqlite";
     case "listen":
       return text === "auto" || tryParseListen(text) !== undefined
         ? undefined

@@ -22,9 +22,10 @@ export const router: Command = {
   description:
     "Serves instance metadata, user data, SSH keys and passwords from memory.\n\n" +
     "On a CloudStack virtual router: --source databag:/etc/cloudstack. " +
-    "On a laptop: --source file:PATH.",
+    "On a laptop: --source file:PATH. Beside a controller: --store sqlite:PATH.",
   options: [
     { flags: "--source <where>", summary: "databag:DIR or file:PATH", env: "FRONTDESK_SOURCE" },
+    { flags: "--store <where>", summary: "sqlite:PATH, in place of a source: what another program writes", env: "FRONTDESK_STORE" },
     { flags: "--listen <address...>", summary: "ADDR:PORT for guests, or auto", repeatable: true, usual: usualWords("metadata"), env: "FRONTDESK_LISTEN" },
     { flags: "--password-listen <address...>", summary: "ADDR:PORT for passwords, or auto", repeatable: true, usual: usualWords("password"), env: "FRONTDESK_PASSWORD_LISTEN" },
     { flags: "--admin-listen <address>", summary: "for operators and other commands: unix:PATH or ADDR:PORT", usual: defaultAdmin(STATE_DIR_WORD), env: "FRONTDESK_ADMIN_LISTEN" },
@@ -45,6 +46,7 @@ export const router: Command = {
   ],
   examples: [
     ["frontdesk router --source databag:/etc/cloudstack", "take the virtual router's place on :80 and :8080"],
+    ["frontdesk router --store sqlite:/var/lib/frontdesk/store.sqlite --seal-key store.key", "serve what a controller keeps"],
     ["frontdesk router --source file:lab.yaml --listen 127.0.0.1:8775", "serve a lab"],
   ],
   commands: [
