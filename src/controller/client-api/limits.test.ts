@@ -1,0 +1,59 @@
+import { expect, test } from "bun:test";
+import { base64Of, LEAST, openTestLab } from "./testing.ts";
+
+test("user data has one limit by GET, one by POST, and the operator's for both", async () => {
+  const cases: readonly (readonly [chars: number, max: number, get: number, post: number])[] = [
+    [4096, 32_768, 200, 200],
+    [4100, 32_768, 431, 200],
+    [32_768, 32_768, 431, 200],
+    [32_772, 32_768, 431, 431],
+    [4096, 2048, 431, 431],
+    [1_000_000, 1_048_576, 431, 200],
+  ];
+  for (const [chars, userDataMax, get, post] of cases) {
+    const lab = openTestLab({ userDataMax });
+    const userdata = base64Of(chars);
+    const { id } = await lab.done("deployVirtualMachine", LEAST);
+    for (const [command, params] of [
+      ["deployVirtualMachine", { ...LEAST, userdata }],
+      ["updateVirtualMachine", { id: String(id), userdata }],
+      ["registerUserData", { name: "x", userdata }],
+    ] as const) {
+      const before = JSON.stringify(await lab.store.list());
+      // A query is cut short long before the largest of them.
+      const byGet = chars > 60_000 ? get : (await lab.ask(command, params)).status;
+      if (get === 431) expect(JSON.stringify(await lab.store.list())).toBe(before);
+      if (command === "registerUserData" && byGet === 200) continue;
+      const byPost = (await lab.ask(command, params, { post: true })).status;
+      expect([command, chars, byGet, byPost]).toEqual([command, chars, get, post]);
+    }
+  }
+});
+
+test("a refusal of user data names the size, the limit, and the way out", async () => {
+  const lab = openTestLab();
+  const params = { name: "x", userdata: base64Of(5000) };
+  const { name, content } = await lab.ask("registerUserData", params);
+  expect(name).toBe("registeruserdataresponse");
+  expect(content).toEqual({
+    uuidList: [],
+    errorcode: 431,
+    cserrorcode: 4350,
+    errortext: "user data has 5000 characters of base64; the limit by GET is 4096; send it by POST",
+  });
+});
+
+test("a page has 500 items at most, and both of its parameters", async () => {
+  const lab = openTestLab();
+  const statusOf = async (params: Record<string, string>): Promise<number> =>
+    (await lab.ask("listZones", params)).status;
+  expect(await statusOf({ page: "1", pagesize: "500" })).toBe(200);
+  expect(await statusOf({ page: "1", pagesize: "501" })).toBe(431);
+  expect(await statusOf({ page: "1" })).toBe(431);
+  expect(await statusOf({ pagesize: "10" })).toBe(431);
+  expect(await statusOf({ page: "0", pagesize: "10" })).toBe(431);
+  expect(await statusOf({ page: "-1", pagesize: "10" })).toBe(431);
+  expect(await statusOf({ page: "999999999", pagesize: "500" })).toBe(200);
+  expect(await statusOf({ projectid: "-1" })).toBe(200);
+  expect((await lab.ask("listVirtualMachines", { projectid: "p" })).status).toBe(431);
+});
