@@ -21,7 +21,7 @@ const ADMIN_MS_MAX = 5_000;
 
 export interface RouterOptions {
   readonly rim: Rim;
-  /** `databag:DIR` or `file:PATH`. */
+  /** `databag:DIR` or `file:PATH`, or a store: `sqlite:PATH`. */
   readonly source: string;
   readonly listen: readonly string[];
   readonly passwordListen?: readonly string[];
@@ -69,7 +69,8 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
 export function launchRouter(options: RouterOptions): Router {
   const socket = join(options.stateDir, "admin.sock");
   const args = [
-    ...["--source", options.source, "--state-dir", options.stateDir],
+    ...[options.source.startsWith("sqlite:") ? "--store" : "--source", options.source],
+    ...["--state-dir", options.stateDir],
     ...["--admin-listen", `unix:${socket}`],
     ...options.listen.flatMap((at) => ["--listen", at]),
     ...(options.passwordListen ?? []).flatMap((at) => ["--password-listen", at]),
