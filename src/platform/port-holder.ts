@@ -3,9 +3,19 @@
  */
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { tryParseIp } from "../model/address.ts";
 
 /** State of a listening socket in /proc/net/tcp. */
 const LISTEN = "0A";
+
+/** A socket that listens in this network namespace. */
+export interface Holder {
+  readonly address: string;
+  readonly port: number;
+  /** `undefined` where the kernel does not say: another user's process. */
+  readonly pid: number | undefined;
+  readonly program: string | undefined;
+}
 
 /**
  * The pid of a process that listens on `port`.
@@ -13,22 +23,46 @@ const LISTEN = "0A";
  * @returns `undefined` where the kernel does not say: another user's process, another namespace.
  */
 export function portHolder(port: number): number | undefined {
-  const wanted = port.toString(16).toUpperCase().padStart(4, "0");
-  const inodes = new Set<string>();
-  for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
-    for (const line of linesOf(table)) {
-      const fields = line.trim().split(/\s+/);
-      if (fields[3] === LISTEN && fields[1]?.endsWith(`:${wanted}`)) inodes.add(fields[9] ?? "");
-    }
-  }
-  if (inodes.size === 0) return undefined;
+  return portHolders([port]).find(({ pid }) => pid !== undefined)?.pid;
+}
+
+/** All that listen on one of `ports`; of several processes that share a socket, the first. */
+export function portHolders(ports: readonly number[]): readonly Holder[] {
+  const sockets = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap(linesOf).flatMap((line) => {
+    const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
+    const [hex = "", portHex = ""] = local.split(":");
+    const port = Number.parseInt(portHex, 16);
+    if (state !== LISTEN || !ports.includes(port)) return [];
+    return [{ address: addressOf(hex), port, inode }];
+  });
+  const pids = sockets.length === 0 ? new Map() : pidsOf(new Set(sockets.map((one) => one.inode)));
+  return sockets.map(({ address, port, inode }) => {
+    const pid: number | undefined = pids.get(inode);
+    return { address, port, pid, program: pid === undefined ? undefined : processName(pid) };
+  });
+}
+
+function pidsOf(inodes: ReadonlySet<string>): Map<string, number> {
+  const pids = new Map<string, number>();
   for (const pid of namesIn("/proc").filter((name) => /^\d+$/.test(name))) {
     for (const fd of namesIn(`/proc/${pid}/fd`)) {
       const inode = /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/${pid}/fd/${fd}`))?.[1];
-      if (inode !== undefined && inodes.has(inode)) return Number(pid);
+      if (inode === undefined || !inodes.has(inode) || pids.has(inode)) continue;
+      pids.set(inode, Number(pid));
+      if (pids.size === inodes.size) return pids;
     }
   }
-  return undefined;
+  return pids;
+}
+
+/** The kernel prints 32 bits at a time, in the order of this machine: little-endian everywhere. */
+function addressOf(hex: string): string {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((part) =>
+    [...Buffer.from(part, "hex")].reverse(),
+  );
+  if (bytes.length === 4) return bytes.join(".");
+  const words = Buffer.from(bytes).toString("hex").match(/.{4}/g) ?? [];
+  return tryParseIp(words.join(":")) ?? hex;
 }
 
 /** What a process calls itself; `undefined` where the kernel does not say. */

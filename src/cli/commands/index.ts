@@ -9,6 +9,7 @@ export const commands: readonly Entry[] = [
   { name: "bridge", summary: "bring IPv6 guests to an IPv4 service", load: () => import("./bridge.ts") },
   { name: "apply", summary: "hand commands to the router", load: () => import("./apply.ts") },
   { name: "why", summary: "explain what a guest is told", load: () => import("./why.ts") },
+  { name: "doctor", summary: "say why the router does not answer", load: () => import("./doctor.ts") },
   { name: "guest", summary: "the tools inside an instance", load: () => import("./guest.ts") },
   { name: "import", summary: "write instances as YAML", load: () => import("./import.ts") },
   { name: "config", summary: "check a configuration file", load: () => import("./config.ts") },
