@@ -4,6 +4,7 @@
 
 import type { Ip } from "../../src/model/address.ts";
 import { parseIp } from "../../src/model/address.ts";
+import type { Delivered } from "../../src/model/change.ts";
 import { Conditions } from "../../src/observe/conditions.ts";
 import { type PasswordChange, Passwords } from "../../src/router/passwords.ts";
 import type { PasswordEntry } from "../../src/router/state/entry.ts";
@@ -21,6 +22,8 @@ export interface Desk {
   before: () => Promise<void>;
   /** Entries that are durable. */
   readonly durable: PasswordEntry[];
+  /** What a store was told of. */
+  readonly delivered: Delivered[];
   /** How many writes there were. */
   readonly writes: () => number;
   /** Everything but what is durable is forgotten. */
@@ -39,6 +42,7 @@ export interface Where {
 
 export function ledger(): Desk {
   const durable: PasswordEntry[] = [];
+  const delivered: Delivered[] = [];
   let writes = 0;
   const conditions = new Conditions(() => 0);
   const open = (): Passwords => {
@@ -51,6 +55,7 @@ export function ledger(): Desk {
       digestKey: Buffer.alloc(32, 7),
       now: () => desk.time,
       conditions,
+      onDelivered: (one) => delivered.push(one),
     });
   };
   const desk: Desk = {
@@ -59,6 +64,7 @@ export function ledger(): Desk {
     time: 1_000_000_000,
     before: () => Promise.resolve(),
     durable,
+    delivered,
     writes: () => writes,
     restart() {
       desk.passwords = open();
