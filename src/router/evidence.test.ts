@@ -3,7 +3,7 @@
  * an nft and an ip that are played here, with the memory that the kernel has.
  */
 
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -163,6 +163,50 @@ test("without the program ip, who is to be compared is refused, and a condition 
   expect(await scene.evidence.identity.find("fd00:5a::77")).toBeUndefined();
   await scene.until(() => scene.raised().includes("NEIGHBOURS_UNREADABLE"));
   expect(scene.raised()).toContain("ip cannot be started");
+});
+
+describe("an address without a lease", () => {
+  const OWN = parseIp("10.1.1.6");
+  const SECOND = parseIp("10.1.1.77");
+  const AT = `${SECOND} dev eth0`;
+
+  /** A guest that has the MAC address `OTHER`, at its own address and at a second one. */
+  async function openLearning(networks: readonly Network[], listening = LISTENING) {
+    const scene = open([put(OWN, OTHER)]);
+    scene.kernel.rows.push(`${AT} lladdr ${OTHER} REACHABLE`);
+    scene.evidence.follow(networks, listening);
+    return scene;
+  }
+
+  test("is answered once the kernel keeps it, also beside a network that does not enforce", async () => {
+    await using scene = await openLearning([AUDITED, ENFORCED]);
+    expect(await scene.evidence.identity.find(SECOND)).toMatchObject({ address: OWN });
+    expect(scene.kernel.pins.get(AT)).toBe(OTHER);
+  });
+
+  test("is not answered before there are rules that keep it", async () => {
+    await using scene = await openLearning([ENFORCED], []);
+    const found = await scene.evidence.identity.find(SECOND);
+    expect(found).toMatchObject({ reason: "mac-unknown" });
+  });
+
+  test("that is leased while the kernel is asked, is the owner's of the lease", async () => {
+    await using scene = await openLearning([ENFORCED]);
+    const found = scene.evidence.identity.find(SECOND);
+    // The kernel has been asked; that its news settle is waited for.
+    await Bun.sleep(60);
+    scene.change(put(SECOND, MAC));
+    await found;
+    await scene.inStep();
+  });
+
+  test("ends with a lease that names no MAC address, too", async () => {
+    await using scene = await openLearning([ENFORCED]);
+    await scene.evidence.identity.find(SECOND);
+    expect(scene.kernel.pins.get(AT)).toBe(OTHER);
+    scene.change(put(SECOND, undefined));
+    await scene.inStep();
+  });
 });
 
 /** A range on a device that has no proper name. */

@@ -56,7 +56,7 @@ export class Evidence {
   #policies: readonly Policy[] = [];
   readonly #hosts = new Map<NetworkId, HostsMode>();
   /** Learnt addresses that are on their way into the firewall. */
-  readonly #keeping = new Map<string, Promise<boolean>>();
+  readonly #keeping = new Set<string>();
   readonly #learned = new LearnedAddresses(({ address, device }) => {
     void this.#firewall?.setLease(address, undefined, device);
   });
@@ -181,17 +181,20 @@ export class Evidence {
   #keep(at: LearnedAt, mac: Mac): boolean | Promise<boolean> {
     const firewall = this.#firewall;
     if (firewall === undefined) return false;
+    const isKept = (): boolean => firewall.keeps(at, mac) && !this.#hasFirewallTrouble();
+    // A lease of which the source knows nothing is in the firewall already.
+    const leased = this.#leaseFiles?.get(at.address);
+    if (leased !== undefined) return leased === mac && !this.#hasFirewallTrouble();
     const place = keptAt(at);
     const now = performance.now();
-    if (this.#learned.isKnown(at, mac, now)) {
-      return this.#keeping.get(place) ?? !this.#hasFirewallTrouble();
-    }
-    this.#learned.add(at, mac, now);
+    const isKnown = this.#learned.isKnown(at, mac, now);
+    if (isKnown && isKept() && !this.#keeping.has(place)) return true;
+    if (!isKnown && !this.#learned.add(at, mac, now)) return Promise.resolve(false);
     const kept = firewall.setLease(at.address, mac, at.device).then(() => {
       this.#keeping.delete(place);
-      return !this.#hasFirewallTrouble();
+      return isKept();
     });
-    this.#keeping.set(place, kept);
+    this.#keeping.add(place);
     return kept;
   }
 
@@ -263,8 +266,8 @@ export class Evidence {
     const entry = this.#ports.directory.find(address);
     const isLeased = entry?.kind === "bound" || entry?.reason === "awaiting-metadata";
     const mac = (isLeased ? entry.mac : undefined) ?? this.#leaseFiles?.get(address);
-    // A lease says more than what was learnt.
-    if (mac !== undefined) this.#learned.forget(address);
+    // A lease says more than what was learnt, also one that names no MAC address.
+    if (entry !== undefined || mac !== undefined) this.#learned.forget(address);
     void this.#firewall?.setLease(address, mac);
   }
 

@@ -249,7 +249,11 @@ export class Identity {
     if (policy === undefined || entry?.mac === undefined || !isEnforced(policy)) return entry;
     const kept = this.#ports.keep?.(address, entry.mac, row.device) ?? false;
     if (typeof kept === "boolean") return kept ? entry : undefined;
-    return kept.then((isKept) => (isKept ? entry : this.#unknown(address)));
+    return kept.then((isKept) => {
+      // Leased meanwhile, or its owner is another instance by now.
+      if (this.#ports.directory.find(address) !== undefined) return this.find(address, row.device);
+      return isKept ? this.#behind(address, row) : this.#unknown(address);
+    });
   }
 
   #unknown(address: Ip): Entry {
@@ -263,6 +267,8 @@ export class Identity {
     if (row === undefined) return undefined;
     const isFresh = row !== "late" && neighbours.trust(address, device) === "fresh";
     if (isFresh) await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    // Leased meanwhile: now it is compared with that.
+    if (this.#ports.directory.find(address) !== undefined) return this.find(address, device);
     const trust = neighbours.trust(address, device);
     const now = neighbours.at(address, device) ?? row;
     if (now !== "late" && trust === "steady") {

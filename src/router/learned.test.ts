@@ -22,10 +22,20 @@ function make() {
 test("a guest that makes many addresses loses its own oldest, and nobody else any", () => {
   const { learned, gone } = make();
   learned.add(at(1), TWO, 0);
-  for (let i = 2; i < 100; i++) learned.add(at(i), ONE, i);
+  for (let i = 2; i < 100; i++) learned.add(at(i), ONE, i * 1000);
   expect(learned.size).toBe(17);
   expect(learned.isKnown(at(1), TWO, 0)).toBe(true);
   expect(gone.slice(0, 2)).toEqual(["fe80::2%eth0", "fe80::3%eth0"]);
+});
+
+test("a guest with more addresses than that has another one a second later, and not sooner", () => {
+  const { learned, gone } = make();
+  for (let i = 1; i <= 16; i++) expect(learned.add(at(i), ONE, 0)).toBe(true);
+  for (let i = 17; i < 100; i++) expect(learned.add(at(i), ONE, 999)).toBe(false);
+  expect(learned.add(at(17), TWO, 999)).toBe(true);
+  expect(gone).toEqual([]);
+  expect([learned.add(at(18), ONE, 1000), learned.add(at(19), ONE, 1001)]).toEqual([true, false]);
+  expect(gone).toEqual(["fe80::1%eth0"]);
 });
 
 test("one from which nobody asks is forgotten after ten minutes", () => {

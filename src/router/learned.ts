@@ -7,6 +7,11 @@ import type { Ip, Mac } from "../model/address.ts";
 
 /** A guest with privacy addresses has about ten at a time. */
 const ADDRESSES_PER_MAC_MAX = 16;
+/**
+ * So seldom the oldest gives way to another: each costs three programs, and a guest could ask from
+ * a hundred addresses in turn on connections that are open. ms.
+ */
+const OTHER_EVERY_MS = 1000;
 /** As many as the firewall counts sources. */
 const ADDRESSES_MAX = 8192;
 /** Longer than between two boots of a script that asks now and then. ms. */
@@ -20,6 +25,7 @@ export interface LearnedAt {
 
 interface Learned extends LearnedAt {
   readonly mac: Mac;
+  readonly sinceMs: number;
   usedMs: number;
 }
 
@@ -47,15 +53,21 @@ export class LearnedAddresses {
     return true;
   }
 
-  add(at: LearnedAt, mac: Mac, nowMs: number): void {
-    this.#remove(this.#known.get(placeOf(at)));
+  /** @returns whether it is known now: not where the guest has had another just before. */
+  add(at: LearnedAt, mac: Mac, nowMs: number): boolean {
     const own = this.#ofMac.get(mac) ?? new Set();
-    if (own.size >= ADDRESSES_PER_MAC_MAX) this.#forget(own.values().next().value);
+    if (own.size >= ADDRESSES_PER_MAC_MAX) {
+      const last = [...own].at(-1)?.sinceMs ?? 0;
+      if (nowMs - last < OTHER_EVERY_MS) return false;
+      this.#forget(own.values().next().value);
+    }
+    this.#remove(this.#known.get(placeOf(at)));
     if (this.#known.size >= ADDRESSES_MAX) this.#forget(this.#known.values().next().value);
-    const learned = { ...at, mac, usedMs: nowMs };
+    const learned = { ...at, mac, sinceMs: nowMs, usedMs: nowMs };
     this.#known.set(placeOf(at), learned);
     this.#devices.add(at.device);
     this.#ofMac.set(mac, own.add(learned));
+    return true;
   }
 
   /** On every device. */

@@ -101,6 +101,11 @@ export class Firewall {
     return this.#soon();
   }
 
+  /** Whether the kernel was told that a place is this MAC address', and nothing failed since. */
+  keeps(at: Pick<Lease, "address" | "device">, mac: Mac): boolean {
+    return !this.#allWanted && !this.#closed && this.#told.get(placeOf(at)) === mac;
+  }
+
   /** Compares anew: as when a link was down, which takes permanent neighbours with it. */
   refresh(): Promise<void> {
     this.#compareWanted = true;

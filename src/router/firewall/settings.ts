@@ -5,7 +5,7 @@
  */
 
 import { overlap } from "../../config/ranges.ts";
-import { type Cidr, contains, type Ip, type Mac } from "../../model/address.ts";
+import { type Cidr, contains, type Ip, isLinkLocal, type Mac } from "../../model/address.ts";
 import type { NetworkId } from "../../model/binding.ts";
 import { ConfigError, quote } from "../../model/errors.ts";
 import type { Pin } from "../../platform/neighbour-pins.ts";
@@ -120,7 +120,7 @@ export function isEnforced({ macEvidence, routed }: FirewallNetwork): boolean {
   return macEvidence === "enforce" && !routed;
 }
 
-/** Which of the networks an address belongs to: the one whose range, or whose device, holds it. */
+/** Which of the networks an address belongs to: the one whose range holds it, on its device. */
 export type FindNetwork = (address: Ip, device?: string) => FirewallNetwork | undefined;
 
 /** Prepares the search, because there are thousands of leases. IPv4 needs no big numbers. */
@@ -132,7 +132,12 @@ export function networkFinder(networks: readonly FirewallNetwork[]): FindNetwork
   }));
   const v6 = ranges.filter(({ cidr }) => cidr.version === 6);
   return (address, device) => {
-    if (device !== undefined) return networks.find(({ devices }) => devices.includes(device));
+    if (device !== undefined) {
+      // As the table has it: an address of the link itself is of the first network there.
+      const there = networks.filter(({ devices }) => devices.includes(device));
+      if (isLinkLocal(address)) return there[0];
+      return there.find(({ cidrs }) => cidrs.some((cidr) => contains(cidr, address)));
+    }
     if (address.includes(":")) {
       return v6.find(({ cidr }) => contains(cidr, address))?.network;
     }
