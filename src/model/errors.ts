@@ -318,6 +318,35 @@ export class UserDataError extends MetadataError {
   }
 }
 
+/** What the operator API answers instead of doing what was asked. */
+export class OperatorApiError extends MetadataError {
+  readonly code:
+    | "ATTEMPTS_TOO_MANY"
+    | "BODY_MALFORMED"
+    | "BODY_TOO_LARGE"
+    | "BODY_TYPE"
+    | "FOLLOWERS_TOO_MANY"
+    | "INSTANCE_UNKNOWN"
+    | "METHOD_UNKNOWN"
+    | "NETWORK_IN_USE"
+    | "NETWORK_UNKNOWN"
+    | "PATH_UNKNOWN"
+    | "RECORDS_READ_ONLY"
+    | "REQUEST_INVALID"
+    | "REVISION_MISMATCH"
+    | "ROLE_TOO_LOW"
+    | "TOKEN_MISSING"
+    | "TOKEN_UNKNOWN"
+    | "USER_DATA_NONE";
+  readonly remedy = "fix-request";
+
+  /** @param message for the client: what it sent stands there quoted or not at all */
+  constructor(code: OperatorApiError["code"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
 /** Guarding the metadata service in a guest failed, or would be unsafe. */
 export class HardenError extends MetadataError {
   readonly code:

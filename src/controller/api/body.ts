@@ -1,0 +1,78 @@
+/**
+ * Bodies before anybody reads them: bounded, whole, of a type that the route takes. And what is
+ * wrong with one, in words that show nothing of it.
+ */
+
+import type { MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { OperatorApiError, quote } from "../../model/errors.ts";
+import { BODY_BYTES_MAX, FAULTS_MAX } from "./limits.ts";
+
+export const JSON_TYPE = "application/json";
+export const BYTES_TYPE = "application/octet-stream";
+
+/** Of each request that may have a body. */
+export const bounded: MiddlewareHandler = bodyLimit({
+  maxSize: BODY_BYTES_MAX,
+  onError: () => {
+    const message = `the body is longer than ${BODY_BYTES_MAX} bytes`;
+    throw new OperatorApiError("BODY_TOO_LARGE", message);
+  },
+});
+
+/**
+ * Reads the body, so that whoever asks for it later gets it at once.
+ *
+ * @param types what the route takes; JSON must be UTF-8
+ */
+export function takes(...types: readonly string[]): MiddlewareHandler {
+  return async (c, next) => {
+    const given = c.req.header("content-type") ?? "";
+    const type = given.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+    if (!types.includes(type)) {
+      const which = given === "" ? "the body has no type" : "the body has another type";
+      throw new OperatorApiError("BODY_TYPE", `${which}; this takes ${types.join(" or ")}`);
+    }
+    const bytes = await c.req.arrayBuffer().catch((cause: unknown) => {
+      throw cause instanceof OperatorApiError
+        ? cause
+        : new OperatorApiError("BODY_MALFORMED", "the body ended early", { cause });
+    });
+    if (type === JSON_TYPE) checkJson(bytes);
+    await next();
+  };
+}
+
+function checkJson(bytes: ArrayBuffer): void {
+  try {
+    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw new OperatorApiError("BODY_MALFORMED", "the body is not JSON in UTF-8");
+  }
+}
+
+/** One fault that a schema has found. */
+export interface Fault {
+  readonly code: string;
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  readonly keys?: readonly string[];
+}
+
+/** What is wrong, a few faults of it. Names that a client made up are quoted; values never shown. */
+export function faultsOf(faults: readonly Fault[]): string {
+  const said = faults.slice(0, FAULTS_MAX).map(({ code, path, message, keys }) => {
+    const where = path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`));
+    const field = where.join("").replace(/^\./, "");
+    const unknown = (keys ?? []).slice(0, FAULTS_MAX).map(quote).join(", ");
+    const what = code === "unrecognized_keys" ? `no such field: ${unknown}` : lowered(message);
+    return field === "" ? what : `${field}: ${what}`;
+  });
+  const more = faults.length - said.length;
+  return said.join("; ") + (more > 0 ? `; and ${more} more` : "");
+}
+
+/** The library's messages name types and limits, and no value. */
+function lowered(message: string): string {
+  return message.charAt(0).toLowerCase() + message.slice(1);
+}

@@ -1,0 +1,36 @@
+/** Limits of the operator API, each with its unit and its reason. */
+
+/** A body: 1 MiB of user data as JSON text, at its worst six characters for one. Bytes. */
+export const BODY_BYTES_MAX: number = 8 * 1024 * 1024;
+
+/** Records of one page, where nobody says, and at most. */
+export const PAGE_DEFAULT = 100;
+export const PAGE_MAX = 1000;
+
+/** Characters of a cursor: base64 of the longest name of a record. */
+export const CURSOR_CHARS_MAX = 2048;
+
+/** Characters of a message for the client. */
+export const MESSAGE_CHARS_MAX = 500;
+
+/** Faults of one body that are named; the rest would say no more. */
+export const FAULTS_MAX = 5;
+
+/** Who follows the events at a time: each costs a copy of what it has not read yet. */
+export const FOLLOWERS_MAX = 32;
+
+/** Silence on a stream of events: proxies cut it after 30 s and more. ms. */
+export const HEARTBEAT_MS = 15_000;
+
+/** A follower that takes nothing for so long is cut. ms. */
+export const FOLLOWER_PATIENCE_MS = 30_000;
+
+/** A write that was overtaken by another one is tried again so often. */
+export const WRITE_ATTEMPTS_MAX = 5;
+
+/** Wrong tokens of one peer within `ATTEMPTS_MS`. A program that is configured wrongly tries on. */
+export const ATTEMPTS_MAX = 10;
+export const ATTEMPTS_MS = 60_000;
+
+/** Peers whose wrong tokens are counted; beyond, the oldest are forgotten. */
+export const PEERS_MAX = 4096;

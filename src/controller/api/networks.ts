@@ -1,0 +1,120 @@
+/** `/v1/networks`: which networks there are, and their ranges of addresses. */
+
+import type { Network as NetworkOf } from "../../model/change.ts";
+import { OperatorApiError } from "../../model/errors.ts";
+import { checkWritable } from "./records.ts";
+import {
+  type AddRoutes,
+  body,
+  createRoute,
+  done,
+  failures,
+  json,
+  secured,
+  takesJson,
+} from "./routes.ts";
+import { Network, NetworkBody, NetworkName, Networks } from "./schemas.ts";
+
+const tags = ["networks"];
+const security = secured;
+const path = "/v1/networks/{network}";
+const request = { params: NetworkName };
+
+const list = createRoute({
+  ...{ method: "get", path: "/v1/networks", tags, security },
+  summary: "All networks",
+  responses: { 200: json(Networks, "All of them."), ...failures },
+});
+
+const show = createRoute({
+  ...{ method: "get", path, tags, security, request },
+  summary: "One network",
+  responses: { 200: json(Network, "The network."), ...failures },
+});
+
+const put = createRoute({
+  ...{ method: "put", path, tags, security, middleware: takesJson },
+  summary: "Replace or make a network; needs the role admin",
+  request: { params: NetworkName, body: body(NetworkBody) },
+  responses: {
+    200: json(Network, "It was replaced."),
+    201: json(Network, "It is new."),
+    ...failures,
+  },
+});
+
+const remove = createRoute({
+  ...{ method: "delete", path, tags, security, request },
+  summary: "Take a network away that has no instances; needs the role admin",
+  responses: { 204: done, ...failures },
+});
+
+export const addNetworks: AddRoutes = (app, ports) => {
+  const { store } = ports;
+  const inTurn = turns();
+  app.openapi(list, async (c) => {
+    const networks = await store.networks();
+    return c.json({ networks: networks.map(view) }, 200);
+  });
+  app.openapi(show, async (c) => {
+    const { network: id } = c.req.valid("param");
+    const network = (await store.networks()).find((one) => one.id === id);
+    if (network === undefined) throw unknown();
+    return c.json(view(network), 200);
+  });
+  app.openapi(put, async (c) => {
+    checkWritable(ports);
+    const { network: id } = c.req.valid("param");
+    const { cidrs, dnsDomain, ...given } = c.req.valid("json");
+    if (given.id !== undefined && given.id !== id) {
+      throw new OperatorApiError("REQUEST_INVALID", "id: differs from the path's");
+    }
+    return inTurn(async () => {
+      const before = await store.networks();
+      const next = { id, cidrs, ...(dnsDomain !== undefined && { dnsDomain }) };
+      const isNew = !before.some((one) => one.id === id);
+      const others = before.map((one) => (one.id === id ? next : one));
+      await store.putNetworks(isNew ? [...others, next] : others);
+      const now = (await store.networks()).find((one) => one.id === id) ?? next;
+      return c.json(view(now), isNew ? 201 : 200);
+    });
+  });
+  app.openapi(remove, async (c) => {
+    checkWritable(ports);
+    const { network: id } = c.req.valid("param");
+    return inTurn(async () => {
+      const before = await store.networks();
+      if (!before.some((one) => one.id === id)) throw unknown();
+      const { records } = await store.list({ network: id, limit: 1 });
+      if (records.length > 0) {
+        throw new OperatorApiError("NETWORK_IN_USE", "the network has instances");
+      }
+      await store.putNetworks(before.filter((one) => one.id !== id));
+      return c.body(null, 204);
+    });
+  });
+};
+
+function unknown(): OperatorApiError {
+  return new OperatorApiError("NETWORK_UNKNOWN", "there is no such network");
+}
+
+function view({ id, cidrs, dnsDomain }: NetworkOf): NetworkView {
+  return { id, cidrs: [...cidrs], ...(dnsDomain !== undefined && { dnsDomain }) };
+}
+
+interface NetworkView {
+  id: string;
+  cidrs: string[];
+  dnsDomain?: string;
+}
+
+/** A store replaces all networks at once: two that change one each must not meet. */
+function turns(): <Result>(work: () => Promise<Result>) => Promise<Result> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const mine = last.then(work);
+    last = mine.catch(() => {}); // Who waits for it hears of it.
+    return mine;
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * Between records and what the API says. Pure.
+ *
+ * A password never goes out, only whether one waits. User data has a path of its own; elsewhere it
+ * is a number of bytes.
+ */
+
+import type { KeyValue } from "../../model/binding.ts";
+import { OperatorApiError } from "../../model/errors.ts";
+import type { InstanceRecord, RecordName, StoredRecord } from "../../model/record.ts";
+import { parseRecord } from "../../model/record-parse.ts";
+import { keysOf } from "../../source/file/keys.ts";
+import { decodeUserData } from "../user-data.ts";
+import type { InstanceInput, InstanceOutput, SummaryOutput } from "./schemas.ts";
+
+const TEXTS = ["account", "project", "zone", "template"] as const;
+
+export type PasswordState = "pending" | "none";
+
+export function passwordState({ password }: Pick<InstanceRecord, "password">): PasswordState {
+  return password === undefined ? "none" : "pending";
+}
+
+export function instanceView(stored: StoredRecord): InstanceOutput {
+  const { record } = stored;
+  return {
+    ...summaryView(stored),
+    nics: record.nics.map(({ addresses, mac, keys, ...nic }) => ({
+      ...(mac !== undefined && { mac }),
+      addresses: [...addresses],
+      default: nic.default,
+      ...(keys !== undefined && { keys: keys.map(pairOf) }),
+    })),
+    keys: record.keys.map(pairOf),
+    publicKeys: [...record.publicKeys],
+  };
+}
+
+export function summaryView({ record, revision }: StoredRecord): SummaryOutput {
+  const { network, id, name, userData, incarnation, epoch } = record;
+  return {
+    ...{ network, id, name },
+    ...textsOf(record),
+    nics: record.nics.map(({ addresses, mac, ...nic }) => ({
+      ...(mac !== undefined && { mac }),
+      addresses: [...addresses],
+      default: nic.default,
+    })),
+    ...(userData !== undefined && { userData: { bytes: userData.length } }),
+    ...{ password: passwordState(record), incarnation, epoch, revision },
+  };
+}
+
+/**
+ * The record that a body asks for. What a body leaves out, and cannot say, stays as it was: user
+ * data, public keys, a password that waits.
+ *
+ * @throws {OperatorApiError} if the body names another instance than the path does.
+ * @throws {RecordError | UserDataError} if a field cannot be kept.
+ */
+export function recordOf(
+  name: RecordName,
+  body: InstanceInput,
+  { before, userDataMax }: { before: InstanceRecord | undefined; userDataMax: number },
+): InstanceRecord {
+  for (const field of ["network", "id"] as const) {
+    if (body[field] === undefined || body[field] === name[field]) continue;
+    throw new OperatorApiError("REQUEST_INVALID", `${field}: differs from the path's`);
+  }
+  const publicKeys = body.publicKeys ?? before?.publicKeys ?? [];
+  const userData = userDataFor(body, before, userDataMax);
+  const password = before?.password;
+  return parseRecord({
+    ...name,
+    name: body.name,
+    ...textsOf(body),
+    ...(body.keys === undefined ? standardKeys(name, body) : { nics: body.nics, keys: body.keys }),
+    ...{ publicKeys, ...(userData !== undefined && { userData }) },
+    ...(password !== undefined && { password }),
+    incarnation: body.incarnation ?? before?.incarnation ?? 1,
+    epoch: body.epoch ?? before?.epoch ?? 1,
+  });
+}
+
+function userDataFor(
+  { userData }: InstanceInput,
+  before: InstanceRecord | undefined,
+  charsMax: number,
+): InstanceRecord["userData"] {
+  if (userData === null) return undefined;
+  if (userData === undefined || !("base64" in userData)) return before?.userData;
+  return decodeUserData(userData.base64, { method: "POST", charsMax });
+}
+
+/** CloudStack's own keys, for who gives none: each NIC says its own address. */
+function standardKeys({ id }: RecordName, body: InstanceInput): object {
+  const { name, zone } = body;
+  const parsed = parseRecord({
+    ...{ network: "n", id, name, nics: body.nics, keys: [], publicKeys: [] },
+    ...{ incarnation: 1, epoch: 1 },
+  });
+  const at = (nic: InstanceRecord["nics"][number]): readonly KeyValue[] =>
+    keysOf({ id, name, ...(zone !== undefined && { zone }) }, nic.addresses);
+  const main = parsed.nics.find((nic) => nic.default) ?? parsed.nics[0];
+  const keys = main === undefined ? at({ addresses: [], default: true }) : at(main);
+  const nics = parsed.nics.map((nic) => {
+    const given = nic.keys ?? [];
+    if (nic === main || given.some(isAddress)) return nic;
+    // An empty value is a key that is not there.
+    return { ...nic, keys: [at(nic).find(isAddress) ?? ["local-ipv4", ""], ...given] };
+  });
+  return { nics, keys };
+}
+
+const isAddress = ([name]: KeyValue): boolean => name === "local-ipv4";
+
+type Texts = { -readonly [Name in (typeof TEXTS)[number]]?: string };
+
+function textsOf(
+  from: {
+    readonly [Name in (typeof TEXTS)[number]]?: string | undefined;
+  },
+): Texts {
+  const texts: Texts = {};
+  for (const name of TEXTS) if (from[name] !== undefined) texts[name] = from[name];
+  return texts;
+}
+
+function pairOf([name, value]: KeyValue): [string, string | null] {
+  return [name, value];
+}

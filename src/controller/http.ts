@@ -1,0 +1,223 @@
+/**
+ * The listener of the controller's APIs: node:http or node:https, on both runtimes.
+ *
+ * It bounds headers, time and connections, and closes gracefully. It is never a guest's listener:
+ * an address that guests reach is refused before it is opened, and a connection that comes over
+ * one all the same is closed unread.
+ */
+
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { tryParseIp } from "../model/address.ts";
+import { ConfigError, ListenError, UsageError } from "../model/errors.ts";
+
+/** Request line and headers: a GET of a CloudStack client carries its user data there. Bytes. */
+const HEADER_BYTES_MAX = 64 * 1024;
+
+/** A body that says to be longer is not read: 1 MiB of user data, as JSON at its worst. Bytes. */
+export const BODY_BYTES_MAX: number = 8 * 1024 * 1024;
+
+/** Operators, their programs, and a console each: more is a mistake or an attack. */
+const CONNECTIONS_MAX = 256;
+
+/** Slow senders hold nothing for long. ms. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+/** A client's next request comes at once, or on a new connection. ms. */
+const IDLE_TIMEOUT_MS = 15_000;
+/** How often Node.js looks for connections that are beyond these. ms. */
+const CHECK_MS = 2000;
+
+/** What is under way at the end may take so long; then connections are cut. ms. */
+const DRAIN_MS = 5000;
+
+/** Where guests ask for metadata, in every cloud. */
+const METADATA_ADDRESSES: ReadonlySet<string> = new Set(["169.254.169.254", "fd00:ec2::254"]);
+
+/** What an app knows of a connection, in its `c.env`. */
+export interface ConnectionBindings {
+  /** The address of who asks; absent in tests without a socket. */
+  readonly peer?: string;
+  /** Aborts when the listener closes: what answers without end, ends. */
+  readonly closing?: AbortSignal;
+}
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A certificate and its key, as PEM files. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A Hono app's. */
+export type Fetch = (request: Request, env: ConnectionBindings) => Response | Promise<Response>;
+
+export interface ApiListenOptions {
+  readonly listen: HostPort;
+  readonly fetch: Fetch;
+  readonly tls?: TlsFiles;
+  /** Where this machine answers guests. */
+  readonly guests?: readonly HostPort[];
+}
+
+export interface ApiListener extends AsyncDisposable {
+  /** `http://127.0.0.1:8776`; with the port that was chosen, if 0 was given. */
+  readonly url: string;
+  readonly port: number;
+  /** Takes no more requests, ends what is under way, and resolves. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/**
+ * @throws {UsageError} if it is where guests ask.
+ * @throws {ConfigError} if a certificate or a key cannot be used.
+ * @throws {ListenError} if the address cannot be listened on.
+ */
+export async function openApiListener(options: ApiListenOptions): Promise<ApiListener> {
+  const { listen, fetch, tls, guests = [] } = options;
+  checkApiListen(listen, guests);
+  const closing = new AbortController();
+  const server = makeServer(tls);
+  serve(server, fetch, closing.signal);
+  bound(server, guests);
+  await listening(server, listen);
+  const { address, family, port } = server.address() as AddressInfo;
+  const host = family === "IPv6" ? `[${address}]` : address;
+  let ended: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing.abort();
+    ended ??= end(server);
+    return ended;
+  };
+  return {
+    url: `${tls === undefined ? "http" : "https"}://${host}:${port}`,
+    port,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/**
+ * Refuses an address where guests ask, or could. Loopback is not theirs: in a lab both planes have
+ * ports of their own there.
+ *
+ * @throws {UsageError} that says which listener it is.
+ */
+export function checkApiListen(listen: HostPort, guests: readonly HostPort[]): void {
+  const host = tryParseIp(listen.host);
+  const at = `--api-listen ${listen.host}:${listen.port}`;
+  const remedy = "choose an address that guests do not reach, as 127.0.0.1:8776";
+  if (host === undefined) throw new UsageError(`${at}: write ADDR:PORT or [IPV6]:PORT`);
+  if (METADATA_ADDRESSES.has(host)) {
+    throw new UsageError(`${at}: guests ask for metadata there; ${remedy}`);
+  }
+  const isAny = host === "0.0.0.0" || host === "::";
+  for (const guest of guests) {
+    const theirs = tryParseIp(guest.host) ?? guest.host;
+    const where = `${guest.host}:${guest.port}`;
+    if (theirs === host && (guest.port === listen.port || !isLoopback(host))) {
+      throw new UsageError(`${at}: guests are answered on ${where}; ${remedy}`);
+    }
+    if (isAny && !isLoopback(theirs)) {
+      throw new UsageError(`${at}: every address includes the guests' ${where}; ${remedy}`);
+    }
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith("127.") || host === "::1";
+}
+
+function makeServer(tls: TlsFiles | undefined): Server {
+  const limits = {
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: IDLE_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECK_MS,
+    noDelay: true,
+  };
+  return tls === undefined ? createServer(limits) : secure(tls, limits);
+}
+
+function serve(server: Server, fetch: Fetch, closing: AbortSignal): void {
+  const answer = getRequestListener(
+    (request, env) => {
+      const peer = (env.incoming as IncomingMessage).socket.remoteAddress;
+      return fetch(request, { closing, ...(peer !== undefined && { peer }) });
+    },
+    // Bun's and Node's own Request and Response stay what they are for everybody else.
+    { overrideGlobalObjects: false, errorHandler: () => new Response(null, { status: 500 }) },
+  );
+  server.on("request", (message, response) => {
+    if (Number(message.headers["content-length"] ?? 0) > BODY_BYTES_MAX) {
+      response.writeHead(413, { connection: "close" }).end();
+      message.socket.destroySoon();
+    } else void answer(message, response); // It rejects for nothing: see errorHandler.
+  });
+}
+
+function secure({ cert, key }: TlsFiles, limits: object): Server {
+  try {
+    const files = { cert: readFileSync(cert), key: readFileSync(key) };
+    return createTlsServer({ ...limits, ...files, minVersion: "TLSv1.2" });
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? "";
+    const message = /^E[A-Z]+$/.test(code) ? `cannot be read (${code})` : "do not fit together";
+    throw new ConfigError(`the certificate ${cert} and its key ${key} ${message}`, undefined, {
+      cause,
+    });
+  }
+}
+
+/** Connections beyond the limit, and those over a guest's address, are closed unread. */
+function bound(server: Server, guests: readonly HostPort[]): void {
+  const theirs = guests.map(({ host }) => host).filter((host) => !isLoopback(host));
+  const refused = new Set([...METADATA_ADDRESSES, ...theirs]);
+  let open = 0;
+  server.on("connection", (socket: Socket) => {
+    const local = tryParseIp(socket.localAddress);
+    if (open >= CONNECTIONS_MAX || (local !== undefined && refused.has(local))) {
+      socket.destroy();
+      return;
+    }
+    open++;
+    socket.once("close", () => {
+      open--;
+    });
+  });
+}
+
+function listening(server: Server, { host, port }: HostPort): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(listenError(error, `${host}:${port}`));
+    });
+    server.listen({ host, port, exclusive: true }, resolve);
+  });
+}
+
+function listenError(error: NodeJS.ErrnoException, where: string): ListenError {
+  const reasons: Readonly<Record<string, readonly [ListenError["code"], string]>> = {
+    EADDRINUSE: ["ADDRESS_IN_USE", "is in use; choose another one with --api-listen"],
+    EADDRNOTAVAIL: ["ADDRESS_NOT_LOCAL", "is not an address of this machine"],
+    EACCES: ["ADDRESS_DENIED", "needs root: the port is below 1024"],
+  };
+  const [code, reason] = reasons[error.code ?? ""] ?? ["LISTEN_FAILED", "cannot be listened on"];
+  return new ListenError(code, `the API's address ${where} ${reason}`, { cause: error });
+}
+
+async function end(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  await closed;
+  clearTimeout(timer);
+}

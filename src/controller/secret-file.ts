@@ -1,0 +1,138 @@
+/**
+ * Files that hold secrets or decide who may do what: only their owner reads and writes them, they
+ * are replaced whole, and they are read again when they change.
+ */
+
+import { constants } from "node:fs";
+import { chown, link, lstat, open, rename, stat, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { StateError } from "../model/errors.ts";
+
+const MODE = 0o600;
+const OTHERS = 0o077;
+
+/** A writer takes milliseconds: what lies there for longer was left by one that was killed. ms. */
+const STALE_MS = 10_000;
+
+/**
+ * @returns `undefined` if there is no such file
+ * @throws {StateError} if others may use it, it is no file, too long, or cannot be read.
+ */
+export async function readSecretFile(path: string, bytesMax: number): Promise<string | undefined> {
+  let file: Awaited<ReturnType<typeof open>>;
+  try {
+    // A pipe in its place would keep whoever opens it waiting.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new StateError("STATE_UNREADABLE", `${path} cannot be read`, { cause: error });
+  }
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile()) throw new StateError("STATE_UNREADABLE", `${path} is not a file`);
+    if ((stats.mode & OTHERS) !== 0) {
+      const mode = (stats.mode & 0o777).toString(8);
+      const message = `${path} has mode ${mode}: others may use it; run chmod 600 on it`;
+      throw new StateError("STATE_PERMISSIONS", message);
+    }
+    if (stats.size > bytesMax) {
+      throw new StateError("STATE_UNREADABLE", `${path} is longer than ${bytesMax} bytes`);
+    }
+    return await file.readFile("utf8");
+  } finally {
+    await file.close();
+  }
+}
+
+/** What a file is like now: another text says that it may hold something else. */
+export async function stampOf(path: string): Promise<string> {
+  try {
+    const { dev, ino, size, mode, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    return `${dev}:${ino} ${size} ${mode} ${mtimeNs} ${ctimeNs}`;
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  }
+}
+
+/**
+ * Reads, changes and replaces a file; one writer at a time, also of several programs.
+ *
+ * @param change from what is there, or "" where there is none, to what shall be there
+ * @throws {StateError} as `readSecretFile`, and if another writer is at work or the disk refuses.
+ */
+export async function changeSecretFile(
+  path: string,
+  bytesMax: number,
+  change: (text: string) => string,
+): Promise<void> {
+  const beside = `${path}.new`;
+  const file = await openBeside(beside);
+  try {
+    const before = await readSecretFile(path, bytesMax);
+    await file.writeFile(change(before ?? ""));
+    await file.sync();
+    await giveToOwner(path, beside);
+    await rename(beside, path);
+  } catch (error) {
+    await unlink(beside).catch(() => {});
+    throw isOurs(error) ? error : unwritable(path, error);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Writes a file that is not there yet.
+ *
+ * @returns whether it was written; `false` if there is one by now
+ * @throws {StateError} if the disk refuses.
+ */
+export async function writeSecretFile(path: string, text: string): Promise<boolean> {
+  const beside = `${path}.new`;
+  const file = await openBeside(beside);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+    await giveToOwner(path, beside);
+    await link(beside, path); // Unlike a rename it replaces nothing.
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw unwritable(path, error);
+  } finally {
+    await file.close();
+    await unlink(beside).catch(() => {});
+  }
+}
+
+/** The file beside is also the lock: there is one at a time. */
+async function openBeside(beside: string): Promise<Awaited<ReturnType<typeof open>>> {
+  for (const isLast of [false, true]) {
+    try {
+      return await open(beside, "wx", MODE);
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === "EEXIST";
+      if (!isTaken) throw unwritable(beside, error);
+      const age = Date.now() - ((await lstat(beside).catch(() => undefined))?.mtimeMs ?? 0);
+      if (isLast || age < STALE_MS) break;
+      await unlink(beside).catch(() => {});
+    }
+  }
+  throw new StateError("STATE_LOCKED", `another program is writing ${beside}; try again`);
+}
+
+/** What root writes into a service's folder is for the service. */
+async function giveToOwner(path: string, beside: string): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = await stat(path).catch(() => stat(dirname(path)));
+  await chown(beside, uid, gid);
+}
+
+function isOurs(error: unknown): boolean {
+  return error instanceof Error && "remedy" in error;
+}
+
+function unwritable(path: string, cause: unknown): StateError {
+  const { code = "unknown" } = cause as NodeJS.ErrnoException;
+  return new StateError("STATE_UNWRITABLE", `${path} cannot be written (${code})`, { cause });
+}
