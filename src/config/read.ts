@@ -4,6 +4,7 @@
 
 import { dirname, isAbsolute, join } from "node:path";
 import { parseCidr } from "../model/address.ts";
+import { CONTROLLER_PATHS, CONTROLLER_PLACES } from "./controller.ts";
 import { type Problem, readYaml, type YamlDocument } from "./document.ts";
 import { fieldName, type Path } from "./field-name.ts";
 import { explain, validate } from "./issues.ts";
@@ -103,6 +104,9 @@ function rebase(config: Config, file: string): Config {
       ...each(network, ["source", "store"], place),
       leaseFiles: network.leaseFiles.map(path),
     })),
+    ...(rebased.controller !== undefined && {
+      controller: each(each(rebased.controller, CONTROLLER_PATHS, path), CONTROLLER_PLACES, place),
+    }),
     ...(rebased.admin !== undefined && { admin: each(rebased.admin, ["listen"], place) }),
   };
 }

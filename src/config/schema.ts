@@ -7,6 +7,7 @@
 
 import { z } from "zod";
 import { tryParseIp } from "../model/address.ts";
+import { CONTROLLER } from "./controller.ts";
 import { fields } from "./issues.ts";
 import { flaw, HOSTS_MODES, LOG_LEVELS, listFlaw, type SettingKind } from "./settings.ts";
 import { cidr, line, networkId } from "./terms.ts";
@@ -138,6 +139,7 @@ export const CONFIG = fields({
     managementCidrs: cidrs("Ranges that may reach the admin listener").default([]),
   }).optional(),
   admin: fields({ listen: setting("admin", "The same as adminListen") }).optional(),
+  controller: CONTROLLER.optional().describe("Settings of frontdesk controller"),
 }).superRefine((given, context) => {
   given.proxied?.forEach(({ netns }, index) => {
     if (netns === undefined || given.networks.some((each) => each.netns === netns)) return;

@@ -27,7 +27,8 @@ const BATCH = 100;
 
 export interface ReconcilePorts {
   readonly api: Api;
-  readonly apiKey: string;
+  /** Names the keys' user to the API. They may be replaced. */
+  readonly apiKey: () => string;
   readonly store: Store;
   readonly troubles: Troubles;
   /** Milliseconds since 1970. */
@@ -55,7 +56,7 @@ export class Reconciler implements Look {
     const findings = new Findings();
     const known = new Set(keeper.ids.keys());
     this.#newer = new Set();
-    const cloud = await readCloud({ api, apiKey, findings, signal }, known);
+    const cloud = await readCloud({ api, apiKey: apiKey(), findings, signal }, known);
     const { instances, complete, rootDisks: _, ...around } = cloud;
     const listed = new Set(instances.map(({ id }) => id));
     const { seen, waiting } = await this.#keep(recordsOf(cloud, installations, findings), signal);
@@ -91,7 +92,7 @@ export class Reconciler implements Look {
     if (around === undefined) return false;
     const { keeper, installations } = await this.#open();
     const findings = new Findings();
-    const reader = { api, apiKey, findings, signal };
+    const reader = { api, apiKey: apiKey(), findings, signal };
     const clouds = await Promise.all(ids.map((id) => readInstanceAnew(reader, { id }, around)));
     let isEnough = true;
     for (const [at, id] of ids.entries()) {

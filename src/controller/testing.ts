@@ -43,7 +43,7 @@ export async function openLab(options: { store?: Store; instances?: number } = {
       await before(command);
       return client.read(command, params, signal);
     };
-    return new Reconciler({ api: { read }, apiKey: KEYS.apiKey, store, troubles, now });
+    return new Reconciler({ api: { read }, apiKey: () => KEYS.apiKey, store, troubles, now });
   };
   return Object.assign(lab, {
     ...{ api, store, conditions, troubles, look: another(), another },

@@ -31,6 +31,15 @@ export const METRICS = {
   frontdesk_bridge_ready: { help: "1 while nothing is wrong with what the bridge needs." },
   frontdesk_bridge_log_lines_lost_total: { help: "Log lines that a slow or full disk cost the bridge." },
   frontdesk_bridge_resident_memory_bytes: { help: "Resident memory of the bridge's process." },
+  frontdesk_controller_ready: { help: "1 when the store says what the source says." },
+  frontdesk_controller_instances: { help: "Instances that the source had at the last look." },
+  frontdesk_controller_looks_total: { help: "Looks at the source: at everything, at one instance, and those at everything that failed.", labels: ["kind"] },
+  frontdesk_controller_look_seconds: { help: "How long the last look at everything took." },
+  frontdesk_controller_last_look_seconds: { help: "When the last look at everything ended well, seconds since 1970." },
+  frontdesk_controller_records_total: { help: "Records that were written and deleted.", labels: ["what"] },
+  frontdesk_controller_hints_total: { help: "Hints that something has changed, by way and by what came of them.", labels: ["via", "outcome"] },
+  frontdesk_controller_log_lines_lost_total: { help: "Log lines that a slow or full disk cost the controller." },
+  frontdesk_controller_resident_memory_bytes: { help: "Resident memory of the controller's process." },
   frontdesk_condition: { help: "Subjects for which a condition holds.", labels: ["code"] },
   frontdesk_build_info: { help: "Always 1; the version and the runtime are labels.", labels: ["version", "runtime"] },
 } as const satisfies Readonly<Record<string, Metric>>;
@@ -41,7 +50,7 @@ export type MetricName = keyof typeof METRICS;
 export type Sample = readonly [name: MetricName, labels: readonly string[], value: number];
 
 /** Whose metrics they are; those that name no program are of both. */
-export type Program = "router" | "bridge";
+export type Program = "router" | "bridge" | "controller";
 
 interface Made {
   readonly registry: Registry;
@@ -78,7 +87,8 @@ async function make(program: Program): Promise<Made> {
   const registry = new Registry();
   const metrics = new Map<string, Counter<string> | Gauge<string>>();
   for (const [name, { help, labels = [] }] of Object.entries<Metric>(METRICS)) {
-    if (/^frontdesk_(router|bridge)_/.test(name) && !name.includes(`_${program}_`)) continue;
+    const isOfOne = /^frontdesk_(router|bridge|controller)_/.test(name);
+    if (isOfOne && !name.includes(`_${program}_`)) continue;
     const Kind = name.endsWith("_total") ? Counter : Gauge;
     const options = { name, help, labelNames: [...labels], registers: [registry] };
     metrics.set(name, new Kind<string>(options));

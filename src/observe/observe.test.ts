@@ -160,7 +160,7 @@ test("every metric of the table is in the Prometheus text, with its type by its 
   );
   expect(text).toContain("frontdesk_router_bindings 7");
   for (const name of Object.keys(METRICS)) {
-    if (name.startsWith("frontdesk_bridge_")) continue; // Another program's.
+    if (/^frontdesk_(bridge|controller)_/.test(name)) continue; // Of other programs.
     const type = name.endsWith("_total") ? "counter" : "gauge";
     expect(text).toContain(`# TYPE ${name} ${type}`);
     expect(name).toMatch(/^frontdesk_/);

@@ -1,0 +1,113 @@
+/**
+ * `frontdesk controller`: keeps a store true for routers, until it is told to stop.
+ */
+
+import { LOG_LEVELS } from "../../config/settings.ts";
+import { apis } from "../../controller/apis.ts";
+import { openCredentials } from "../../controller/credentials.ts";
+import {
+  type ControllerPorts,
+  openController,
+  POLL_BESIDE_EVENTS_SECONDS,
+  POLL_SECONDS,
+  USER_DATA_MAX,
+} from "../../controller/daemon.ts";
+import { EXCHANGE } from "../../controller/hints/rabbit.ts";
+import { CLOUDSTACK } from "../../controller/open-look.ts";
+import { FileSink } from "../../observe/sink.ts";
+import { listenAdmin } from "../../router/admin-socket.ts";
+import { chooseRim } from "../../router/http/index.ts";
+import { type Command, EXIT } from "../command.ts";
+import {
+  type ControllerPlan,
+  controllerPlan,
+  defaultControllerAdmin,
+  defaultStore,
+} from "../controller-settings.ts";
+import { STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
+import { version } from "../version.ts";
+
+/** How long requests under way may take after SIGTERM. ms. */
+const DRAIN_MS = 5000;
+
+// biome-ignore format: a table reads best with one line for each option
+export const controller: Command = {
+  description:
+    "Reads instances from a source and keeps them in a store, which routers follow " +
+    "(frontdesk router --store). What the source does not say for certain stays as it is.\n\n" +
+    "API keys are read from FRONTDESK_API_KEY and FRONTDESK_SECRET_KEY, or a file of them. " +
+    "Without --source the store itself is the truth, and the API writes it.",
+  options: [
+    { flags: "--source <where>", summary: "cloudstack:URL, file:PATH or databag:DIR", env: "FRONTDESK_CONTROLLER_SOURCE" },
+    { flags: "--store <where>", summary: "sqlite:PATH", usual: defaultStore(STATE_DIR_WORD), env: "FRONTDESK_STORE" },
+    { flags: "--api-listen <address>", summary: "ADDR:PORT of the APIs and of webhooks", usual: "none", env: "FRONTDESK_API_LISTEN" },
+    { flags: "--api-cert <file>", summary: "certificate of the API listener, PEM", env: "FRONTDESK_API_CERT" },
+    { flags: "--api-cert-key <file>", summary: "its key", env: "FRONTDESK_API_CERT_KEY" },
+    { flags: "--admin-listen <address>", summary: "for operators: unix:PATH or ADDR:PORT", usual: defaultControllerAdmin(STATE_DIR_WORD), env: "FRONTDESK_CONTROLLER_ADMIN_LISTEN" },
+    { flags: "--credentials-file <file>", summary: "FRONTDESK_API_KEY=… and FRONTDESK_SECRET_KEY=…, of CloudStack", env: "FRONTDESK_CREDENTIALS_FILE" },
+    { flags: "--ca-file <file>", summary: "certificate that CloudStack's is checked by, PEM", env: "FRONTDESK_CA_FILE" },
+    { flags: "--insecure", summary: "check no certificate: whoever is between can read the keys' requests" },
+    { flags: "--poll-seconds <number>", summary: "between two looks at everything", usual: `${POLL_SECONDS}, ${POLL_BESIDE_EVENTS_SECONDS} while events come by --amqp`, env: "FRONTDESK_POLL_SECONDS" },
+    { flags: "--webhook-secret-file <file>", summary: "the secret key of CloudStack's webhook; they come to /hooks/cloudstack", env: "FRONTDESK_WEBHOOK_SECRET_FILE" },
+    { flags: "--amqp <url>", summary: "CloudStack's events: amqp://HOST[:PORT][/VHOST], or amqps:", env: "FRONTDESK_AMQP" },
+    { flags: "--amqp-exchange <name>", summary: "the topic exchange", usual: EXCHANGE, env: "FRONTDESK_AMQP_EXCHANGE" },
+    { flags: "--amqp-credentials-file <file>", summary: "FRONTDESK_AMQP_USER=… and FRONTDESK_AMQP_PASSWORD=…; else the environment's", env: "FRONTDESK_AMQP_CREDENTIALS_FILE" },
+    { flags: "--amqp-ca-file <file>", summary: "certificate that the bus's is checked by, PEM", env: "FRONTDESK_AMQP_CA_FILE" },
+    { flags: "--user-data-max <characters>", summary: "base64 of user data that the APIs take", usual: String(USER_DATA_MAX), env: "FRONTDESK_USER_DATA_MAX" },
+    { flags: "--network <id>", summary: "name of the network, where the source does not say", env: "FRONTDESK_NETWORK" },
+    { flags: "--cache-dir <dir>", summary: "CloudStack's /var/cache/cloud, for databag:", env: "FRONTDESK_CACHE_DIR" },
+    { flags: "--state-dir <dir>", summary: "where the store and its key are", usual: shownStateDir(process.env), env: "FRONTDESK_STATE_DIR" },
+    { flags: "--seal-key <file>", summary: "32 bytes that seal the store, kept elsewhere", env: "FRONTDESK_SEAL_KEY" },
+    { flags: "--config <file>", summary: "these settings as YAML; flags and environment win", env: "FRONTDESK_CONFIG" },
+    { flags: "--log-level <level>", summary: "how much to log", choices: LOG_LEVELS, usual: "info", env: "FRONTDESK_LOG_LEVEL" },
+  ],
+  exits: [
+    [EXIT.done, "ended because it was told to, by SIGTERM or SIGINT"],
+    [EXIT.failed, "cannot start or go on; the reason is one line on standard error"],
+    [EXIT.usage, "called or configured wrongly"],
+  ],
+  examples: [
+    ["frontdesk controller --source cloudstack:https://cloud.example.org --credentials-file keys.env", "follow a cloud"],
+    ["frontdesk controller --source file:lab.yaml --store sqlite:lab.sqlite", "keep a lab in a store"],
+  ],
+  async run({ options }) {
+    const plan = await controllerPlan(options);
+    const sink = new FileSink(1);
+    const rim = await chooseRim(process.env);
+    const { settings, admin, logLevel } = plan;
+    const started = await openController(settings, {
+      ...{ sink, logLevel, version: version(), runtime: rim.name },
+      // Guests may be on any address of this machine but loopback.
+      listenAdmin: (handler) => listenAdmin(admin, rim, { handler, guestHosts: "auto" }),
+      parts: await partsOf(plan),
+    });
+    process.on("SIGHUP", () => void started.reload());
+    try {
+      await new Promise<void>((resolve) => {
+        process.once("SIGTERM", () => resolve());
+        process.once("SIGINT", () => resolve());
+      });
+    } finally {
+      await started.close(DRAIN_MS);
+      sink.flushSync();
+    }
+    return EXIT.done;
+  },
+};
+
+async function partsOf(plan: ControllerPlan): Promise<NonNullable<ControllerPorts["parts"]>> {
+  const { settings, stateDir } = plan;
+  if (settings.api === undefined) return [];
+  const isCloud = settings.source?.text.startsWith(CLOUDSTACK) === true;
+  const credentials = await openCredentials({
+    stateDir,
+    // The keys of the environment are then CloudStack's, which are none of ours.
+    env: isCloud ? { FRONTDESK_TOKEN: process.env.FRONTDESK_TOKEN } : process.env,
+    isConfigured: false,
+    onTrouble: () => {},
+  });
+  if (credentials.isNew) {
+    process.stderr.write(`frontdesk: credentials of the APIs are in ${credentials.path}\n`);
+  }
+  return Promise.all(apis.map((open) => open({ credentials })));
+}

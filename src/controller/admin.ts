@@ -1,0 +1,99 @@
+/**
+ * What an operator may ask of a running controller: whether it lives, what is wrong, and numbers.
+ * Never on a guest's listener, and not on the API's: this is for the machine's own operators.
+ */
+
+import type { Conditions } from "../observe/conditions.ts";
+import { Metrics, type Sample } from "../observe/metrics.ts";
+import type { Sink } from "../observe/sink.ts";
+import {
+  FORBIDDEN,
+  type GuestRequest,
+  METHOD_NOT_ALLOWED,
+  NOT_FOUND,
+  type Reply,
+} from "../protocol/http.ts";
+import type { FollowStatus } from "./follow.ts";
+import type { HintCounts } from "./hints/event.ts";
+
+export interface AdminPorts {
+  readonly conditions: Conditions;
+  /** Whether the store says what the source says. */
+  readonly ready: () => boolean;
+  /** Absent where the store itself is the truth. */
+  readonly looks: () => FollowStatus | undefined;
+  readonly counts: HintCounts;
+  readonly sink: Pick<Sink, "dropped">;
+  readonly version: string;
+  readonly runtime: string;
+  /** What the controller is doing, for people. */
+  readonly status: () => Readonly<Record<string, unknown>>;
+}
+
+export type AdminHandler = (request: GuestRequest) => Promise<Reply>;
+
+export function adminHandler(ports: AdminPorts): AdminHandler {
+  const { conditions, ready, status } = ports;
+  const metrics = new Metrics(() => samples(ports), "controller");
+  return async (request) => {
+    // A page in an operator's browser must not reach a TCP admin listener.
+    if (request.header("origin") !== undefined) return FORBIDDEN;
+    if (request.method !== "GET" && request.method !== "HEAD") return METHOD_NOT_ALLOWED;
+    switch (request.target.split("?", 1)[0]) {
+      case "/livez":
+        return text("ok\n");
+      case "/readyz": {
+        const errors = conditions.list().filter(({ severity }) => severity === "error");
+        return json(ready() ? 200 : 503, { ready: ready(), conditions: errors });
+      }
+      case "/conditions":
+        return json(200, conditions.list());
+      case "/metrics":
+        return text(await metrics.text());
+      case "/status":
+        return json(200, status());
+      default:
+        return NOT_FOUND;
+    }
+  };
+}
+
+function* samples({
+  conditions,
+  ready,
+  looks,
+  counts,
+  sink,
+  version,
+  runtime,
+}: AdminPorts): Generator<Sample> {
+  yield ["frontdesk_controller_ready", [], ready() ? 1 : 0];
+  const status = looks();
+  if (status !== undefined) {
+    yield ["frontdesk_controller_instances", [], status.instances];
+    yield ["frontdesk_controller_looks_total", ["all"], status.looks];
+    yield ["frontdesk_controller_looks_total", ["one"], status.looksAlone];
+    yield ["frontdesk_controller_looks_total", ["failed"], status.failures];
+    yield ["frontdesk_controller_look_seconds", [], status.lastMs / 1000];
+    yield ["frontdesk_controller_last_look_seconds", [], (status.lookedAt ?? 0) / 1000];
+    yield ["frontdesk_controller_records_total", ["written"], status.written];
+    yield ["frontdesk_controller_records_total", ["deleted"], status.deleted];
+  }
+  for (const [labels, count] of counts.list()) {
+    yield ["frontdesk_controller_hints_total", labels, count];
+  }
+  yield ["frontdesk_controller_log_lines_lost_total", [], sink.dropped];
+  yield ["frontdesk_controller_resident_memory_bytes", [], process.memoryUsage().rss];
+  for (const code of new Set(conditions.list().map(({ code }) => code))) {
+    yield ["frontdesk_condition", [code], conditions.count(code)];
+  }
+  yield ["frontdesk_build_info", [version, runtime], 1];
+}
+
+function json(status: number, value: unknown): Reply {
+  return { status, body: `${JSON.stringify(value)}\n`, type: "application/json" };
+}
+
+function text(body: string): Reply {
+  return { status: 200, body, type: "text/plain; charset=utf-8" };
+}

@@ -1,0 +1,257 @@
+/**
+ * The controller: reads a source, keeps a store true, answers the APIs.
+ *
+ * Start reading here. The store is opened first, so that another writer is noticed before anything
+ * is asked; then the listeners; then the source is looked at, again and again.
+ */
+
+import { Hono } from "hono";
+import { type Condition, Conditions } from "../observe/conditions.ts";
+import { createLog, type Log } from "../observe/log.ts";
+import type { Sink } from "../observe/sink.ts";
+import { openStore } from "../store/index.ts";
+import type { Store } from "../store/store.ts";
+import { type AdminHandler, adminHandler } from "./admin.ts";
+import { Follow } from "./follow.ts";
+import { HintCounts } from "./hints/event.ts";
+import { followRabbit, type Rabbit, type RabbitSettings } from "./hints/rabbit.ts";
+import { webhookApp } from "./hints/webhook.ts";
+import { type ApiListener, type ApiListenOptions, openApiListener } from "./http.ts";
+import { type LookSource, openLook } from "./open-look.ts";
+import type { ApiPorts, ControllerPart } from "./parts.ts";
+import { Troubles } from "./troubles.ts";
+
+/** Where webhooks are received. */
+const HOOKS_PATH = "/hooks";
+
+/** How often everything is looked at where nobody says. Without events, and beside them. s. */
+export const POLL_SECONDS = 30;
+export const POLL_BESIDE_EVENTS_SECONDS = 300;
+
+/** CloudStack's own default: `vm.userdata.max.length`. Characters of base64. */
+export const USER_DATA_MAX = 32_768;
+
+export interface ControllerSettings {
+  /** Absent: the store itself is the truth, and the APIs write it. */
+  readonly source?: LookSource;
+  /** `sqlite:PATH`. */
+  readonly store: string;
+  readonly sealKey: Uint8Array;
+  readonly api?: Pick<ApiListenOptions, "listen" | "tls" | "guests">;
+  readonly pollSeconds?: number;
+  readonly userDataMax?: number;
+  /** Read at the start and on `reload`. */
+  readonly webhookSecret?: () => Promise<string>;
+  readonly rabbit?: RabbitSettings;
+}
+
+interface Closable {
+  close(graceMs: number): Promise<void>;
+}
+
+export interface ControllerPorts {
+  /** Where log lines go. */
+  readonly sink: Sink;
+  readonly logLevel: string;
+  readonly version: string;
+  /** For the metrics. */
+  readonly runtime: string;
+  /** Listens for the operator; absent where nobody wants to ask. */
+  readonly listenAdmin?: (handler: AdminHandler) => Promise<Closable>;
+  /** What is mounted on the API listener, beside the webhooks. */
+  readonly parts?: readonly ControllerPart[];
+}
+
+export interface Controller {
+  readonly conditions: Conditions;
+  /** Whether the store says what the source says. */
+  readonly ready: boolean;
+  /** `http://ADDR:PORT` of the APIs. */
+  readonly apiUrl: string | undefined;
+  /** Reads keys and secrets anew and looks at everything (SIGHUP). */
+  reload(): Promise<void>;
+  /** Ends what is under way and closes (SIGTERM). */
+  close(graceMs: number): Promise<void>;
+}
+
+type Closers = ((graceMs: number) => unknown)[];
+
+/**
+ * Starts a controller. What was opened is closed again when the start fails.
+ *
+ * @throws {UsageError | ConfigError} if a setting is wrong.
+ * @throws {StoreError} if the store cannot be written, or another program writes it.
+ * @throws {ListenError} if an address cannot be listened on.
+ */
+export async function openController(
+  settings: ControllerSettings,
+  ports: ControllerPorts,
+): Promise<Controller> {
+  const closers: Closers = [];
+  try {
+    return await assemble(settings, ports, closers);
+  } catch (error) {
+    await closeAll(closers, 0);
+    throw error;
+  }
+}
+
+async function assemble(
+  settings: ControllerSettings,
+  ports: ControllerPorts,
+  closers: Closers,
+): Promise<Controller> {
+  const now = (): number => Date.now();
+  const log = createLog(ports.sink, ports.logLevel);
+  const conditions = new Conditions(now, (condition, holds) => tell(log, condition, holds));
+  const { source, sealKey } = settings;
+  const { version, runtime } = ports;
+  log.info({ version, source: source?.text, store: settings.store }, "controller starting");
+  const store = await openStore(settings.store, {
+    ...{ sealKey, conditions, now, role: "writer", isTruth: source === undefined },
+  });
+  closers.push(() => store.close());
+
+  const counts = new HintCounts();
+  const beside = { rabbit: undefined as Rabbit | undefined };
+  const opened = source && (await openLook(source, { store, conditions, sealKey, now }));
+  if (opened !== undefined) closers.push(() => opened[Symbol.asyncDispose]());
+  const follow =
+    opened &&
+    new Follow({
+      ...{ look: opened.look, log, pollMs: () => pollMsOf(settings, beside.rabbit) },
+      troubles: new Troubles(conditions, opened.subject),
+    });
+  const hint = (id?: string): void => follow?.hint(id);
+  const hints = { hint, counts, conditions };
+
+  const isReady = (): boolean => follow === undefined || follow.status.lookedAt !== undefined;
+  const secret = { text: await settings.webhookSecret?.() };
+  const api = await listenApi(settings, {
+    ...{ store, conditions, log, hint, now, readOnly: source !== undefined },
+    parts: ports.parts ?? [],
+    hooks:
+      secret.text === undefined
+        ? undefined
+        : webhookApp({ ...hints, secret: () => secret.text ?? "" }),
+  });
+  if (api !== undefined) closers.push(() => api.close());
+  const admin = await ports.listenAdmin?.(
+    adminHandler({
+      ...{ conditions, counts, sink: ports.sink, version, runtime, ready: isReady },
+      looks: () => follow?.status,
+      status: () => ({
+        ...{ version, source: source?.text, store: settings.store, ready: isReady() },
+        ...{ api: api?.url, ...follow?.status, events: beside.rabbit?.isFollowing },
+      }),
+    }),
+  );
+  if (admin !== undefined) closers.push(() => admin.close(0));
+
+  if (settings.rabbit !== undefined && follow !== undefined) {
+    const rabbit = await followRabbit(settings.rabbit, { ...hints, log });
+    beside.rabbit = rabbit;
+    closers.push(() => rabbit[Symbol.asyncDispose]());
+  }
+  if (follow !== undefined) run({ follow, changes: opened?.changes, closers, log });
+  log.info({ api: api?.url }, "controller started");
+
+  return {
+    conditions,
+    get ready() {
+      return isReady();
+    },
+    apiUrl: api?.url,
+    async reload() {
+      try {
+        await opened?.reload();
+        secret.text = (await settings.webhookSecret?.()) ?? secret.text;
+      } catch (error) {
+        // What was read last stays in force.
+        log.error({ reason: (error as Error).message }, "keys and secrets cannot be read anew");
+      }
+      follow?.reload();
+    },
+    async close(graceMs) {
+      log.info("draining");
+      await closeAll(closers, graceMs);
+      log.info("stopped");
+    },
+  };
+}
+
+/** Follows the source until the controller is closed. */
+function run({
+  follow,
+  changes,
+  closers,
+  log,
+}: {
+  readonly follow: Follow;
+  readonly changes: ((signal: AbortSignal) => AsyncIterable<void>) | undefined;
+  readonly closers: Closers;
+  readonly log: Log;
+}): void {
+  const end = new AbortController();
+  const watching = async (): Promise<void> => {
+    if (changes === undefined) return;
+    for await (const _ of changes(end.signal)) follow.hint();
+  };
+  const running = Promise.all([
+    follow.run(end.signal),
+    watching().catch((error: unknown) => {
+      // The poll goes on.
+      if (!end.signal.aborted) log.error({ err: error }, "the source can no longer be watched");
+    }),
+  ]);
+  closers.push(async () => {
+    end.abort();
+    await running;
+  });
+}
+
+function pollMsOf({ pollSeconds }: ControllerSettings, rabbit: Rabbit | undefined): number {
+  const usual = rabbit?.isFollowing === true ? POLL_BESIDE_EVENTS_SECONDS : POLL_SECONDS;
+  return 1000 * (pollSeconds ?? usual);
+}
+
+async function listenApi(
+  { api, userDataMax = USER_DATA_MAX }: ControllerSettings,
+  {
+    parts,
+    hooks,
+    ...ports
+  }: Omit<ApiPorts, "userDataMax"> & {
+    readonly store: Store;
+    readonly parts: readonly ControllerPart[];
+    readonly hooks: Hono | undefined;
+  },
+): Promise<ApiListener | undefined> {
+  if (api === undefined) return undefined;
+  const app = new Hono();
+  if (hooks !== undefined) app.route(HOOKS_PATH, hooks);
+  for (const { path, open } of parts) app.route(path, await open({ ...ports, userDataMax }));
+  return openApiListener({ ...api, fetch: (request, env) => app.fetch(request, env) });
+}
+
+/** Last opened, first closed; each once. */
+async function closeAll(closers: Closers, graceMs: number): Promise<void> {
+  const errors: unknown[] = [];
+  for (const close of closers.splice(0).reverse()) {
+    try {
+      await close(graceMs);
+    } catch (error) {
+      errors.push(error); // The store must be closed whatever else goes wrong.
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+function tell(
+  log: Log,
+  { code, subject, detail, title, severity }: Condition,
+  holds: boolean,
+): void {
+  const level = holds && severity !== "info" ? "warn" : "info";
+  log[level]({ code, subject, detail }, holds ? title : `over: ${title}`);
+}
