@@ -36,7 +36,6 @@ type Section = NonNullable<Config["controller"]>;
 
 export interface ControllerPlan {
   readonly settings: ControllerSettings;
-  readonly stateDir: string;
   readonly admin: ListenAddress;
   readonly logLevel: string;
 }
@@ -48,6 +47,10 @@ export function defaultControllerAdmin(stateDir: string): string {
 
 export function defaultStore(stateDir: string): string {
   return `sqlite:${join(stateDir, "store.sqlite")}`;
+}
+
+export function defaultTokens(stateDir: string): string {
+  return join(stateDir, "tokens");
 }
 
 /**
@@ -89,7 +92,12 @@ export async function controllerPlan(options: Options): Promise<ControllerPlan> 
     sealKey: await openSealKey(stateDir, options.string("seal-key") ?? file?.config.sealKey),
     ...(source !== undefined && { source }),
     ...(listen !== undefined && {
-      api: { listen: hostPort(listen), ...(tls !== undefined && { tls }) },
+      api: {
+        ...{ listen: hostPort(listen), stateDir },
+        env: apiEnvironment(source),
+        tokensFile: text("tokens-file", "tokensFile") ?? defaultTokens(stateDir),
+        ...(tls !== undefined && { tls }),
+      },
     }),
     ...(poll !== undefined && { pollSeconds: whole("poll-seconds", poll, POLL_SECONDS_MAX) }),
     userDataMax: whole(
@@ -104,7 +112,7 @@ export async function controllerPlan(options: Options): Promise<ControllerPlan> 
   const wrong = flaw("log-level", logLevel);
   if (wrong !== undefined) throw new UsageError(`--log-level: must be ${LOG_LEVELS.join(", ")}`);
   const admin = parseAdmin(text("admin-listen", "adminListen") ?? defaultControllerAdmin(stateDir));
-  return { settings, stateDir, admin, logLevel };
+  return { settings, admin, logLevel };
 }
 
 function sourceOf(
@@ -130,6 +138,12 @@ function sourceOf(
     ...(network !== undefined && { network }),
     ...(cacheDir !== undefined && { cacheDir }),
   };
+}
+
+/** The keys of the environment are a cloud's, where the source is one, and none of our APIs'. */
+function apiEnvironment(source: LookSource | undefined): NodeJS.ProcessEnv {
+  if (source?.text.startsWith(CLOUDSTACK) !== true) return process.env;
+  return { FRONTDESK_TOKEN: process.env.FRONTDESK_TOKEN };
 }
 
 function secretOf(file: string | undefined): (() => Promise<string>) | undefined {

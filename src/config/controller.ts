@@ -25,6 +25,7 @@ export const CONTROLLER = fields({
   apiListen: setting("text", "ADDR:PORT of the APIs and of webhooks"),
   apiCert: setting("path", "Certificate of the API listener, PEM"),
   apiCertKey: setting("path", "Its key"),
+  tokensFile: setting("path", "Who may use the operator API"),
   adminListen: setting("admin", "The controller's admin listener: unix:PATH or ADDR:PORT"),
   credentialsFile: setting("path", "The API keys of CloudStack"),
   caFile: setting("path", "Certificate that CloudStack's is checked by, PEM"),
@@ -40,7 +41,7 @@ export const CONTROLLER = fields({
 
 /** Fields that are paths, and fields that are places with a path in them. */
 export const CONTROLLER_PATHS = [
-  ...["apiCert", "apiCertKey", "credentialsFile", "caFile"],
+  ...["apiCert", "apiCertKey", "tokensFile", "credentialsFile", "caFile"],
   ...["webhookSecretFile", "amqpCredentialsFile", "amqpCaFile"],
 ];
 export const CONTROLLER_PLACES = ["source", "store", "adminListen"];

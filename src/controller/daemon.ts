@@ -10,15 +10,15 @@ import { type Condition, Conditions } from "../observe/conditions.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import type { Sink } from "../observe/sink.ts";
 import { openStore } from "../store/index.ts";
-import type { Store } from "../store/store.ts";
 import { type AdminHandler, adminHandler } from "./admin.ts";
+import { type ApiSettings, openApis } from "./apis.ts";
 import { Follow } from "./follow.ts";
 import { HintCounts } from "./hints/event.ts";
 import { followRabbit, type Rabbit, type RabbitSettings } from "./hints/rabbit.ts";
 import { webhookApp } from "./hints/webhook.ts";
 import { type ApiListener, type ApiListenOptions, openApiListener } from "./http.ts";
 import { type LookSource, openLook } from "./open-look.ts";
-import type { ApiPorts, ControllerPart } from "./parts.ts";
+import type { ApiPorts } from "./parts.ts";
 import { Troubles } from "./troubles.ts";
 
 /** Where webhooks are received. */
@@ -37,7 +37,7 @@ export interface ControllerSettings {
   /** `sqlite:PATH`. */
   readonly store: string;
   readonly sealKey: Uint8Array;
-  readonly api?: Pick<ApiListenOptions, "listen" | "tls" | "guests">;
+  readonly api?: Pick<ApiListenOptions, "listen" | "tls" | "guests"> & ApiSettings;
   readonly pollSeconds?: number;
   readonly userDataMax?: number;
   /** Read at the start and on `reload`. */
@@ -58,8 +58,6 @@ export interface ControllerPorts {
   readonly runtime: string;
   /** Listens for the operator; absent where nobody wants to ask. */
   readonly listenAdmin?: (handler: AdminHandler) => Promise<Closable>;
-  /** What is mounted on the API listener, beside the webhooks. */
-  readonly parts?: readonly ControllerPart[];
 }
 
 export interface Controller {
@@ -129,7 +127,6 @@ async function assemble(
   const secret = { text: await settings.webhookSecret?.() };
   const api = await listenApi(settings, {
     ...{ store, conditions, log, hint, now, readOnly: source !== undefined },
-    parts: ports.parts ?? [],
     hooks:
       secret.text === undefined
         ? undefined
@@ -217,20 +214,12 @@ function pollMsOf({ pollSeconds }: ControllerSettings, rabbit: Rabbit | undefine
 
 async function listenApi(
   { api, userDataMax = USER_DATA_MAX }: ControllerSettings,
-  {
-    parts,
-    hooks,
-    ...ports
-  }: Omit<ApiPorts, "userDataMax"> & {
-    readonly store: Store;
-    readonly parts: readonly ControllerPart[];
-    readonly hooks: Hono | undefined;
-  },
+  { hooks, ...ports }: Omit<ApiPorts, "userDataMax"> & { readonly hooks: Hono | undefined },
 ): Promise<ApiListener | undefined> {
   if (api === undefined) return undefined;
   const app = new Hono();
   if (hooks !== undefined) app.route(HOOKS_PATH, hooks);
-  for (const { path, open } of parts) app.route(path, await open({ ...ports, userDataMax }));
+  app.route("/", await openApis(api, { ...ports, userDataMax }));
   return openApiListener({ ...api, fetch: (request, env) => app.fetch(request, env) });
 }
 

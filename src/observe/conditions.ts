@@ -331,6 +331,12 @@ export const CONDITIONS = {
     advice: "set smaller user data",
     where: "controller",
   },
+  CREDENTIALS_UNREADABLE: {
+    title: "credentials of the APIs cannot be read; those that were read last count",
+    severity: "warning",
+    advice: "mend the file that is named; only its owner may read it (chmod 600)",
+    where: "controller",
+  },
   RECONCILE_FAILED: {
     title: "a look at the source failed for a reason that is not foreseen; it is tried again",
     severity: "error",

@@ -5,7 +5,7 @@
 
 import { expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { change, destroy } from "../../src/controller/testing.ts";
@@ -73,6 +73,31 @@ test(
     const { body } = await lab.admin("/metrics");
     expect(body).toContain('hints_total{via="webhook",outcome="looked"} 1');
     expect(body).toContain('hints_total{via="webhook",outcome="refused"} 1');
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  "its APIs answer who has their credentials, and change nothing that a source owns",
+  async () => {
+    await using lab = await openControllerLab(3);
+    await lab.start("--api-listen", `127.0.0.1:${PORT}`);
+    const env = readFileSync(join(lab.folder, "state/admin.env"), "utf8");
+    const token = /^FRONTDESK_TOKEN=(.*)$/m.exec(env)?.[1];
+    const ask = (path: string, init: RequestInit = {}): Promise<Response> =>
+      fetch(`http://127.0.0.1:${PORT}${path}`, init);
+    const headers = { authorization: `Bearer ${token}` };
+    expect((await ask("/v1/instances")).status).toBe(401);
+    const listed = await ask("/v1/instances", { headers });
+    expect(listed.status).toBe(200);
+    expect(await listed.text()).toContain("name-of-i-3");
+    const path = "/v1/instances/net-isolated/i-1";
+    expect((await ask(path, { method: "DELETE", headers })).status).toBe(409);
+    expect((await lab.records()).size).toBe(3);
+    expect((await ask("/client/api?command=listZones&response=json")).status).toBe(401);
+    expect((await ask("/openapi.json")).status).toBe(200);
+    // No secret of webhooks was given: there is nobody to believe.
+    expect((await ask("/hooks/cloudstack", { method: "POST", body: "{}" })).status).toBe(404);
   },
   TEST_MS_MAX,
 );

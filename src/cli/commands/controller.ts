@@ -3,26 +3,22 @@
  */
 
 import { LOG_LEVELS } from "../../config/settings.ts";
-import { apis } from "../../controller/apis.ts";
-import { openCredentials } from "../../controller/credentials.ts";
 import {
-  type ControllerPorts,
   openController,
   POLL_BESIDE_EVENTS_SECONDS,
   POLL_SECONDS,
   USER_DATA_MAX,
 } from "../../controller/daemon.ts";
 import { EXCHANGE } from "../../controller/hints/rabbit.ts";
-import { CLOUDSTACK } from "../../controller/open-look.ts";
 import { FileSink } from "../../observe/sink.ts";
 import { listenAdmin } from "../../router/admin-socket.ts";
 import { chooseRim } from "../../router/http/index.ts";
 import { type Command, EXIT } from "../command.ts";
 import {
-  type ControllerPlan,
   controllerPlan,
   defaultControllerAdmin,
   defaultStore,
+  defaultTokens,
 } from "../controller-settings.ts";
 import { STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
 import { version } from "../version.ts";
@@ -43,6 +39,7 @@ export const controller: Command = {
     { flags: "--api-listen <address>", summary: "ADDR:PORT of the APIs and of webhooks", usual: "none", env: "FRONTDESK_API_LISTEN" },
     { flags: "--api-cert <file>", summary: "certificate of the API listener, PEM", env: "FRONTDESK_API_CERT" },
     { flags: "--api-cert-key <file>", summary: "its key", env: "FRONTDESK_API_CERT_KEY" },
+    { flags: "--tokens-file <file>", summary: "who may use the operator API, made by frontdesk token", usual: defaultTokens(STATE_DIR_WORD), env: "FRONTDESK_TOKENS_FILE" },
     { flags: "--admin-listen <address>", summary: "for operators: unix:PATH or ADDR:PORT", usual: defaultControllerAdmin(STATE_DIR_WORD), env: "FRONTDESK_CONTROLLER_ADMIN_LISTEN" },
     { flags: "--credentials-file <file>", summary: "FRONTDESK_API_KEY=… and FRONTDESK_SECRET_KEY=…, of CloudStack", env: "FRONTDESK_CREDENTIALS_FILE" },
     { flags: "--ca-file <file>", summary: "certificate that CloudStack's is checked by, PEM", env: "FRONTDESK_CA_FILE" },
@@ -71,15 +68,13 @@ export const controller: Command = {
     ["frontdesk controller --source file:lab.yaml --store sqlite:lab.sqlite", "keep a lab in a store"],
   ],
   async run({ options }) {
-    const plan = await controllerPlan(options);
+    const { settings, admin, logLevel } = await controllerPlan(options);
     const sink = new FileSink(1);
     const rim = await chooseRim(process.env);
-    const { settings, admin, logLevel } = plan;
     const started = await openController(settings, {
       ...{ sink, logLevel, version: version(), runtime: rim.name },
       // Guests may be on any address of this machine but loopback.
       listenAdmin: (handler) => listenAdmin(admin, rim, { handler, guestHosts: "auto" }),
-      parts: await partsOf(plan),
     });
     process.on("SIGHUP", () => void started.reload());
     try {
@@ -94,20 +89,3 @@ export const controller: Command = {
     return EXIT.done;
   },
 };
-
-async function partsOf(plan: ControllerPlan): Promise<NonNullable<ControllerPorts["parts"]>> {
-  const { settings, stateDir } = plan;
-  if (settings.api === undefined) return [];
-  const isCloud = settings.source?.text.startsWith(CLOUDSTACK) === true;
-  const credentials = await openCredentials({
-    stateDir,
-    // The keys of the environment are then CloudStack's, which are none of ours.
-    env: isCloud ? { FRONTDESK_TOKEN: process.env.FRONTDESK_TOKEN } : process.env,
-    isConfigured: false,
-    onTrouble: () => {},
-  });
-  if (credentials.isNew) {
-    process.stderr.write(`frontdesk: credentials of the APIs are in ${credentials.path}\n`);
-  }
-  return Promise.all(apis.map((open) => open({ credentials })));
-}
