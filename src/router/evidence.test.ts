@@ -200,6 +200,16 @@ describe("an address without a lease", () => {
     await scene.inStep();
   });
 
+  for (const route of ["default via 10.1.1.77 dev eth0", "x \\ nexthop via 10.1.1.77 dev eth0"]) {
+    test(`is nobody's where the router's own route leads through it: ${route}`, async () => {
+      await using scene = await openLearning([ENFORCED]);
+      scene.kernel.routes = `${route} proto static\n10.1.1.0/24 dev eth0\n`;
+      const found = await scene.evidence.identity.find(SECOND);
+      expect(found).toMatchObject({ reason: "mac-unknown" });
+      expect(scene.kernel.pins.has(AT)).toBe(false);
+    });
+  }
+
   test("ends with a lease that names no MAC address, too", async () => {
     await using scene = await openLearning([ENFORCED]);
     await scene.evidence.identity.find(SECOND);
@@ -289,10 +299,13 @@ class Kernel {
   readonly leased = new Set<string>();
   readonly pins = new Map<string, string>();
   readonly rows: string[] = [];
+  /** What this machine's routes are. */
+  routes = "";
   refuses = false;
 
-  readonly exec: Exec = async (_argv, { input = "" } = {}) => {
+  readonly exec: Exec = async (argv, { input = "" } = {}) => {
     await Bun.sleep(0);
+    if (argv[0] === "ip") return { code: 0, stdout: this.routes, stderr: "" };
     const refused = { code: 1, stdout: "", stderr: "no room\n" };
     if (this.refuses) return refused;
     if (input.includes("\ndelete table")) {

@@ -17,6 +17,7 @@ import type { Directory } from "./directory.ts";
 import { Firewall, type FirewallRules } from "./firewall/keeper.ts";
 import { GUEST_LIMITS, type HostPort, isEnforced, placeOf as keptAt } from "./firewall/settings.ts";
 import type { Drop } from "./firewall/text.ts";
+import { Gateways } from "./gateways.ts";
 import { Identity, type IdentityPorts } from "./identity.ts";
 import { LearnedAddresses, type LearnedAt } from "./learned.ts";
 import { LeaseFiles } from "./lease-files.ts";
@@ -60,6 +61,7 @@ export class Evidence {
   readonly #learned = new LearnedAddresses(({ address, device }) => {
     void this.#firewall?.setLease(address, undefined, device);
   });
+  readonly #gateways: Gateways;
   #closed = false;
   /** What was done last, so that nothing is done again. */
   #done = "";
@@ -68,6 +70,7 @@ export class Evidence {
     this.#settings = settings;
     this.#ports = ports;
     const { directory, conditions, hasten, exec, start } = ports;
+    this.#gateways = new Gateways(exec);
     const files = settings.networks.flatMap(({ leaseFiles }) => leaseFiles);
     if (files.length > 0) {
       this.#leaseFiles = new LeaseFiles(files, {
@@ -107,6 +110,11 @@ export class Evidence {
       cidrs: cidrs.map(({ text }) => text),
     }));
     return { policies, firewall: this.#firewall === undefined ? "none" : "kept" };
+  }
+
+  /** Compares the firewall with what it should be, now and not only in a minute. Never rejects. */
+  async refresh(): Promise<void> {
+    await this.#firewall?.refresh();
   }
 
   /** Asks the kernel what the firewall has dropped until now. Never rejects. */
@@ -190,7 +198,10 @@ export class Evidence {
     const isKnown = this.#learned.isKnown(at, mac, now);
     if (isKnown && isKept() && !this.#keeping.has(place)) return true;
     if (!isKnown && !this.#learned.add(at, mac, now)) return Promise.resolve(false);
-    const kept = firewall.setLease(at.address, mac, at.device).then(() => {
+    const kept = this.#gateways.has(at.address).then(async (isGateway) => {
+      // A lease may have ended it meanwhile.
+      const isWanted = !isGateway && this.#learned.isKnown(at, mac, now);
+      if (isWanted) await firewall.setLease(at.address, mac, at.device);
       this.#keeping.delete(place);
       return isKept();
     });
