@@ -36,8 +36,12 @@ test("an instance, its NIC and its job have CloudStack's fields in its order", a
   const recordedInstance = (recorded.jobresult as { virtualmachine: Fields }).virtualmachine;
   const documented = documentedInstance();
   check("virtualmachine", instance, [recordedInstance, documented]);
+  const lacking = Object.keys(documented).filter((name) => !(name in instance));
+  expect(lacking).toEqual(["publicipid", "publicip"]);
   const [nic] = instance.nic as [Fields];
   check("nic", nic, [first(recordedInstance.nic), first(documented.nic)]);
+  const notOfNic = Object.keys(first(documented.nic)).filter((name) => !(name in nic));
+  expect(notOfNic).toEqual(["isolationuri", "broadcasturi", "mtu"]);
   const listed = await lab.ok("listNics", { virtualmachineid: String(instance.id) });
   check("nic", first(listed.nic), [first(answerOf("listNics").nic)]);
 });

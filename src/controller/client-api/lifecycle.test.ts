@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { MemoryStore } from "../../store/memory.ts";
 import { LEAST, NOW, openTestLab, PUBLIC_KEY, type TestLab, WITH_PASSWORD } from "./testing.ts";
 
 const text = (words: string): string => Buffer.from(words).toString("base64");
@@ -112,6 +113,26 @@ test("an acknowledgement survives a change that was under way", async () => {
   const secretId = password?.id ?? "";
   expect(await lab.store.ack({ network, instance: String(id), epoch, secretId })).toBe(true);
   await lab.ok("updateVirtualMachine", { id: String(id), name: "renamed" });
+  expect((await lab.record(id))?.password).toBeUndefined();
+});
+
+test("an acknowledgement between the reading and the writing of a record is kept too", async () => {
+  const store = new (class extends MemoryStore {
+    before: (() => Promise<unknown>) | undefined;
+    override async put(...args: Parameters<MemoryStore["put"]>) {
+      const { before } = this;
+      this.before = undefined;
+      await before?.();
+      return super.put(...args);
+    }
+  })();
+  const lab = openTestLab({ store });
+  const { id } = await lab.done("deployVirtualMachine", WITH_PASSWORD);
+  const { network = "", epoch = 0, password } = (await lab.record(id)) ?? {};
+  const secretId = password?.id ?? "";
+  store.before = () => store.ack({ network, instance: String(id), epoch, secretId });
+  await lab.ok("updateVirtualMachine", { id: String(id), name: "renamed" });
+  expect(await lab.record(id)).toMatchObject({ name: "renamed" });
   expect((await lab.record(id))?.password).toBeUndefined();
 });
 

@@ -24,6 +24,9 @@ export const LIST_MAX = 100;
 /** Items of one page, and of an answer without pages: CloudStack's default and its most. */
 export const PAGE_SIZE_MAX = 500;
 
+/** Bytes of user data of one page: with it, 500 instances could have 500 MiB. */
+export const PAGE_USER_DATA_BYTES_MAX: number = 16 * 1024 * 1024;
+
 /** Jobs that are remembered. A client asks for its own within seconds. */
 export const JOBS_MAX = 1000;
 

@@ -16,25 +16,28 @@ export interface Paging {
   readonly pagesize: number | undefined;
 }
 
-/** @throws {ClientApiError} 431 */
-export async function paged<T>(
-  name: string,
-  items: readonly T[],
-  { page, pagesize }: Paging,
-  show: (item: T) => Fields | Promise<Fields>,
-): Promise<Fields> {
+/** The items of the page that is asked for. @throws {ClientApiError} 431 */
+export function pageOf<T>(items: readonly T[], { page, pagesize }: Paging): readonly T[] {
   if (pagesize !== undefined && pagesize > PAGE_SIZE_MAX) {
-    throw refuse(
-      "parameter",
-      `The parameter pagesize exceeds its max allowed value ${PAGE_SIZE_MAX}`,
-    );
+    const limit = `its max allowed value ${PAGE_SIZE_MAX}`;
+    throw refuse("parameter", `The parameter pagesize exceeds ${limit}`);
   }
   if ((page === undefined) !== (pagesize === undefined)) {
     throw refuse("parameter", "The parameters page and pagesize must be given together");
   }
   const size = pagesize ?? PAGE_SIZE_MAX;
   const from = ((page ?? 1) - 1) * size;
-  const shown = await Promise.all(items.slice(from, from + size).map(show));
+  return items.slice(from, from + size);
+}
+
+/** A page as it is answered. @throws {ClientApiError} 431 */
+export async function paged<T>(
+  name: string,
+  items: readonly T[],
+  paging: Paging,
+  show: (item: T) => Fields | Promise<Fields>,
+): Promise<Fields> {
+  const shown = await Promise.all(pageOf(items, paging).map(show));
   // CloudStack counts nothing where it lists nothing.
   return shown.length === 0 ? {} : { count: items.length, [name]: shown };
 }

@@ -20,6 +20,26 @@ import { base64Of, KEYS, LEAST, openTestLab, PUBLIC_KEY, WITH_PASSWORD } from ".
 const PORT = 19_401;
 const SIGNAL = new AbortController().signal;
 
+test("a page with much user data is refused so that our source asks for smaller ones", async () => {
+  const lab = openTestLab({ userDataMax: 1_048_576 });
+  lab.time = Date.now();
+  const root = new Hono().route(CLIENT_API_PATH, lab.app);
+  using server = Bun.serve({ port: PORT, hostname: "127.0.0.1", fetch: root.fetch });
+  using client = new CloudStackClient({
+    endpoint: new URL(`${server.url.origin}${CLIENT_API_PATH}`),
+    credentials: KEYS,
+  });
+  const userdata = base64Of(1_000_000);
+  for (let n = 0; n < 30; n++) {
+    await lab.done("deployVirtualMachine", { ...LEAST, userdata }, { post: true });
+  }
+  const findings = new Findings();
+  const reader = { api: client, apiKey: KEYS.apiKey, findings, signal: SIGNAL };
+  const { instances, complete } = await readCloud(reader);
+  expect([instances.length, complete, findings.list()]).toEqual([30, true, []]);
+  expect(instances.every((one) => one.userdata?.length === 1_000_000)).toBe(true);
+});
+
 test("our source reads fifty instances through it, and gets the store's records", async () => {
   const lab = openTestLab();
   lab.time = Date.now(); // The client has a clock of its own.
