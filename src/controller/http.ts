@@ -6,6 +6,7 @@
  * one all the same is closed unread.
  */
 
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
@@ -33,6 +34,9 @@ const CHECK_MS = 2000;
 
 /** What is under way at the end may take so long; then connections are cut. ms. */
 const DRAIN_MS = 5000;
+
+/** A client keeps its connection after its last answer; how often we look for such. ms. */
+const IDLE_LOOK_MS = 50;
 
 /** Where guests ask for metadata, in every cloud. */
 const METADATA_ADDRESSES: ReadonlySet<string> = new Set(["169.254.169.254", "fd00:ec2::254"]);
@@ -167,6 +171,9 @@ function serve(server: Server, fetch: Fetch, closing: AbortSignal): void {
 function secure({ cert, key }: TlsFiles, limits: object): Server {
   try {
     const files = { cert: readFileSync(cert), key: readFileSync(key) };
+    // Bun would find it out for the first client only.
+    const isPair = new X509Certificate(files.cert).checkPrivateKey(createPrivateKey(files.key));
+    if (!isPair) throw new Error("the key is another certificate's");
     return createTlsServer({ ...limits, ...files, minVersion: "TLSv1.2" });
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? "";
@@ -216,8 +223,10 @@ function listenError(error: NodeJS.ErrnoException, where: string): ListenError {
 
 async function end(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
   const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  server.closeIdleConnections();
   await closed;
+  clearInterval(idle);
   clearTimeout(timer);
 }

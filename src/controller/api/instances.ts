@@ -100,9 +100,8 @@ function cursorOf({ network, id }: RecordName): string {
 /** @throws {OperatorApiError} if it is no cursor of ours. */
 function nameOf(cursor: string): RecordName {
   try {
-    const [network, id, ...rest]: unknown[] = JSON.parse(
-      Buffer.from(cursor, "base64url").toString(),
-    );
+    const name: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
+    const [network, id, ...rest]: unknown[] = Array.isArray(name) ? name : [];
     if (typeof network === "string" && typeof id === "string" && rest.length === 0) {
       return { network, id };
     }

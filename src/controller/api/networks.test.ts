@@ -1,0 +1,60 @@
+import { expect, test } from "bun:test";
+import { openApi } from "./testing.ts";
+
+test("a network is made, read, replaced and taken away", async () => {
+  const { ask } = openApi();
+  const body = { cidrs: ["10.1.1.7/24", "fd00::/64"], dnsDomain: "lab.example" };
+  const made = await ask("PUT /v1/networks/204", { body });
+  const network = { id: "204", cidrs: ["10.1.1.0/24", "fd00::/64"], dnsDomain: "lab.example" };
+  expect([made.status, made.json]).toEqual([201, network]);
+  expect((await ask("GET /v1/networks/204", { role: "read" })).json).toEqual(network);
+  const next = await ask("PUT /v1/networks/204", { body: { id: "204", cidrs: [] } });
+  expect([next.status, next.json]).toEqual([200, { id: "204", cidrs: [] }]);
+  expect((await ask("GET /v1/networks")).json).toEqual({ networks: [{ id: "204", cidrs: [] }] });
+  expect((await ask("DELETE /v1/networks/204")).status).toBe(204);
+  for (const request of ["GET /v1/networks/204", "DELETE /v1/networks/204"]) {
+    expect((await ask(request)).code).toBe("NETWORK_UNKNOWN");
+  }
+});
+
+test("a network with instances stays", async () => {
+  const { ask } = openApi();
+  await ask("PUT /v1/networks/204", { body: { cidrs: ["10.1.1.0/24"] } });
+  await ask("PUT /v1/instances/204/i-1", { body: { name: "n", nics: [] } });
+  const answer = await ask("DELETE /v1/networks/204");
+  expect([answer.status, answer.code]).toEqual([409, "NETWORK_IN_USE"]);
+  await ask("DELETE /v1/instances/204/i-1");
+  expect((await ask("DELETE /v1/networks/204")).status).toBe(204);
+});
+
+test("networks that are made at once are all there", async () => {
+  const { ask } = openApi();
+  const ids = Array.from({ length: 20 }, (_, i) => String(i));
+  await Promise.all(ids.map((id) => ask(`PUT /v1/networks/${id}`, { body: { cidrs: [] } })));
+  const { networks } = (await ask("GET /v1/networks")).json as { networks: { id: string }[] };
+  expect(networks.map(({ id }) => id).sort()).toEqual(ids.sort());
+});
+
+test("what is no network is refused, and a refusal stops nobody behind it", async () => {
+  const { ask } = openApi();
+  const cases: readonly (readonly [path: string, body: unknown, code: string])[] = [
+    ["204", {}, "REQUEST_INVALID"],
+    ["204", { cidrs: "10.0.0.0/8" }, "REQUEST_INVALID"],
+    ["204", { cidrs: [5] }, "REQUEST_INVALID"],
+    ["204", { cidrs: ["10.0.0.0/33"] }, "RECORD_INVALID"],
+    ["204", { cidrs: ["010.0.0.0/8"] }, "RECORD_INVALID"],
+    ["204", { cidrs: [], dnsDomain: "" }, "REQUEST_INVALID"],
+    ["204", { cidrs: [], dnsDomain: "a\nb" }, "RECORD_INVALID"],
+    ["204", { cidrs: [], range: 1 }, "REQUEST_INVALID"],
+    ["204", { cidrs: [], id: "205" }, "REQUEST_INVALID"],
+    ["204", { cidrs: Array.from({ length: 101 }, () => "10.0.0.0/8") }, "REQUEST_INVALID"],
+    ["%2e%2e%2fx", { cidrs: [] }, "RECORD_INVALID"],
+    ["x".repeat(65), { cidrs: [] }, "REQUEST_INVALID"],
+    ["204", '{"cidrs": [', "BODY_MALFORMED"],
+  ];
+  for (const [id, body, code] of cases) {
+    const answer = await ask(`PUT /v1/networks/${id}`, { body });
+    expect([id, body, answer.code]).toEqual([id, body, code]);
+  }
+  expect((await ask("PUT /v1/networks/204", { body: { cidrs: [] } })).status).toBe(201);
+});
