@@ -70,6 +70,8 @@ function changeGoals({ changes }: Results): Goal[] {
     ["another guest meanwhile, 10,000", large, 20, "ms", largeLimit],
     ["another guest afterwards, 10,000", after?.longestMs, 20, "ms", after?.controlMs],
     ["apply → new answer, 100,000", visible("apply-bun", 100_000), 20, "ms"],
+    ["store → new answer, 10,000", visible("store-bun", 10_000), 20, "ms"],
+    ["store → new answer, 100,000", visible("store-bun", 100_000), 20, "ms"],
     ["apply that returned too early", worst(late), 0, ""],
   ] satisfies Line[];
   return lines.map(goal);

@@ -22,7 +22,7 @@ import {
 import { goalTable } from "./goals.ts";
 import { compile } from "./load/load.ts";
 import { loadAverage, processor, versions, which } from "./machine.ts";
-import { CHANGE_SIZES, measureChanges } from "./numbers/changes.ts";
+import { CHANGE_SIZES, measureChanges, measureStores } from "./numbers/changes.ts";
 import { measureGuest } from "./numbers/guest.ts";
 import { measureIdentity } from "./numbers/identity.ts";
 import { measureServers } from "./numbers/servers.ts";
@@ -44,11 +44,11 @@ const USAGE = `usage: npm run bench -- [--quick] [--rounds N] [--only NAME,…] 
   --quick          two small rounds, a few minutes; otherwise five rounds
   --rounds N       so many rounds
   --only NAME,…    these servers only: ${peers.map(({ name }) => name).join(", ")}
-  --numbers KIND,… these figures only: servers, changes, guest, identity
+  --numbers KIND,… these figures only: servers, changes, store, guest, identity
   --write          write the tables to bench/results.md as well
   --no-build       measure dist/ as it is
 `;
-const KINDS = ["servers", "changes", "guest", "identity"];
+const KINDS = ["servers", "changes", "store", "guest", "identity"];
 
 interface Options {
   readonly scale: Scale;
@@ -154,7 +154,10 @@ async function main(options: Options, directory: string): Promise<void> {
     files: writeLists(directory, site.guests),
   };
   const servers = options.numbers.includes("servers") ? await measureServers(bench, ready) : [];
-  const changes = options.numbers.includes("changes") ? await measureChanges(bench, ready) : [];
+  const changes = [
+    ...(options.numbers.includes("changes") ? await measureChanges(bench, ready) : []),
+    ...(options.numbers.includes("store") ? await measureStores(bench, ready) : []),
+  ];
   const guest = options.numbers.includes("guest") ? await measureGuest(bench) : undefined;
   const identity = options.numbers.includes("identity") ? measureIdentity(bench) : undefined;
   const results: Results = { servers, changes, guest, identity, sizes: CHANGE_SIZES };

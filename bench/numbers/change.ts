@@ -20,7 +20,7 @@ import { writeSkeleton } from "../peers/www.ts";
 import { type Script, startScript } from "../vr/script.ts";
 
 /** Through the databag: milliseconds count. */
-const WATCH_US = 500;
+export const WATCH_US = 500;
 /** In the router's way seconds count, and asking often is a load that Apache would feel. */
 const WATCH_REWRITE_US = 10_000;
 const OTHER_US = 1000;
@@ -131,7 +131,7 @@ interface Measured {
   readonly round: number;
 }
 
-async function measure(
+export async function measureChange(
   bench: Bench,
   options: Measured & { script: Script; changes: number; watchUs: number },
 ): Promise<Omit<ChangeFigures, "visibleMs"> & { afterMs: number[]; sinceBegunMs: number[] }> {
@@ -174,7 +174,7 @@ export async function measureDatabag(
   const { peer, round } = options;
   const changes = bench.scale.databagChanges;
   try {
-    const { afterMs, ...figures } = await measure(bench, {
+    const { afterMs, ...figures } = await measureChange(bench, {
       ...{ peer, site, directory, script, changes, round, watchUs: WATCH_US },
     });
     return { ...figures, visibleMs: afterMs };
@@ -200,7 +200,7 @@ export async function measureRewrite(
   ]);
   const { changes } = options;
   try {
-    const { sinceBegunMs, ...figures } = await measure(bench, {
+    const { sinceBegunMs, ...figures } = await measureChange(bench, {
       ...{ peer: apache, site, directory, script, changes, watchUs: WATCH_REWRITE_US },
       round: Number.POSITIVE_INFINITY, // Nothing comes after the last file.
     });

@@ -7,18 +7,18 @@ import type { ChangeResult } from "../report.ts";
 import { scriptsMissing } from "../vr/script.ts";
 import { measureApply } from "./apply.ts";
 import { type ChangeFigures, measureDatabag, measureRewrite } from "./change.ts";
+import { measureStore } from "./store.ts";
 
 const DATABAG_SIZES = [10, 2_000, 10_000];
 const APPLY_SIZES = [10, 2_000, 10_000, 100_000];
+const STORE_SIZES = [10_000, 100_000];
 export const CHANGE_SIZES: readonly number[] = APPLY_SIZES;
 
 export async function measureChanges(
   bench: Bench,
   peers: readonly Peer[],
 ): Promise<ChangeResult[]> {
-  const rims = peers.filter(({ name }) =>
-    bench.scale.changesOnBothRims ? name === "bun" || name === "node" : name === "bun",
-  );
+  const rims = rimsOf(bench, peers);
   const noScripts = scriptsMissing();
   if (noScripts !== undefined) bench.skip(`changes of databags and of files: ${noScripts}`);
   const results: ChangeResult[] = [];
@@ -28,6 +28,26 @@ export async function measureChanges(
   }
   if (noScripts === undefined && peers.includes(apache)) results.push(await rewrite(bench));
   return results;
+}
+
+/** The same for routers that follow a store. */
+export async function measureStores(bench: Bench, peers: readonly Peer[]): Promise<ChangeResult[]> {
+  const results: ChangeResult[] = [];
+  for (const peer of rimsOf(bench, peers)) {
+    const title = `store, ${peer.title}`;
+    const name = `store-${peer.name}`;
+    const figures = await eachSize(bench, { title, sizes: STORE_SIZES }, (instances, round) =>
+      measureStore(bench, { peer, instances, round }),
+    );
+    results.push({ name, title, figures });
+  }
+  return results;
+}
+
+function rimsOf(bench: Bench, peers: readonly Peer[]): readonly Peer[] {
+  return peers.filter(({ name }) =>
+    bench.scale.changesOnBothRims ? name === "bun" || name === "node" : name === "bun",
+  );
 }
 
 async function databag(bench: Bench, peer: Peer): Promise<ChangeResult> {

@@ -72,3 +72,17 @@ export const frontdeskNode: Peer = {
   missing: () => (which("node") === undefined ? "node is not installed" : unbuilt(BUNDLE)),
   command: (place) => [...program("node", place.site), ...flags(place)],
 };
+
+/** The same router, which follows a store in place of its databags. */
+export function following(peer: Peer, store: { path: string; keyFile: string }): Peer {
+  const { path, keyFile } = store;
+  return {
+    ...peer,
+    command: (place) => {
+      const argv = [...peer.command(place)];
+      const given = ["--store", `sqlite:${path}`, "--seal-key", keyFile];
+      argv.splice(argv.indexOf("--source"), 2, ...given);
+      return argv;
+    },
+  };
+}

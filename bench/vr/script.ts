@@ -1,4 +1,4 @@
-/** The Python scripts that change things as CloudStack's router does; asked one line at a time. */
+/** Programs that change things: CloudStack's way in Python, or a store; asked one line at a time. */
 
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -23,18 +23,20 @@ export function scriptsMissing(): string | undefined {
 }
 
 /** Starts a script and waits until it is ready for changes. */
-export async function startScript(
-  name: "databag" | "rewrite",
-  args: readonly string[],
-): Promise<Script> {
+export function startScript(name: "databag" | "rewrite", args: readonly string[]): Promise<Script> {
   const script = join(import.meta.dirname, `${name}.py`);
-  const [file = "", ...rest] = pinned(LOAD_CPU, ["python3", script, ...args]);
+  return startChanger(`${name}.py`, ["python3", script, ...args]);
+}
+
+/** Starts a program that takes changes as the scripts do. */
+export async function startChanger(name: string, argv: readonly string[]): Promise<Script> {
+  const [file = "", ...rest] = pinned(LOAD_CPU, argv);
   const child = spawn(file, rest, { stdio: ["pipe", "pipe", "inherit"], detached: true });
   const pid = register(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const answer = async (): Promise<unknown> => {
     const { value, done } = await lines.next();
-    if (done === true) throw new Error(`${name}.py has ended`);
+    if (done === true) throw new Error(`${name} has ended`);
     return JSON.parse(value);
   };
   await answer();

@@ -10,8 +10,8 @@ export const ACK_RETRY_MS = 1000;
 export const ACK_PAUSE_MS_MIN = 2;
 
 /**
- * A store that was replaced is filled again by its writer. What it lacks is answered as before until
- * nothing has come for so long: a page of the slowest API takes less. ms.
+ * A store that was replaced is filled again by its writer. What it lacks is answered as before
+ * until nothing has come for so long: a page of the slowest API takes less. ms.
  */
 export const REFILLED_AFTER_MS = 30_000;
 

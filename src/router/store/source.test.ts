@@ -1,0 +1,296 @@
+import { expect, test } from "bun:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseIp } from "../../model/address.ts";
+import type { Change } from "../../model/change.ts";
+import { StoreError } from "../../model/errors.ts";
+import type { FeedElement, RecordChange } from "../../model/feed.ts";
+import { type InstanceRecord, type StoredRecord, toBindings } from "../../model/record.ts";
+import { parseRecord } from "../../model/record-parse.ts";
+import { openDesk, scripted } from "./testing.ts";
+
+const [A, B, C] = ["10.1.1.5", "10.1.1.6", "10.1.1.7"].map(parseIp) as [
+  ReturnType<typeof parseIp>,
+  ReturnType<typeof parseIp>,
+  ReturnType<typeof parseIp>,
+];
+const NETWORKS = [{ id: "204", cidrs: ["10.1.1.0/24"] }];
+
+function record(id: string, addresses: readonly string[], more: object = {}): InstanceRecord {
+  return parseRecord({
+    ...{ network: "204", id, name: id, publicKeys: [], incarnation: 1, epoch: 1 },
+    nics: [{ addresses, default: true }],
+    keys: [["instance-id", id]],
+    ...more,
+  });
+}
+
+const stored = (record: InstanceRecord, revision: number): StoredRecord => ({ record, revision });
+
+function snapshot(revision: number, ...records: readonly StoredRecord[]): FeedElement {
+  return { kind: "snapshot", records, networks: NETWORKS, revision };
+}
+
+function changes(revision: number, ...changes: readonly RecordChange[]): FeedElement {
+  return { kind: "changes", changes, revision };
+}
+
+const put = (record: InstanceRecord, revision: number): RecordChange => {
+  return { kind: "put", record, revision };
+};
+const secret = (id: string, password: string) => ({ password: { id, password } });
+const replaced = () => new StoreError("STORE_REPLACED", "another file");
+
+/** Longer than a store is left alone that could not be opened. */
+const REOPENED_MS = 700;
+
+test("what the second snapshot lacks is gone, and what is as it was is not said again", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  store.say(snapshot(3, stored(record("a", [A]), 1), stored(record("b", [B, C]), 2)));
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${A} a 1`, `${B} b 1`, `${C} b 1`]);
+  expect(desk.source.networks()).toEqual(NETWORKS);
+  desk.batches.length = 0;
+  store.say(snapshot(9, stored(record("b", [C], { epoch: 1 }), 8)));
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${C} b 1`]);
+  store.say(snapshot(10, stored(record("b", [C]), 8)));
+  await desk.settle();
+  expect(desk.batches.flat().map(({ kind }) => kind)).toEqual(["put", "delete", "delete"]);
+});
+
+test("one element is applied at once, ends before begins", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  store.say(snapshot(2, stored(record("a", [A, B]), 1), stored(record("b", [C]), 2)));
+  await desk.settle();
+  desk.batches.length = 0;
+  // A passes to b, and C to a, in one step; whichever comes first in it.
+  const [a, b] = [record("a", [B, C], { epoch: 5 }), record("b", [A], { epoch: 6 })];
+  store.say(changes(4, put(b, 3), put(a, 4)));
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${A} b 6`, `${B} a 5`, `${C} a 5`]);
+  expect(desk.batches.length).toBe(1);
+});
+
+test("an address that passes on in a second snapshot is not taken from who has it now", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  store.say(snapshot(2, stored(record("a", [A]), 1), stored(record("b", [B]), 2)));
+  await desk.settle();
+  const now = [record("a", [B], { epoch: 4 }), record("c", [A], { epoch: 5 })];
+  store.say(snapshot(9, ...now.map((record, index) => stored(record, 7 + index))));
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${A} c 5`, `${B} a 4`]);
+});
+
+test("what an earlier run knew is answered until the store says otherwise", async () => {
+  const store = scripted();
+  const restored = toBindings(record("a", [A, B]), "sqlite:/s").map(
+    (binding): Change => ({ kind: "put", binding }),
+  );
+  await using desk = openDesk({ ...store, restored });
+  expect(desk.answers().length).toBe(2);
+  store.say(snapshot(9, stored(record("a", [B]), 9)));
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${B} a 1`]);
+});
+
+test("a password is offered once, and acknowledged until the store has taken it", async () => {
+  const store = scripted();
+  store.onAck = () => {
+    throw new Error("busy");
+  };
+  await using desk = openDesk(store);
+  store.say(snapshot(1, stored(record("a", [A], secret("s-1", "one")), 1)));
+  await desk.settle();
+  expect(desk.passwords.send("204", A, 1)).toBe("one");
+  await desk.passwords.acknowledge("204", A, 1);
+  // The store has not heard of it, and says it again in each way that it can.
+  store.say(changes(2, put(record("a", [A, B], { ...secret("s-1", "one"), epoch: 2 }), 2)));
+  const again = { kind: "secret", network: "204", id: "a", revision: 3, epoch: 2 } as const;
+  store.say(changes(3, { ...again, password: { id: "s-1", password: "one" } }));
+  store.say(snapshot(4, stored(record("a", [B], { ...secret("s-1", "one"), epoch: 3 }), 4)));
+  await desk.settle();
+  for (const address of [A, B]) {
+    for (const epoch of [1, 2, 3])
+      expect(desk.passwords.pending("204", address, epoch)).toBe(undefined);
+  }
+  store.onAck = () => true;
+  await sleep(1100);
+  const told = { network: "204", instance: "a", epoch: 1, secretId: "s-1" };
+  expect(store.acknowledged).toEqual([told]);
+  // It takes it away, and another one is another one.
+  store.say(changes(5, { ...again, revision: 5, epoch: 3, password: undefined }));
+  const next = { id: "s-2", password: "one" };
+  store.say(changes(6, { ...again, revision: 6, epoch: 3, password: next }));
+  await desk.settle();
+  expect(desk.passwords.send("204", B, 3)).toBe("one");
+});
+
+test("a password that the store takes back is not delivered, nor one for another NIC", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  const nics = (first: boolean) => [
+    { addresses: [A], default: first },
+    { addresses: [B], default: !first },
+  ];
+  store.say(snapshot(1, stored(record("a", [], { nics: nics(true), ...secret("s", "x") }), 1)));
+  await desk.settle();
+  expect(desk.passwords.pending("204", A, 1)).toBe("x");
+  store.say(changes(2, put(record("a", [], { nics: nics(false), ...secret("s", "x") }), 2)));
+  await desk.settle();
+  expect(desk.passwords.pending("204", A, 1)).toBeUndefined();
+  expect(desk.passwords.pending("204", B, 1)).toBe("x");
+  store.say(changes(3, put(record("a", [], { nics: nics(false) }), 3)));
+  await desk.settle();
+  expect(desk.passwords.pending("204", B, 1)).toBeUndefined();
+});
+
+test("what a restarted router has in its ledger and the store has not is not delivered", async () => {
+  const store = scripted();
+  await using desk = openDesk({ ...store, epochs: [{ network: "204", address: A, epoch: 1 }] });
+  const held = { network: "204", address: A, epoch: 1, pending: "old", via: "store" };
+  desk.passwords.restore([{ ...held, acknowledged: [] }]);
+  store.say(snapshot(1, stored(record("a", [A]), 1)));
+  await desk.settle();
+  expect(desk.passwords.pending("204", A, 1)).toBeUndefined();
+});
+
+test("a store that is new is filled first: what it lacks stays until nothing has come", async () => {
+  const store = scripted();
+  await using desk = openDesk({ ...store, refilledAfterMs: 1000, refillMsMax: 60_000 });
+  store.say(snapshot(2, stored(record("a", [A]), 1), stored(record("b", [B]), 2)));
+  await desk.settle();
+  store.fail(replaced());
+  store.say(snapshot(1));
+  await desk.settle();
+  expect(store.opened()).toBe(2);
+  expect(desk.answers().length).toBe(2);
+  expect(desk.held()).toEqual(["STORE_REPLACED"]);
+  // While it is empty, it has not been begun.
+  desk.now += 30_000;
+  await desk.settle();
+  expect(desk.answers().length).toBe(2);
+  store.say(changes(2, put(record("c", [B], { epoch: 9 }), 2)));
+  await desk.settle();
+  desk.now += 999;
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${A} a 1`, `${B} c 9`]);
+  desk.now += 1;
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${B} c 9`]);
+  expect(desk.held()).toEqual([]);
+});
+
+test("a new store that begins with some records keeps the others' answers as well", async () => {
+  const store = scripted();
+  await using desk = openDesk({ ...store, refilledAfterMs: 1000 });
+  store.say(snapshot(2, stored(record("a", [A]), 1), stored(record("b", [B]), 2)));
+  await desk.settle();
+  store.fail(replaced());
+  // Revisions of another store say nothing: this is not the record that was at 1.
+  store.say(snapshot(7, stored(record("a", [C], { epoch: 9 }), 1)));
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${B} b 1`, `${C} a 9`]);
+  expect(desk.held()).toEqual(["STORE_REPLACED"]);
+  desk.now += 1000;
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${C} a 9`]);
+});
+
+test("a store that stays empty is believed after a while", async () => {
+  const store = scripted();
+  const restored: Change[] = toBindings(record("a", [A]), "sqlite:/s").map((binding) => {
+    return { kind: "put", binding };
+  });
+  await using desk = openDesk({ ...store, restored, refilledAfterMs: 10, refillMsMax: 60_000 });
+  store.say(snapshot(1));
+  await desk.settle();
+  expect(desk.answers().length).toBe(1);
+  desk.now += 60_000;
+  await desk.settle();
+  expect(desk.answers()).toEqual([]);
+});
+
+test("a store that goes back to an earlier revision is another one", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  store.say(snapshot(9, stored(record("a", [A]), 9)));
+  store.say(changes(4), snapshot(4, stored(record("a", [A], { epoch: 3 }), 4)));
+  await desk.settle();
+  expect(store.opened()).toBe(2);
+  expect(desk.answers()).toEqual([`${A} a 3`]);
+});
+
+test("whatever is wrong with a store is said, and is over when it can be read", async () => {
+  const store = scripted();
+  store.broken = new StoreError("STORE_MISSING", "nobody has made it");
+  await using desk = openDesk(store);
+  await expect(desk.settle()).rejects.toThrow("nobody has made it");
+  expect(desk.held()).toEqual(["STORE_MISSING"]);
+  for (const [error, code] of [
+    [new StoreError("STORE_KEY", "another key"), "STORE_KEY"],
+    [new StoreError("STORE_LOCKED", "busy"), "STORE_UNREADABLE"],
+    [new Error("what nobody foresaw"), "STORE_UNREADABLE"],
+  ] as const) {
+    store.broken = error;
+    await sleep(REOPENED_MS);
+    expect(desk.held()).toEqual([code]);
+  }
+  store.broken = undefined;
+  store.say(snapshot(1, stored(record("a", [A]), 1)));
+  await sleep(REOPENED_MS);
+  await desk.settle();
+  expect(desk.held()).toEqual([]);
+  store.fail(new StoreError("STORE_UNREADABLE", "a page is damaged"));
+  await desk.settle();
+  expect(desk.held()).toEqual(["STORE_UNREADABLE"]);
+  expect(desk.answers()).toEqual([`${A} a 1`]);
+});
+
+test("user data is read before it is answered; one that was replaced is read as it is now", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  const body = (read: () => Promise<Uint8Array>) => ({ length: 3, hash: "h", read });
+  const gone = body(() => Promise.reject(new StoreError("STORE_BODY_GONE", "replaced")));
+  const there = body(async () => new TextEncoder().encode("new"));
+  const damaged = body(() => Promise.reject(new StoreError("STORE_UNREADABLE", "damaged")));
+  const at = (address: string): unknown => {
+    const entry = desk.directory.find(address);
+    return entry?.kind === "bound" ? entry.document.userData : undefined;
+  };
+  store.onGet = (id) => stored({ ...record(id, [A]), userData: there }, 2);
+  store.say(snapshot(1, stored({ ...record("a", [A]), userData: gone }, 1)));
+  await desk.settle();
+  expect(at(A)).toEqual(new TextEncoder().encode("new"));
+  // One that does not open leaves its record as it was, and the others go on.
+  const b = { ...record("b", [B]), userData: there };
+  store.say(changes(4, put({ ...record("a", [A]), userData: damaged }, 3), put(b, 4)));
+  await desk.settle();
+  expect([at(A), at(B)].map(String)).toEqual(["110,101,119", "110,101,119"]);
+  expect(desk.held()).toEqual(["STORE_RECORD_DAMAGED"]);
+  // The router's disk has lost it.
+  expect(desk.source.again(B)).toEqual([]);
+  store.onGet = (id) => stored(record(id, [B]), 4);
+  await desk.settle();
+  expect(at(B)).toBeUndefined();
+});
+
+test("what cannot be put in force now comes again, with all that came with it", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  store.say(snapshot(1, stored(record("a", [A]), 1)));
+  await desk.settle();
+  const read = () => Promise.reject(new StoreError("STORE_UNWRITABLE", "no such disk"));
+  const userData = { length: 3, hash: "h", read };
+  const b = record("b", [B]);
+  store.say(changes(3, put({ ...record("c", [C]), userData }, 2), put(b, 3)));
+  await desk.settle();
+  expect(desk.held()).toEqual(["STORE_UNREADABLE"]);
+  expect(desk.answers()).toEqual([`${A} a 1`]);
+  store.say(snapshot(4, stored(record("a", [A]), 1), stored(b, 3)));
+  await sleep(REOPENED_MS);
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${A} a 1`, `${B} b 1`]);
+});
