@@ -344,6 +344,15 @@ describe("why", () => {
     expect(scene.raised()).toEqual([]);
   });
 
+  test("keeps no address for anybody", async () => {
+    const kept: string[] = [];
+    const keep = (address: Ip): boolean => kept.push(address) > 0;
+    const scene = open("enforce", { keep, guarded: () => true });
+    scene.inKernel(parseIp(PRIVACY), WEB_MAC);
+    const { entry } = await scene.identity.explain(parseIp(PRIVACY));
+    expect([entry, kept]).toMatchObject([{ instance: "web" }, []]);
+  });
+
   test("says which lease an IPv6 address leads to", async () => {
     const scene = open("audit");
     scene.inKernel(parseIp(PRIVACY), WEB_MAC);
@@ -358,7 +367,7 @@ type Scene = ReturnType<typeof open>;
 /** One instance in a network on eth0; a second network lies on eth1. */
 function open(
   macEvidence: "audit" | "enforce",
-  more: Partial<Pick<IdentityPorts, "leased" | "quietMs" | "keep">> = {},
+  more: Partial<Pick<IdentityPorts, "leased" | "quietMs" | "keep" | "guarded">> = {},
 ) {
   const conditions = new Conditions(() => 0);
   const directory = new Directory({ epochBegan() {}, hostNameCut() {} });

@@ -145,7 +145,7 @@ export class Identity {
     const known = this.#ports.directory.find(address) ?? this.#ports.hasten?.(address);
     const neighbours = this.#ports.neighbours();
     if (known === undefined) {
-      const entry = neighbours && (await this.#byMac(address, undefined, neighbours));
+      const entry = neighbours && (await this.#byMac(address, undefined, neighbours, false));
       if (entry?.kind !== "bound") return { entry };
       const evidence = `its MAC address ${entry.mac} is the one that ${entry.address} is leased to`;
       return { entry, evidence };
@@ -231,6 +231,7 @@ export class Identity {
     peer: string,
     zone: string | undefined,
     neighbours: Neighbours,
+    keeps = true,
   ): Entry | undefined | Promise<Entry | undefined> {
     const address = canonicalPeer(peer);
     if (address === undefined || isLoopback(address) || !this.#isGuest(address)) return undefined;
@@ -238,15 +239,25 @@ export class Identity {
     if (device === undefined) return undefined;
     const known = neighbours.at(address, device);
     const trust = neighbours.trust(address, device);
-    if (known === undefined || trust === "fresh") return this.#asked(address, device, neighbours);
-    return trust === "changed" ? undefined : this.#kept(address, known);
+    const isNew = known === undefined || trust === "fresh";
+    if (isNew) return this.#asked(address, device, neighbours, keeps);
+    return trust === "changed" ? undefined : this.#kept(address, known, keeps);
   }
 
-  /** Where the network enforces, the kernel must see to it that the address stays whose it is. */
-  #kept(address: Ip, row: Neighbour): Entry | undefined | Promise<Entry | undefined> {
+  /**
+   * Where the network enforces, the kernel must see to it that the address stays whose it is.
+   *
+   * @param keeps whether that is done; else what would be
+   */
+  #kept(
+    address: Ip,
+    row: Neighbour,
+    keeps: boolean,
+  ): Entry | undefined | Promise<Entry | undefined> {
     const entry = this.#behind(address, row);
     const policy = entry && this.#policyOf(entry);
     if (policy === undefined || entry?.mac === undefined || !isEnforced(policy)) return entry;
+    if (!keeps) return this.#ports.guarded?.() === true ? entry : undefined;
     const kept = this.#ports.keep?.(address, entry.mac, row.device) ?? false;
     if (typeof kept === "boolean") return kept ? entry : undefined;
     return kept.then((isKept) => {
@@ -262,7 +273,12 @@ export class Identity {
   }
 
   /** Of whom the kernel knows nothing yet, or something new: its news may be on their way. */
-  async #asked(address: Ip, device: string, neighbours: Neighbours): Promise<Entry | undefined> {
+  async #asked(
+    address: Ip,
+    device: string,
+    neighbours: Neighbours,
+    keeps: boolean,
+  ): Promise<Entry | undefined> {
     const row = await neighbours.lookUpAt(address, device);
     if (row === undefined) return undefined;
     const isFresh = row !== "late" && neighbours.trust(address, device) === "fresh";
@@ -272,7 +288,7 @@ export class Identity {
     const trust = neighbours.trust(address, device);
     const now = neighbours.at(address, device) ?? row;
     if (now !== "late" && trust === "steady") {
-      return this.#kept(address, now);
+      return this.#kept(address, now, keeps);
     }
     return trust === "changed" ? undefined : this.#unknown(address);
   }
