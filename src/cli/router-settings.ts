@@ -20,7 +20,7 @@ import { proxiedSettings } from "./proxied-settings.ts";
 import { defaultAdmin, defaultStateDir } from "./state-dir.ts";
 
 /** A laptop's ports, where the virtual router's need root and are often taken. */
-const LAB_PORTS: Readonly<Record<Plane, number>> = { metadata: 8775, password: 8778 };
+export const LAB_PORTS: Readonly<Record<Plane, number>> = { metadata: 8775, password: 8778 };
 
 /** One router here, or several that this program keeps running. */
 export type Plan =
@@ -30,9 +30,15 @@ export type Plan =
 /**
  * Settings from flags, the environment and `--config`.
  *
+ * @param program how to start this program once more
+ * @param usual what is listened on where nobody says
  * @throws {UsageError | ConfigError} if one is wrong or missing, or asks for what is not there.
  */
-export async function planOf(options: Options, program: readonly string[]): Promise<Plan> {
+export async function planOf(
+  options: Options,
+  program: readonly string[],
+  usual: typeof usualListen = usualListen,
+): Promise<Plan> {
   const path = options.string("config");
   // The libraries that read a configuration file are loaded only with one.
   const file = path === undefined ? undefined : await (await loadModule()).loadConfig(path);
@@ -80,9 +86,8 @@ export async function planOf(options: Options, program: readonly string[]): Prom
     cacheDir: own.cacheDir?.value,
     passwordTokenFile: given.passwordTokenFile?.value,
   };
-  const listens = listensOf("listen", own, networks) ?? usualListen(source, "metadata");
-  const passwordListens =
-    listensOf("passwordListen", own, networks) ?? usualListen(source, "password");
+  const listens = listensOf("listen", own, networks) ?? usual(source, "metadata");
+  const passwordListens = listensOf("passwordListen", own, networks) ?? usual(source, "password");
   const settings: RouterSettings = {
     source,
     stateDir,

@@ -21,6 +21,7 @@ import {
   defaultTokens,
 } from "../controller-settings.ts";
 import { STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
+import { untilTold } from "../until-told.ts";
 import { version } from "../version.ts";
 
 /** How long requests under way may take after SIGTERM. ms. */
@@ -76,15 +77,14 @@ export const controller: Command = {
       // Guests may be on any address of this machine but loopback.
       listenAdmin: (handler) => listenAdmin(admin, rim, { handler, guestHosts: "auto" }),
     });
+    const told = untilTold();
     process.on("SIGHUP", () => void started.reload());
     try {
-      await new Promise<void>((resolve) => {
-        process.once("SIGTERM", () => resolve());
-        process.once("SIGINT", () => resolve());
-      });
+      await told.ended;
     } finally {
       await started.close(DRAIN_MS);
       sink.flushSync();
+      told.release();
     }
     return EXIT.done;
   },

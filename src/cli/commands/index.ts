@@ -7,6 +7,7 @@ export const commands: readonly Entry[] = [
   { name: "demo", summary: "sample instances on loopback", load: () => import("./demo.ts") },
   { name: "router", summary: "answer guests", load: () => import("./router.ts") },
   { name: "controller", summary: "keep a store true for routers", load: () => import("./controller.ts") },
+  { name: "serve", summary: "a controller and a router in one", load: () => import("./serve.ts") },
   { name: "bridge", summary: "bring IPv6 guests to an IPv4 service", load: () => import("./bridge.ts") },
   { name: "apply", summary: "hand commands to the router", load: () => import("./apply.ts") },
   { name: "why", summary: "explain what a guest is told", load: () => import("./why.ts") },

@@ -12,6 +12,7 @@ import { placeOf } from "../../router/state/place.ts";
 import { type Command, EXIT } from "../command.ts";
 import { planOf, usualWords } from "../router-settings.ts";
 import { defaultAdmin, STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
+import { thisProgram, untilTold } from "../until-told.ts";
 import { version } from "../version.ts";
 
 /** How long requests under way may take after SIGTERM. ms. */
@@ -63,30 +64,16 @@ export const router: Command = {
       plan.kind === "one"
         ? await openRouter(plan.settings, ports)
         : await openSeveral(plan.settings, ports);
-    const supervisor = process.env.FRONTDESK_SUPERVISED === "1" ? process.stdin : undefined;
-    const ended = new Promise<void>((resolve) => {
-      process.once("SIGTERM", () => resolve());
-      process.once("SIGINT", () => resolve());
-      // Whoever started this router has ended, and could not say so.
-      supervisor?.resume().once("end", resolve);
-    });
+    const told = untilTold();
     process.on("SIGHUP", () => void started.reload().catch(() => {}));
     try {
-      await Promise.race([started.loaded, ended]);
-      await ended;
+      await Promise.race([started.loaded, told.ended]);
+      await told.ended;
     } finally {
       await started.close(DRAIN_MS);
       sink.flushSync();
-      supervisor?.destroy(); // Or this program would wait for it.
+      told.release();
     }
     return EXIT.done;
   },
 };
-
-/** How to start this program once more. */
-function thisProgram(): readonly string[] {
-  const script = process.argv[1];
-  const isBinary = import.meta.url.includes("$bunfs");
-  if (isBinary || script === undefined) return [process.execPath];
-  return [process.execPath, ...process.execArgv, script];
-}

@@ -1,0 +1,149 @@
+/**
+ * `frontdesk serve`: a controller and a router in one, with a store in the state directory.
+ *
+ * The router is this program, because guests must not wait; the controller is a child, so that
+ * reading a large cloud is nobody's delay. Both know the store only.
+ */
+
+import { join } from "node:path";
+import type { LoadedConfig } from "../../config/load.ts";
+import { LOG_LEVELS } from "../../config/settings.ts";
+import { UsageError } from "../../model/errors.ts";
+import { createLog } from "../../observe/log.ts";
+import { FileSink } from "../../observe/sink.ts";
+import { openRouter } from "../../router/daemon.ts";
+import { chooseRim } from "../../router/http/index.ts";
+import type { ListenTarget, Plane } from "../../router/listeners.ts";
+import { Supervisor } from "../../router/supervisor.ts";
+import { type Command, EXIT, type Options } from "../command.ts";
+import { LAB_PORTS, planOf } from "../router-settings.ts";
+import { defaultAdmin, STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
+import { thisProgram, untilTold } from "../until-told.ts";
+import { version } from "../version.ts";
+
+/** How long requests under way may take after SIGTERM. ms. */
+const DRAIN_MS = 5000;
+
+/** Beside the guests' 8775 and 8778. */
+const API_LISTEN = "127.0.0.1:8776";
+
+// biome-ignore format: a table reads best with one line for each option
+export const serve: Command = {
+  description:
+    "Serves guests, and keeps their instances in a store of its own, which the APIs write: " +
+    "CloudStack's at /client/api and the operator's at /v1. With --source the instances come from there.\n\n" +
+    "What it needs it makes in the state directory: the store, its key, and admin.env with the " +
+    "credentials of the APIs. `frontdesk controller --help` has more settings of the source, " +
+    "for --config and the environment.",
+  options: [
+    { flags: "--source <where>", summary: "cloudstack:URL, file:PATH or databag:DIR", usual: "none: the APIs write the store", env: "FRONTDESK_CONTROLLER_SOURCE" },
+    { flags: "--credentials-file <file>", summary: "FRONTDESK_API_KEY=… and FRONTDESK_SECRET_KEY=…, of CloudStack", env: "FRONTDESK_CREDENTIALS_FILE" },
+    { flags: "--listen <address...>", summary: "ADDR:PORT for guests, or auto", repeatable: true, usual: labListen("metadata"), env: "FRONTDESK_LISTEN" },
+    { flags: "--password-listen <address...>", summary: "ADDR:PORT for passwords, or auto", repeatable: true, usual: labListen("password"), env: "FRONTDESK_PASSWORD_LISTEN" },
+    { flags: "--api-listen <address>", summary: "ADDR:PORT of the APIs", usual: API_LISTEN, env: "FRONTDESK_API_LISTEN" },
+    { flags: "--admin-listen <address>", summary: "for operators and other commands: unix:PATH or ADDR:PORT", usual: defaultAdmin(STATE_DIR_WORD), env: "FRONTDESK_ADMIN_LISTEN" },
+    { flags: "--state-dir <dir>", summary: "where everything is kept, sealed", usual: shownStateDir(process.env), env: "FRONTDESK_STATE_DIR" },
+    { flags: "--seal-key <file>", summary: "32 bytes that seal it, kept elsewhere", env: "FRONTDESK_SEAL_KEY" },
+    { flags: "--config <file>", summary: "these settings as YAML; flags and environment win", env: "FRONTDESK_CONFIG" },
+    { flags: "--log-level <level>", summary: "how much to log", choices: LOG_LEVELS, usual: "info", env: "FRONTDESK_LOG_LEVEL" },
+  ],
+  exits: [
+    [EXIT.done, "ended because it was told to, by SIGTERM or SIGINT"],
+    [EXIT.failed, "cannot start or go on; the reason is one line on standard error"],
+    [EXIT.usage, "called or configured wrongly"],
+  ],
+  examples: [
+    ["frontdesk serve", "a lab on loopback: guests are 127.0.0.x, deployed by the APIs"],
+    ["frontdesk serve --source cloudstack:https://cloud.example.org --credentials-file keys.env --listen auto --password-listen auto", "a cloud's shared networks"],
+  ],
+  async run({ options }) {
+    const plan = await planOf(withStore(options), thisProgram(), (_, plane) => [labListen(plane)]);
+    if (plan.kind !== "one") {
+      const instead = "run frontdesk controller and frontdesk router, each with this file";
+      throw new UsageError(`serve has no router for each network namespace; ${instead}`);
+    }
+    const { logLevel } = plan;
+    const store = `sqlite:${join(plan.settings.stateDir, "store.sqlite")}`;
+    const settings = { ...plan.settings, source: store };
+    const argv = await controllerArgv(options, settings.stateDir, store);
+    argv.push("--log-level", logLevel);
+    const sink = new FileSink(1);
+    const rim = await chooseRim(process.env);
+    const told = untilTold();
+    const router = await openRouter(settings, { rim, sink, logLevel, version: version() });
+    // After the router, which has made the state directory and its key.
+    const controller = new Supervisor(
+      [{ name: "controller", argv }],
+      {
+        ...{ conditions: router.conditions, log: createLog(sink, logLevel) },
+        code: "CONTROLLER_DOWN",
+      },
+    );
+    process.stderr.write(greeting(router.listening, argv[argv.indexOf("--api-listen") + 1] ?? ""));
+    process.on("SIGHUP", () => {
+      controller.reload();
+      void router.reload().catch(() => {});
+    });
+    try {
+      await Promise.race([router.loaded, told.ended]);
+      await told.ended;
+    } finally {
+      await controller.close(DRAIN_MS);
+      await router.close(DRAIN_MS);
+      sink.flushSync();
+      told.release();
+    }
+    return EXIT.done;
+  },
+};
+
+/** For people; the log says the same as it comes true. */
+function greeting(listening: readonly ListenTarget[], api: string): string {
+  const guests = listening.find(({ plane }) => plane === "metadata");
+  const at =
+    guests &&
+    `http://${guests.host.includes(":") ? `[${guests.host}]` : guests.host}:${guests.port}`;
+  return [
+    `frontdesk: guests ask ${at ?? "where the store's networks say"}`,
+    `frontdesk: the APIs are at http://${api}/v1 and http://${api}/client/api`,
+    "",
+  ].join("\n");
+}
+
+function labListen(plane: Plane): string {
+  return `127.0.0.1:${LAB_PORTS[plane]}`;
+}
+
+/** What the router is told: its source is the store, whatever that is filled from. */
+function withStore(options: Options): Options {
+  const declared = new Set(serve.options?.map(({ flags }) => flags.slice(2).split(" ", 1)[0]));
+  return {
+    string(name) {
+      if (name === "store") return "sqlite:store.sqlite"; // Where it lies is known later.
+      return name === "source" || !declared.has(name) ? undefined : options.string(name);
+    },
+    strings: (name) => options.strings(name),
+    flag: (name) => options.flag(name),
+  };
+}
+
+async function controllerArgv(
+  options: Options,
+  stateDir: string,
+  store: string,
+): Promise<string[]> {
+  const config = options.string("config");
+  const file = config === undefined ? undefined : await loadConfig(config);
+  const listen = options.string("api-listen") ?? file?.config.controller?.apiListen ?? API_LISTEN;
+  const argv = [...thisProgram(), "controller", "--store", store, "--state-dir", stateDir];
+  argv.push("--api-listen", listen);
+  for (const name of ["source", "credentials-file", "seal-key", "config"]) {
+    const value = options.string(name);
+    if (value !== undefined) argv.push(`--${name}`, value);
+  }
+  return argv;
+}
+
+async function loadConfig(path: string): Promise<LoadedConfig> {
+  return (await import("../../config/load.ts")).loadConfig(path);
+}

@@ -1,0 +1,135 @@
+/**
+ * `frontdesk serve`: from nothing to a guest that is answered, in one command.
+ *
+ * Goal: what the CloudStack-compatible API deploys is answered to its guest within a second, the
+ * controller may die, and nothing is left behind, however the program ends. Method: the program
+ * itself on loopback; requests signed by our own client; guests are addresses of loopback.
+ */
+
+import { expect, test } from "bun:test";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { CloudStackClient } from "../../src/source/cloudstack/client.ts";
+import { openFolder } from "./leftovers.ts";
+import { loopbackMissing } from "./loopback.ts";
+import { type Program, run, start, until } from "./program.ts";
+import { frontdesk } from "./router.ts";
+
+const GUESTS = "127.0.0.1:19611";
+const PASSWORDS = "127.0.0.1:19612";
+const API = "127.0.0.1:19613";
+const GUEST = "127.6.0.9";
+/** What a loaded machine may add to the second that is promised. ms. */
+const VISIBLE_MS_MAX = 3000;
+const TEST_MS_MAX = 60_000;
+
+const lacking = loopbackMissing();
+
+test.skipIf(lacking !== undefined)(
+  "a first deploy is answered to its guest, the controller comes back, and all ends",
+  check,
+  TEST_MS_MAX,
+);
+
+async function check(): Promise<void> {
+  using folder = openFolder("serve");
+  const stateDir = join(folder.path, "state");
+  await using program = serve(stateDir);
+  await program.says(/controller started/);
+  const secrets = join(stateDir, "admin.env");
+  expect(statSync(secrets).mode & 0o777).toBe(0o600);
+  const value = (name: string): string =>
+    new RegExp(`^${name}=(.*)$`, "m").exec(readFileSync(secrets, "utf8"))?.[1] ?? "";
+  using client = new CloudStackClient({
+    endpoint: new URL(`http://${API}/client/api`),
+    credentials: {
+      apiKey: value("FRONTDESK_API_KEY"),
+      secretKey: value("FRONTDESK_SECRET_KEY"),
+    },
+  });
+
+  // Nobody is there yet: whoever asks is told to come again.
+  expect(await ask("instance-id")).toStartWith("503");
+  const id = await deploy(client);
+  const began = performance.now();
+  await until("the guest to be answered", VISIBLE_MS_MAX, async () => {
+    return (await ask("instance-id")) === `200 ${id}`;
+  });
+  console.log(`visible after ${(performance.now() - began).toFixed(0)} ms`);
+  const token = value("FRONTDESK_TOKEN");
+  const shown = await fetch(`http://${API}/v1/instances`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  expect(await shown.text()).toContain(id);
+
+  // The controller is another process: guests do not notice its end.
+  process.kill(childOf(program.pid), "SIGKILL");
+  await until("the end to be named", VISIBLE_MS_MAX, () =>
+    /CONTROLLER_DOWN/.test(program.output()),
+  );
+  expect(await ask("instance-id")).toBe(`200 ${id}`);
+  await until(
+    "it to be back",
+    10_000,
+    () => program.output().split("controller started").length > 2,
+  );
+  expect((await fetch(`http://${API}/openapi.json`)).status).toBe(200);
+
+  // However it ends, its child ends too.
+  const child = childOf(program.pid);
+  program.signal("SIGKILL");
+  await program.ended;
+  await until("the child to end", 5000, () => !isAlive(child));
+}
+
+function serve(stateDir: string): Program {
+  const { argv, env } = frontdesk("bun", [
+    ...["serve", "--state-dir", stateDir, "--listen", GUESTS],
+    ...["--password-listen", PASSWORDS, "--api-listen", API],
+  ]);
+  return start(argv, { env });
+}
+
+/** With the first of everything that the lab has. */
+async function deploy(client: CloudStackClient): Promise<string> {
+  const { signal } = new AbortController();
+  const first = async (command: string, item: string, params = {}): Promise<string> => {
+    const listed = (await client.read(command, params, signal))[item] as { id: string }[];
+    return listed[0]?.id ?? "";
+  };
+  const answer = await client.change(
+    "deployVirtualMachine",
+    {
+      zoneid: await first("listZones", "zone"),
+      templateid: await first("listTemplates", "template", { templatefilter: "all" }),
+      serviceofferingid: await first("listServiceOfferings", "serviceoffering"),
+      networkids: await first("listNetworks", "network"),
+      ipaddress: GUEST,
+      name: "first",
+    },
+    signal,
+  );
+  return (answer.virtualmachine as { id: string }).id;
+}
+
+/** `STATUS BODY` of a key, as the guest gets it. */
+async function ask(key: string): Promise<string> {
+  const url = `http://${GUESTS}/latest/meta-data/${key}`;
+  const done = await run(["curl", "-sm", "5", "--interface", GUEST, "-w", " %{http_code}", url]);
+  const [, body = "", status = ""] = /^([\s\S]*) (\d+)$/.exec(done.stdout.toString()) ?? [];
+  return `${status} ${body}`;
+}
+
+function childOf(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  return Number(children.split(" ")[0]);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
