@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { parseIp } from "../../model/address.ts";
-import { belongs, nextFree, rangeOf } from "./addresses.ts";
+import { belongs, nextFree, rangeOf, type Search } from "./addresses.ts";
 
 test("a range says its gateway and netmask", () => {
   const cases: readonly (readonly [string, string, string | undefined])[] = [
@@ -20,17 +20,32 @@ test("a range says its gateway and netmask", () => {
   expect(rangeOf(two, parseIp("10.3.3.9"))).toBeUndefined();
 });
 
-test("the next address is the lowest free one, never the network's, the gateway's or the last", () => {
-  const next = (cidr: string, taken: readonly string[] = [], first?: string): string =>
-    nextFree({ id: "n", cidrs: [cidr] }, new Set(taken), first);
+test("the next address is a free one, never the network's, the gateway's or the last", () => {
+  const next = (cidr: string, taken: readonly string[] = [], more: Partial<Search> = {}): string =>
+    nextFree({ id: "n", cidrs: [cidr] }, { taken: new Set(taken), ...more });
   expect(next("10.1.1.0/24")).toBe("10.1.1.2");
   expect(next("10.1.1.0/24", ["10.1.1.2", "10.1.1.4"])).toBe("10.1.1.3");
-  expect(next("10.1.1.0/24", [], "10.1.1.100")).toBe("10.1.1.100");
-  expect(next("10.1.1.0/24", [], "192.0.2.1")).toBe("10.1.1.2");
+  expect(next("10.1.1.0/24", [], { first: "10.1.1.100" })).toBe("10.1.1.100");
+  expect(next("10.1.1.0/24", [], { first: "192.0.2.1" })).toBe("10.1.1.2");
   expect(next("10.1.1.4/31")).toBe("10.1.1.4");
+  expect(next("10.1.1.4/32")).toBe("10.1.1.4");
   expect(next("fd00::/64", ["fd00::2"])).toBe("fd00::3");
   expect(() => next("10.1.1.0/30", ["10.1.1.2"])).toThrow("Every address of the network is taken");
-  expect(() => nextFree({ id: "n", cidrs: [] }, new Set(), undefined)).toThrow("has no range");
+  expect(() => nextFree({ id: "n", cidrs: [] }, { taken: new Set() })).toThrow("has no range");
+});
+
+test("it lies behind the one that was given last, and at the end begins anew", () => {
+  const after = (last: string, ...taken: string[]): string =>
+    nextFree({ id: "n", cidrs: ["10.1.1.0/29"] }, { taken: new Set(taken), last });
+  expect(after("10.1.1.3")).toBe("10.1.1.4");
+  expect(after("10.1.1.3", "10.1.1.4")).toBe("10.1.1.5");
+  expect(after("10.1.1.6")).toBe("10.1.1.2");
+  expect(after("10.1.1.7")).toBe("10.1.1.2");
+  expect(after("10.1.1.5", "10.1.1.6", "10.1.1.2")).toBe("10.1.1.3");
+  expect(after("10.9.9.9")).toBe("10.1.1.2");
+  const all = ["10.1.1.2", "10.1.1.3", "10.1.1.4", "10.1.1.5", "10.1.1.6"];
+  expect(() => after("10.1.1.4", ...all)).toThrow("Every address of the network is taken");
+  expect(after("10.1.1.4", ...all.filter((one) => one !== "10.1.1.4"))).toBe("10.1.1.4");
 });
 
 test("an address belongs to a network that has its range, or none at all", () => {

@@ -3,7 +3,14 @@
  */
 
 import { Address4, Address6 } from "ip-address";
-import { type Cidr, contains, type Ip, parseCidr, parseIp } from "../../model/address.ts";
+import {
+  type Cidr,
+  contains,
+  type Ip,
+  parseCidr,
+  parseIp,
+  tryParseIp,
+} from "../../model/address.ts";
 import type { Network } from "../../model/change.ts";
 import { refuse } from "./errors.ts";
 
@@ -24,31 +31,50 @@ export function rangeOf(network: Network | undefined, address?: Ip): Range | und
   return { cidr: cidr.text, gateway, netmask: netmask === undefined ? undefined : dotted(netmask) };
 }
 
+/** Where to look for a free address. */
+export interface Search {
+  readonly taken: ReadonlySet<string>;
+  /** The lowest that may be given, where it is not the first after the gateway. */
+  readonly first?: string;
+  /** The one that was given last: the search goes on behind it, and begins anew at the end. */
+  readonly last?: string | undefined;
+}
+
 /**
- * The lowest address of a network that nobody has: of its first range, after its gateway.
+ * An address of a network that nobody has, of its first range.
  *
- * @param first the lowest that may be given
  * @throws {ClientApiError} 431 if the network has no range, 533 if all are taken.
  */
-export function nextFree(
-  network: Network,
-  taken: ReadonlySet<string>,
-  first: string | undefined,
-): Ip {
+export function nextFree(network: Network, { taken, first, last }: Search): Ip {
   const cidr = network.cidrs.map(parseCidr)[0];
   if (cidr === undefined) {
     throw refuse("parameter", "The network has no range of addresses; choose one with ipaddress");
   }
-  const from = first === undefined ? undefined : parseIp(first);
-  const start =
-    from !== undefined && contains(cidr, from) ? numberOf(from) : cidr.first + firstHost(cidr);
-  const last = cidr.version === 4 && hasHosts(cidr) ? cidr.last - 1n : cidr.last;
-  // One of so many is free, if there are so many.
-  for (let number = start; number <= last; number++) {
+  const within = (text: string | undefined): bigint | undefined => {
+    const address = tryParseIp(text);
+    return address !== undefined && contains(cidr, address) ? numberOf(address) : undefined;
+  };
+  const low = within(first) ?? cidr.first + firstHost(cidr);
+  const high = cidr.version === 4 && hasHosts(cidr) ? cidr.last - 1n : cidr.last;
+  const behind = (within(last) ?? low - 1n) + 1n;
+  const start = behind > low ? behind : low;
+  // Each is looked at once: there are no more steps than addresses that are taken, and one.
+  const free = freeFrom(cidr, start, high, taken) ?? freeFrom(cidr, low, start - 1n, taken);
+  if (free === undefined) throw refuse("capacity", "Every address of the network is taken");
+  return free;
+}
+
+function freeFrom(
+  cidr: Cidr,
+  from: bigint,
+  to: bigint,
+  taken: ReadonlySet<string>,
+): Ip | undefined {
+  for (let number = from; number <= to; number++) {
     const address = textOf(cidr, number);
     if (!taken.has(address)) return address;
   }
-  throw refuse("capacity", "Every address of the network is taken");
+  return undefined;
 }
 
 /** Whether an address may be a guest's in a network. A network without ranges has any. */

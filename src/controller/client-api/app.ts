@@ -63,13 +63,13 @@ async function answer(context: Context, served: Served): Promise<Response> {
     const known = Object.hasOwn(commands, command) ? commands[command] : undefined;
     // Of a command that is not known, nothing is repeated.
     if (known !== undefined) name = `${command.toLowerCase()}response`;
-    const apiKey = verify(asked.sent, served.secretKeys, served.ports.now());
+    verify(asked.sent, served.secretKeys, served.ports.now());
     checkFormat(asked.params);
     if (known === undefined) {
       name = "errorresponse";
       throw refuse("unsupported", "There is no such command, or it is not available");
     }
-    const fields = await run({ command, known, asked, apiKey }, served);
+    const fields = await run({ command, known, asked }, served);
     return reply(context, 200, { [name]: fields });
   } catch (error) {
     const refusal = refusalOf(error, served.ports.log);
@@ -84,18 +84,17 @@ interface Wanted {
   readonly command: string;
   readonly known: Command;
   readonly asked: Asked;
-  readonly apiKey: string;
 }
 
 async function run(wanted: Wanted, { ports, secretKeys, lab: open }: Served): Promise<Fields> {
-  const { command, known, asked, apiKey } = wanted;
+  const { command, known, asked } = wanted;
   if (ports.readOnly && known.kind !== "read") {
     throw refuse("unsupported", "A source owns the instances: change them there");
   }
   const values = readParams(known.params, asked.params);
   const lab = await open();
   const isKey = (key: string): boolean => secretKeys.get(key) !== undefined;
-  const call: Call = { lab, method: asked.method, apiKey, isKey };
+  const call: Call = { lab, method: asked.method, isKey };
   if (known.kind !== "job") {
     if (known.kind === "read") return known.answer(values, call);
     const fields = await lab.change(() => known.answer(values, call));

@@ -10,8 +10,6 @@ import type { Method } from "./request.ts";
 export interface Call {
   readonly lab: Lab;
   readonly method: Method;
-  /** Who asks. */
-  readonly apiKey: string;
   /** Whether an API key is one that may ask. */
   readonly isKey: (apiKey: string) => boolean;
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
-import { toBindings } from "../../model/record.ts";
+import type { Ip } from "../../model/address.ts";
+import { type InstanceRecord, toBindings } from "../../model/record.ts";
 import type { Params } from "../../source/cloudstack/sign.ts";
 import { CLOUD_ID, LAB_NETWORK } from "./catalogue.ts";
 import { LEAST, openTestLab, PUBLIC_KEY, type TestLab, WITH_PASSWORD } from "./testing.ts";
@@ -81,24 +82,33 @@ test("a first deployment needs an offering, a template and the zone, nothing els
   expect(await lab.store.networks()).toEqual([LAB_NETWORK]);
 });
 
-test("an address that is free again is given again, and one that somebody else gave is not", async () => {
+test("an address that somebody else has given is not given, and one that is free again is", async () => {
   const lab = openTestLab();
-  const { id } = await lab.done("deployVirtualMachine", LEAST);
-  await lab.store.put({
-    network: LAB_NETWORK.id,
+  await lab.ok("listNetworks");
+  await lab.store.putNetworks([{ id: "a", cidrs: ["10.1.1.0/29"] }]);
+  const deploy = async (): Promise<Record<string, unknown>> =>
+    lab.done("deployVirtualMachine", LEAST);
+  const { id } = await deploy();
+  const foreign: InstanceRecord = {
+    network: "a",
     id: "of-another",
     name: "of-another",
-    nics: [{ addresses: ["127.1.0.2" as never], default: true }],
+    nics: [{ addresses: ["10.1.1.3" as Ip], default: true }],
     keys: [],
     publicKeys: [],
     incarnation: 1,
     epoch: 1,
-  });
-  const second = await lab.done("deployVirtualMachine", LEAST);
-  expect(await addressOf(lab, second.id)).toBe("127.1.0.3");
+  };
+  await lab.store.put(foreign);
+  const second = await deploy();
+  expect(await addressOf(lab, second.id)).toBe("10.1.1.4");
   await lab.done("destroyVirtualMachine", { id: String(id) });
-  const third = await lab.done("deployVirtualMachine", LEAST);
-  expect(await addressOf(lab, third.id)).toBe("127.1.0.1");
+  await lab.store.delete(foreign);
+  const rest = [];
+  for (let n = 0; n < 4; n++) rest.push(await addressOf(lab, (await deploy()).id));
+  expect(rest).toEqual(["10.1.1.5", "10.1.1.6", "10.1.1.2", "10.1.1.3"]);
+  const failed = await lab.job("deployVirtualMachine", LEAST);
+  expect(failed.jobresult).toMatchObject({ errorcode: 533 });
 });
 
 test("an instance in several networks has a record in each, and its password in the first", async () => {

@@ -5,7 +5,12 @@
  * and deployments one after the other, do not read everything anew.
  */
 
-import type { InstanceRecord, RecordName, StoredRecord } from "../../model/record.ts";
+import {
+  addressesOf,
+  type InstanceRecord,
+  type RecordName,
+  type StoredRecord,
+} from "../../model/record.ts";
 import type { Store } from "../../store/store.ts";
 
 /** The records of one instance, the one with its default NIC first. Never empty. */
@@ -17,6 +22,8 @@ type ById = Map<string, Map<string, StoredRecord>>;
 export class Inventory {
   readonly #store: Store;
   #records: ById = new Map();
+  /** By network, of those that were asked for. */
+  #taken = new Map<string, Set<string>>();
   #revision: number | undefined;
 
   constructor(store: Store) {
@@ -39,14 +46,14 @@ export class Inventory {
     });
   }
 
-  /** Addresses that are taken in a network. */
+  /** Addresses that are taken in a network. O(1), but for the first time. */
   async addresses(network: string): Promise<ReadonlySet<string>> {
     await this.#refresh();
-    const taken = new Set<string>();
-    for (const records of this.#records.values()) {
-      for (const { addresses } of records.get(network)?.record.nics ?? []) {
-        for (const address of addresses) taken.add(address);
-      }
+    let taken = this.#taken.get(network);
+    if (taken === undefined) {
+      const records = [...this.#records.values()].flatMap((by) => by.get(network) ?? []);
+      taken = new Set(records.flatMap(({ record }) => addressesOf(record)));
+      this.#taken.set(network, taken);
     }
     return taken;
   }
@@ -54,7 +61,11 @@ export class Inventory {
   /** As the store's `put`. */
   async put(record: InstanceRecord, expect: number): Promise<StoredRecord> {
     const stored = await this.#store.put(record, { expect });
-    if (this.#follows(stored.revision)) keep(this.#records, stored);
+    if (!this.#follows(stored.revision)) return stored;
+    this.#free(stored.record);
+    keep(this.#records, stored);
+    const taken = this.#taken.get(record.network);
+    for (const address of addressesOf(stored.record)) taken?.add(address);
     return stored;
   }
 
@@ -62,9 +73,17 @@ export class Inventory {
   async delete(name: RecordName): Promise<void> {
     const revision = await this.#store.delete(name);
     if (revision === undefined || !this.#follows(revision)) return;
+    this.#free(name);
     const records = this.#records.get(name.id);
     records?.delete(name.network);
     if (records?.size === 0) this.#records.delete(name.id);
+  }
+
+  /** The addresses that a record had are nobody's. */
+  #free({ network, id }: RecordName): void {
+    const before = this.#records.get(id)?.get(network);
+    if (before === undefined) return;
+    for (const address of addressesOf(before.record)) this.#taken.get(network)?.delete(address);
   }
 
   /** Whether what was read is, with one write of ours, the store at a revision. */
@@ -87,6 +106,7 @@ export class Inventory {
       page = await this.#store.list({ after: page.next });
     }
     this.#records = records;
+    this.#taken = new Map();
     this.#revision = revision;
   }
 }

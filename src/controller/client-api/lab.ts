@@ -3,6 +3,7 @@
  * that changes something, so that no two changes meet.
  */
 
+import type { Ip } from "../../model/address.ts";
 import { StoreConflictError } from "../../model/errors.ts";
 import type { InstanceRecord, RecordName, StoredRecord } from "../../model/record.ts";
 import type { ApiPorts } from "../parts.ts";
@@ -38,6 +39,8 @@ export class Lab {
   readonly keyPairs: Ledger<KeyPair>;
   /** By id. */
   readonly userData: Ledger<RegisteredUserData>;
+  /** By network, the address that was given last: the next one lies behind it. */
+  readonly lastGiven: Map<string, Ip> = new Map();
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(

@@ -167,7 +167,10 @@ async function checkFree({ lab }: Call, network: Network, address: Ip): Promise<
 
 async function freeIn({ lab }: Call, network: Network): Promise<Ip> {
   const taken = await lab.inventory.addresses(network.id);
-  return nextFree(network, taken, network.id === LAB_NETWORK.id ? LAB_FIRST : undefined);
+  const first = network.id === LAB_NETWORK.id ? { first: LAB_FIRST } : {};
+  const address = nextFree(network, { taken, ...first, last: lab.lastGiven.get(network.id) });
+  lab.lastGiven.set(network.id, address);
+  return address;
 }
 
 /** In the range in which CloudStack makes them. */
