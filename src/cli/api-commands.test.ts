@@ -1,0 +1,214 @@
+/** `frontdesk instances`, `networks`, `userdata`, `events` and `token`, as an operator runs them. */
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { operatorApi } from "../controller/api/app.ts";
+import { openCredentials } from "../controller/credentials.ts";
+import { type ApiListener, openApiListener } from "../controller/http.ts";
+import { openTokens } from "../controller/tokens.ts";
+import { parseRecord } from "../model/record-parse.ts";
+import { Conditions } from "../observe/conditions.ts";
+import { createLog } from "../observe/log.ts";
+import { MemoryStore } from "../store/memory.ts";
+
+const ROOT = join(import.meta.dir, "../..");
+const PROGRAM = [process.execPath, join(ROOT, "src/cli/main.ts")];
+const folder = mkdtempSync(join(tmpdir(), "frontdesk-operator-"));
+const store = new MemoryStore();
+let api: ApiListener;
+
+beforeAll(async () => {
+  const quiet = { onTrouble: () => {} };
+  const credentials = await openCredentials({
+    ...{ stateDir: folder, env: {}, isConfigured: false },
+    ...quiet,
+  });
+  const own = async () => (await credentials.current()).token;
+  const tokens = await openTokens({ path: join(folder, "tokens"), own, ...quiet });
+  const log = createLog({ write: () => {} } as never, "error");
+  const app = operatorApi({
+    ...{ store, tokens, log, conditions: new Conditions(Date.now), now: Date.now },
+    ...{ userDataMax: 32_768, readOnly: false, hint: () => {} },
+  });
+  const listen = { host: "127.0.0.1", port: 0 };
+  api = await openApiListener({ listen, fetch: (request, env) => app.fetch(request, env) });
+  await store.putNetworks([{ id: "204", cidrs: ["10.1.0.0/16"], dnsDomain: "lab.example" }]);
+  for (let i = 0; i < 3; i++) await put("204", `i-${i}`, `web-0${i}`, `10.1.1.${i + 1}`);
+  await put("205", "i-2", "web-02", "10.2.1.2");
+  await put("204", "i-evil", "x\u202ey", "10.1.1.99");
+});
+
+afterAll(async () => {
+  await api.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test("instances are listed for people and for programs", async () => {
+  const { stdout, code } = await run("instances", "list");
+  expect(code).toBe(0);
+  const [head = "", first = ""] = stdout.split("\n");
+  expect(head).toMatch(/^NETWORK +ID +NAME +ADDRESSES +USER DATA +PASSWORD +ZONE$/);
+  expect(first).toMatch(/^204 +i-0 +web-00 +10\.1\.1\.1 +- +none +-$/);
+  expect(stdout).toContain("x\\u{202e}y");
+  expect((await run("instances")).stdout).toBe(stdout);
+  const { stdout: json } = await run("instances", "list", "--network", "205", "--json");
+  expect(JSON.parse(json)).toEqual([expect.objectContaining({ network: "205", id: "i-2" })]);
+  expect((await run("instances", "--network", "none")).stderr).toBe("there are no instances\n");
+});
+
+test("one is shown in each of its networks, by id or name", async () => {
+  const { stdout } = await run("instances", "show", "web-02");
+  expect(stdout).toMatch(/^instance {4}i-2 \(web-02\)\nnetwork {5}204\n/);
+  expect(stdout).toContain("\nnetwork     205\n");
+  expect(stdout).toMatch(/^key {9}instance-id = i-2$/m);
+  const { stdout: json } = await run("instances", "show", "i-2", "--network", "205", "--json");
+  expect(JSON.parse(json)).toEqual([expect.objectContaining({ network: "205", revision: 5 })]);
+  const missing = await run("instances", "show", "web-09");
+  expect([missing.code, missing.stderr]).toEqual([
+    1,
+    'frontdesk: there is no instance "web-09"; frontdesk instances list shows those that are\n',
+  ]);
+});
+
+test("networks are listed", async () => {
+  expect((await run("networks")).stdout).toMatch(/^ID .*\n204 +10\.1\.0\.0\/16 +lab\.example\n$/);
+  const { stdout } = await run("networks", "--json");
+  expect(JSON.parse(stdout)).toEqual([expect.objectContaining({ id: "204" })]);
+});
+
+test("user data is set from a file and read back as it is", async () => {
+  const file = join(folder, "user-data");
+  const bytes = Buffer.from([0x1f, 0x8b, 0, 255, 10]);
+  writeFileSync(file, bytes);
+  const set = await run("userdata", "set", "web-00", file);
+  expect([set.code, set.stderr]).toEqual([0, "set: 5 bytes were sent\n"]);
+  const copy = join(folder, "copy");
+  expect((await run("userdata", "get", "web-00", "--output", copy)).code).toBe(0);
+  expect(readFileSync(copy).equals(bytes)).toBe(true);
+  expect(statSync(copy).mode & 0o777).toBe(0o600);
+  const { stdout } = await run("userdata", "get", "i-0", "--json");
+  expect(JSON.parse(stdout)).toEqual({ network: "204", id: "i-0", base64: "H4sA/wo=" });
+  writeFileSync(file, "aGVsbG8=\n");
+  expect((await run("userdata", "set", "web-00", file, "--base64")).code).toBe(0);
+  expect((await run("userdata", "get", "web-00")).stdout).toBe("hello");
+  expect((await run("userdata", "set", "web-00", "--none")).code).toBe(0);
+  expect((await run("userdata", "get", "web-00")).stderr).toMatch(/has no user data; set some/);
+});
+
+test("user data that cannot be kept is refused with the reason", async () => {
+  const file = join(folder, "large");
+  writeFileSync(file, Buffer.alloc(24_577));
+  const cases: readonly (readonly [args: string[], code: number, message: RegExp])[] = [
+    [["web-00", file], 1, /32772 characters of base64; the limit is 32768; send less/],
+    [["web-00", file, "--base64"], 1, /not base64/],
+    [["web-00", join(folder, "none")], 1, /no such file/],
+    [["web-00", "/dev/null"], 1, /is empty; --none takes/],
+    [["web-00"], 2, /name a file, or - for stdin/],
+    [["web-00", file, "--none"], 2, /--none stands alone/],
+    [["web-02", file], 1, /"204 i-2" and "205 i-2"; say which: the id, and --network/],
+  ];
+  for (const [args, code, message] of cases) {
+    const done = await run("userdata", "set", ...args);
+    expect([args, done.code]).toEqual([args, code]);
+    expect(done.stderr).toMatch(message);
+    expect(done.stderr.trimEnd()).not.toContain("\n");
+  }
+});
+
+test("a token is made once, counts at once, and no more when it is removed", async () => {
+  const made = await run("token", "create", "ci", "--role", "read");
+  expect([made.code, made.stdout]).toEqual([0, expect.stringMatching(/^fd_[\w-]{43}\n$/)]);
+  const env = { FRONTDESK_TOKEN: made.stdout.trim() };
+  expect((await runWith(env, "networks")).code).toBe(0);
+  const file = join(folder, "user-data");
+  const set = await runWith(env, "userdata", "set", "web-00", file);
+  expect(set.stderr).toMatch(/the token ci has the role read; this needs write; use a token/);
+  const { stdout } = await run("token", "list");
+  expect(stdout).toMatch(/^NAME +ROLE\nci +read\n$/);
+  expect((await run("token", "create", "ci", "--role", "read")).stderr).toMatch(/already/);
+  expect((await run("token", "remove", "ci")).code).toBe(0);
+  expect((await runWith(env, "networks")).stderr).toMatch(/none that counts here; check the token/);
+  expect((await run("token", "remove", "ci")).code).toBe(2);
+  expect((await run("token", "create", "x", "--role", "root")).code).toBe(2);
+});
+
+test("who cannot be asked is said, with what to do", async () => {
+  const empty = mkdtempSync(join(folder, "empty-"));
+  const cases: readonly (readonly [args: string[], env: object, code: number, what: RegExp])[] = [
+    [["--api", "http://127.0.0.1:1"], {}, 1, /nothing listens there: is the controller running/],
+    [["--api", "ftp://x"], {}, 2, /--api "ftp:\/\/x": write a URL/],
+    [["--api", "x"], {}, 2, /write a URL/],
+    [["--state-dir", empty], {}, 1, /there is no token: set FRONTDESK_TOKEN/],
+    [[], { FRONTDESK_TOKEN: "short" }, 2, /FRONTDESK_TOKEN must have/],
+    [["--api", api.url.replace("http:", "https:")], {}, 1, /cannot ask the controller at https/],
+    [["--api-ca-file", join(empty, "x")], {}, 2, /--api-ca-file cannot be read/],
+  ];
+  for (const [args, env, code, what] of cases) {
+    const done = await runWith(env, "networks", ...args);
+    expect([args, done.code]).toEqual([args, code]);
+    expect(done.stderr).toMatch(what);
+  }
+  const other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("hi") });
+  const done = await run("networks", "--api", `http://127.0.0.1:${other.port}`);
+  await other.stop(true);
+  expect(done.stderr).toMatch(/is not a Frontdesk controller; correct --api/);
+});
+
+test("events are followed until the command is told to stop", async () => {
+  const child = spawn({}, ["events", "--json"]);
+  const reader = child.stdout.getReader();
+  let text = "";
+  const until = async (count: number): Promise<void> => {
+    while (text.split("\n").length <= count) {
+      text += Buffer.from((await reader.read()).value ?? []).toString();
+    }
+  };
+  await until(1);
+  await put("204", "i-7", "web-07", "10.1.1.70");
+  await store.delete({ network: "204", id: "i-7" });
+  await until(2);
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+  const [first, ...others] = text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(first.event).toBe("snapshot");
+  expect(others.at(-1)).toMatchObject({ event: "delete", network: "204", id: "i-7" });
+});
+
+async function put(network: string, id: string, name: string, address: string): Promise<void> {
+  const nics = [{ addresses: [address], default: true }];
+  const keys = [["instance-id", id]];
+  const counts = { publicKeys: [], incarnation: 1, epoch: 1 };
+  await store.put(parseRecord({ network, id, name, nics, keys, ...counts }));
+}
+
+interface Done {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(...args: string[]): Promise<Done> {
+  return runWith({}, ...args);
+}
+
+async function runWith(env: object, ...args: string[]): Promise<Done> {
+  const child = spawn(env, args);
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { code: await child.exited, stdout, stderr };
+}
+
+function spawn(env: object, args: readonly string[]) {
+  const given = { FRONTDESK_API_URL: api.url, FRONTDESK_STATE_DIR: folder, ...env };
+  return Bun.spawn([...PROGRAM, ...args], {
+    ...{ stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    env: { ...process.env, NO_COLOR: "1", ...given },
+  });
+}

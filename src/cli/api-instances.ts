@@ -1,0 +1,99 @@
+/**
+ * Instances as the operator API lists them, and how a command finds the one that is meant.
+ */
+
+import { AdminError, quote } from "../model/errors.ts";
+import type { ApiClient } from "./api-client.ts";
+import type { OptionSpec } from "./command.ts";
+import type { Output } from "./output.ts";
+
+/** What commands read of a listing; the rest is passed on as it is. */
+export interface ListedInstance {
+  readonly network: string;
+  readonly id: string;
+  readonly name: string;
+  readonly zone?: string;
+  readonly nics: readonly { readonly mac?: string; readonly addresses: readonly string[] }[];
+  readonly userData?: { readonly bytes: number };
+  readonly password: string;
+}
+
+interface Page {
+  readonly instances: readonly ListedInstance[];
+  readonly next?: string;
+}
+
+/** The most that one page has. */
+const PAGE = 1000;
+
+export const OF_NETWORK: OptionSpec = {
+  flags: "--network <id>",
+  summary: "only in this network",
+};
+
+/** All instances, or a network's, page by page. */
+export async function* listed(
+  client: ApiClient,
+  network: string | undefined,
+  out: Output,
+): AsyncGenerator<ListedInstance> {
+  let after: string | undefined;
+  let count = 0;
+  do {
+    const query = new URLSearchParams({ limit: String(PAGE) });
+    if (network !== undefined) query.set("network", network);
+    if (after !== undefined) query.set("after", after);
+    const { instances, next } = (await client.get(`/v1/instances?${query}`)) as Page;
+    yield* instances;
+    count += instances.length;
+    after = next;
+    if (after !== undefined) out.progress(`read ${count} instances`);
+  } while (after !== undefined);
+}
+
+/**
+ * Where an instance is, by its id or its name: one place for each of its networks.
+ *
+ * @throws {AdminError} if there is none.
+ */
+export async function find(
+  client: ApiClient,
+  asked: { readonly word: string; readonly network: string | undefined },
+  out: Output,
+): Promise<readonly ListedInstance[]> {
+  const { word, network } = asked;
+  const named: ListedInstance[] = [];
+  const exact: ListedInstance[] = [];
+  for await (const one of listed(client, network, out)) {
+    if (one.id === word) exact.push(one);
+    else if (one.name === word) named.push(one);
+  }
+  const found = exact.length > 0 ? exact : named;
+  if (found.length > 0) return found;
+  const where = network === undefined ? "" : ` in network ${quote(network)}`;
+  throw new AdminError(
+    `there is no instance ${quote(word)}${where}; frontdesk instances list shows those that are`,
+  );
+}
+
+/**
+ * The same, where it must be one.
+ *
+ * @throws {AdminError} if there is none, or there are several.
+ */
+export async function findOne(
+  client: ApiClient,
+  asked: { readonly word: string; readonly network: string | undefined },
+  out: Output,
+): Promise<ListedInstance> {
+  const [one, ...others] = await find(client, asked, out);
+  if (one !== undefined && others.length === 0) return one;
+  const places = [one, ...others].map((each) => quote(`${each?.network} ${each?.id}`));
+  throw new AdminError(
+    `${quote(asked.word)} is ${places.slice(0, 5).join(" and ")}; say which: the id, and --network`,
+  );
+}
+
+export function pathOf({ network, id }: { readonly network: string; readonly id: string }): string {
+  return `/v1/instances/${encodeURIComponent(network)}/${encodeURIComponent(id)}`;
+}

@@ -1,0 +1,106 @@
+/**
+ * `frontdesk instances`: what a controller's store has of them.
+ */
+
+import { clean } from "../../model/clean.ts";
+import { counted } from "../../model/count.ts";
+import { API_OPTIONS, openApiClient } from "../api-client.ts";
+import { find, type ListedInstance, listed, OF_NETWORK, pathOf } from "../api-instances.ts";
+import { type Command, EXIT, type Invocation, JSON_OPTION } from "../command.ts";
+import type { Output } from "../output.ts";
+
+const OPTIONS = [OF_NETWORK, ...API_OPTIONS, JSON_OPTION];
+
+const list: Command = {
+  options: OPTIONS,
+  examples: [
+    ["frontdesk instances list --network 204", "those of one network"],
+    ["frontdesk instances list --json | jq -r '.[].id'", "for a program"],
+  ],
+  run: runList,
+};
+
+async function runList({ options, out }: Invocation): Promise<0> {
+  const client = await openApiClient(options);
+  const all: ListedInstance[] = [];
+  for await (const one of listed(client, options.string("network"), out)) all.push(one);
+  if (options.flag("json")) out.json(all);
+  else {
+    const head = ["NETWORK", "ID", "NAME", "ADDRESSES", "USER DATA", "PASSWORD", "ZONE"];
+    out.table(head, all.map(row));
+    if (all.length === 0) out.note("there are no instances");
+  }
+  return EXIT.done;
+}
+
+function row({ network, id, name, nics, userData, password, zone }: ListedInstance): string[] {
+  const addresses = nics.flatMap((nic) => nic.addresses).join(" ");
+  const bytes = userData === undefined ? "-" : counted(userData.bytes, "byte");
+  return [network, id, name, addresses || "-", bytes, password, zone ?? "-"];
+}
+
+/** An instance as the API shows it, whole. */
+interface Shown extends ListedInstance {
+  readonly keys: readonly (readonly [string, string | null])[];
+  readonly publicKeys: readonly string[];
+  readonly revision: number;
+  readonly incarnation: number;
+  readonly epoch: number;
+  readonly account?: string;
+  readonly project?: string;
+  readonly template?: string;
+}
+
+const show: Command = {
+  description: "Shows an instance in each of its networks: what its guest is told.",
+  arguments: [{ name: "<instance>", summary: "its id, or its name" }],
+  options: OPTIONS,
+  examples: [["frontdesk instances show web-01", "all that is kept of it, but no secret"]],
+  async run({ args: [word = ""], options, out }) {
+    const client = await openApiClient(options);
+    const found = await find(client, { word, network: options.string("network") }, out);
+    const all: Shown[] = [];
+    for (const one of found) all.push((await client.get(pathOf(one))) as Shown);
+    if (options.flag("json")) out.json(all);
+    else for (const [index, one] of all.entries()) print(out, one, index);
+    return EXIT.done;
+  },
+};
+
+function print(out: Output, shown: Shown, index: number): void {
+  if (index > 0) out.print("");
+  for (const [label, value] of rows(shown)) out.print(`${label.padEnd(11)} ${clean(value)}`);
+}
+
+function* rows(shown: Shown): Generator<readonly [string, string]> {
+  yield ["instance", `${shown.id} (${shown.name})`];
+  yield ["network", shown.network];
+  for (const { mac, addresses } of shown.nics) {
+    yield ["nic", `${addresses.join(" ") || "no address"}${mac === undefined ? "" : `, ${mac}`}`];
+  }
+  for (const name of ["account", "project", "zone", "template"] as const) {
+    const value = shown[name];
+    if (value !== undefined) yield [name, value];
+  }
+  const { userData, password, revision, epoch, incarnation } = shown;
+  yield ["user data", userData === undefined ? "none" : counted(userData.bytes, "byte")];
+  yield ["password", password === "pending" ? "waits for the guest" : "none waits"];
+  yield ["revision", `${revision}, epoch ${epoch}, incarnation ${incarnation}`];
+  for (const key of shown.publicKeys) yield ["public key", key];
+  for (const [name, value] of shown.keys) yield ["key", `${name} = ${value ?? "(no value)"}`];
+}
+
+// biome-ignore format: a table reads best with one line for each command
+export const instances: Command = {
+  description: "Asks a controller's API, as frontdesk controller --api-listen opens it.",
+  options: OPTIONS,
+  examples: [
+    ["frontdesk instances", "all of them"],
+    ["frontdesk instances show web-01", "one of them"],
+  ],
+  commands: [
+    { name: "list", summary: "list instances", load: async () => ({ list }) },
+    { name: "show", summary: "show all that is kept of one", load: async () => ({ show }) },
+  ],
+  run: runList,
+};

@@ -1,0 +1,34 @@
+/**
+ * `frontdesk networks`: the networks that a controller's store knows.
+ */
+
+import { API_OPTIONS, openApiClient } from "../api-client.ts";
+import { type Command, EXIT, JSON_OPTION } from "../command.ts";
+
+interface Network {
+  readonly id: string;
+  readonly cidrs: readonly string[];
+  readonly dnsDomain?: string;
+}
+
+export const networks: Command = {
+  description: "Asks a controller's API, as frontdesk controller --api-listen opens it.",
+  options: [...API_OPTIONS, JSON_OPTION],
+  examples: [["frontdesk networks", "which there are, with their ranges of addresses"]],
+  async run({ options, out }) {
+    const client = await openApiClient(options);
+    const answer = (await client.get("/v1/networks")) as { networks: readonly Network[] };
+    if (options.flag("json")) {
+      out.json(answer.networks);
+      return EXIT.done;
+    }
+    const rows = answer.networks.map(({ id, cidrs, dnsDomain }) => [
+      id,
+      cidrs.join(" ") || "-",
+      dnsDomain ?? "-",
+    ]);
+    out.table(["ID", "RANGES", "DNS DOMAIN"], rows);
+    if (rows.length === 0) out.note("there are no networks");
+    return EXIT.done;
+  },
+};
