@@ -56,6 +56,8 @@ export interface ControllerPorts {
   readonly version: string;
   /** For the metrics. */
   readonly runtime: string;
+  /** Collects garbage; absent where the runtime has no such thing. */
+  readonly collect?: () => void;
   /** Listens for the operator; absent where nobody wants to ask. */
   readonly listenAdmin?: (handler: AdminHandler) => Promise<Closable>;
 }
@@ -111,8 +113,9 @@ async function assemble(
   closers.push(() => store.close());
 
   const counts = new HintCounts();
+  const more = ports.collect === undefined ? {} : { collect: ports.collect };
   const beside = { rabbit: undefined as Rabbit | undefined };
-  const opened = source && (await openLook(source, { store, conditions, sealKey, now }));
+  const opened = source && (await openLook(source, { store, conditions, sealKey, now, ...more }));
   if (opened !== undefined) closers.push(() => opened[Symbol.asyncDispose]());
   const follow =
     opened &&

@@ -34,6 +34,7 @@ export class Keeper {
   /** By instance and network: the digest of what the source said last. */
   readonly #known = new Map<string, Map<NetworkId, string>>();
   readonly #incarnations = new Map<string, number>();
+  #asked = 0;
   #written = 0;
   #deleted = 0;
 
@@ -65,6 +66,11 @@ export class Keeper {
   /** Networks that have a record. */
   networks(): Set<NetworkId> {
     return new Set([...this.#known.values()].flatMap((networks) => [...networks.keys()]));
+  }
+
+  /** How often the store was asked for a record, in all. */
+  get asked(): number {
+    return this.#asked;
   }
 
   /** Writes and deletions since the last call. */
@@ -164,6 +170,7 @@ export class Keeper {
   /** @returns false if another record has one of its addresses */
   async #put(record: InstanceRecord, { ownsPassword = false }: KeepOptions): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
+      this.#asked++;
       const held = await this.#store.get(record);
       const { password = ownsPassword ? undefined : held?.record.password, ...rest } = record;
       const given = { ...rest, ...(password !== undefined && { password }) };

@@ -16,6 +16,12 @@ import { Troubles } from "./troubles.ts";
 
 export const CLOUDSTACK = "cloudstack:";
 
+/**
+ * After so much that was read, garbage is collected: the runtime lets the pages of a large cloud
+ * pile up to three times of what is needed. Characters.
+ */
+const COLLECT_CHARS = 8 * 1024 * 1024;
+
 export interface LookSource {
   /** `cloudstack:URL`, `file:PATH` or `databag:DIR`. */
   readonly text: string;
@@ -34,6 +40,8 @@ export interface LookPorts {
   readonly sealKey: Uint8Array;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Collects garbage; absent where the runtime has no such thing. */
+  readonly collect?: () => void;
 }
 
 export interface OpenedLook extends AsyncDisposable {
@@ -72,16 +80,26 @@ async function openCloud(source: LookSource, ports: LookPorts): Promise<OpenedLo
   const endpoint = parseEndpoint(source.text.slice(CLOUDSTACK.length));
   const open = (): CloudStackClient => {
     const credentials = readCredentials(env, credentialsFile);
-    return new CloudStackClient({ endpoint, credentials, ...(tls !== undefined && { tls }) });
+    const more = tls === undefined ? {} : { tls };
+    return new CloudStackClient({ endpoint, credentials, onAnswer, ...more });
   };
+  let read = 0;
+  const onAnswer = (length: number): void => {
+    read += length;
+    if (read < COLLECT_CHARS) return;
+    read = 0;
+    // When what was read has become what is kept.
+    if (collect !== undefined) setImmediate(collect);
+  };
+  const { store, conditions, now, collect } = ports;
   let client = open();
-  const { store, conditions, now } = ports;
   const subject = endpoint.host;
   const look = new Reconciler({
     api: { read: (command, params, signal) => client.read(command, params, signal) },
     apiKey: () => client.apiKey,
     troubles: new Troubles(conditions, subject),
     ...{ store, now },
+    ...(collect !== undefined && { collect }),
   });
   return {
     ...{ look, subject },

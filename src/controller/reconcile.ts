@@ -22,6 +22,9 @@ import type { Look, Looked } from "./look.ts";
 import { CONFIRM_MS, Shrink } from "./shrink.ts";
 import type { Troubles } from "./troubles.ts";
 
+/** Of so many records that were asked for, garbage is collected. */
+const COLLECT_RECORDS = 2000;
+
 /** What is remembered of so many instances is written together, before their records are. */
 const BATCH = 100;
 
@@ -33,6 +36,8 @@ export interface ReconcilePorts {
   readonly troubles: Troubles;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Collects garbage; absent where the runtime has no such thing. */
+  readonly collect?: () => void;
 }
 
 export class Reconciler implements Look {
@@ -129,6 +134,9 @@ export class Reconciler implements Look {
     all: Iterable<Mapped>,
     signal: AbortSignal,
   ): Promise<{ readonly seen: ReadonlySet<string>; readonly waiting: readonly Waiting[] }> {
+    const { collect } = this.#ports;
+    const { keeper } = await this.#open();
+    let collected = keeper.asked;
     const slices = new Slices(signal);
     const seen = new Set<string>();
     const waiting: Waiting[] = [];
@@ -136,6 +144,10 @@ export class Reconciler implements Look {
     const flush = async (): Promise<void> => {
       waiting.push(...(await this.#write(batch, slices, this.#newer)));
       batch = [];
+      if (keeper.asked - collected > COLLECT_RECORDS) {
+        collected = keeper.asked;
+        collect?.();
+      }
     };
     for (const mapped of all) {
       seen.add(mapped.id);

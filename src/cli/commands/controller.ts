@@ -74,6 +74,7 @@ export const controller: Command = {
     const rim = await chooseRim(process.env);
     const started = await openController(settings, {
       ...{ sink, logLevel, version: version(), runtime: rim.name },
+      ...(rim.collectNow !== undefined && { collect: rim.collectNow }),
       // Guests may be on any address of this machine but loopback.
       listenAdmin: (handler) => listenAdmin(admin, rim, { handler, guestHosts: "auto" }),
     });

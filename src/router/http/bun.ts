@@ -91,7 +91,11 @@ class BunRequest implements RimRequest {
   }
 }
 
-export const bunRim: Rim = { name: "bun", listen, collect: () => Bun.gc(false), releaseCode };
+export const bunRim: Rim = {
+  ...{ name: "bun", listen, releaseCode },
+  collect: () => Bun.gc(false),
+  collectNow: () => Bun.gc(true),
+};
 
 async function listen(options: ListenOptions): Promise<Listener> {
   const { at, handler, bodyBytesMax } = options;

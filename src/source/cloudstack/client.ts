@@ -38,6 +38,8 @@ export interface ClientOptions {
   readonly clock?: Clock;
   readonly requestMsMax?: number;
   readonly answerBytesMax?: number;
+  /** Told how long each answer was. Characters. */
+  readonly onAnswer?: (length: number) => void;
 }
 
 /** What reads need of a client. */
@@ -65,6 +67,7 @@ export class CloudStackClient implements Api, Disposable {
   readonly #gate: Gate;
   readonly #requestMsMax: number;
   readonly #answerBytesMax: number;
+  readonly #onAnswer: (length: number) => void;
 
   constructor(options: ClientOptions) {
     this.apiKey = options.credentials.apiKey;
@@ -74,6 +77,7 @@ export class CloudStackClient implements Api, Disposable {
     this.#connections = openConnections(options.endpoint, options.tls ?? {}, REQUESTS_AT_ONCE);
     this.#gate = openGate(REQUESTS_AT_ONCE, this.#clock);
     this.#requestMsMax = options.requestMsMax ?? REQUEST_MS_MAX;
+    this.#onAnswer = options.onAnswer ?? (() => {});
     this.#answerBytesMax = options.answerBytesMax ?? ANSWER_BYTES_MAX;
   }
 
@@ -147,6 +151,7 @@ export class CloudStackClient implements Api, Disposable {
       },
       signal,
     );
+    this.#onAnswer(answer.body.length);
     const now = this.#clock.now();
     const date = Date.parse(answer.headers.date ?? "");
     try {
