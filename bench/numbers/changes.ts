@@ -18,7 +18,9 @@ export async function measureChanges(
   bench: Bench,
   peers: readonly Peer[],
 ): Promise<ChangeResult[]> {
-  const rims = rimsOf(bench, peers);
+  const rims = peers.filter(({ name }) =>
+    bench.scale.changesOnBothRims ? name === "bun" || name === "node" : name === "bun",
+  );
   const noScripts = scriptsMissing();
   if (noScripts !== undefined) bench.skip(`changes of databags and of files: ${noScripts}`);
   const results: ChangeResult[] = [];
@@ -30,10 +32,10 @@ export async function measureChanges(
   return results;
 }
 
-/** The same for routers that follow a store. */
+/** The same for a router that follows a store; on Bun, because many a Node.js has no SQLite. */
 export async function measureStores(bench: Bench, peers: readonly Peer[]): Promise<ChangeResult[]> {
   const results: ChangeResult[] = [];
-  for (const peer of rimsOf(bench, peers)) {
+  for (const peer of peers.filter(({ name }) => name === "bun")) {
     const title = `store, ${peer.title}`;
     const name = `store-${peer.name}`;
     const figures = await eachSize(bench, { title, sizes: STORE_SIZES }, (instances, round) =>
@@ -42,12 +44,6 @@ export async function measureStores(bench: Bench, peers: readonly Peer[]): Promi
     results.push({ name, title, figures });
   }
   return results;
-}
-
-function rimsOf(bench: Bench, peers: readonly Peer[]): readonly Peer[] {
-  return peers.filter(({ name }) =>
-    bench.scale.changesOnBothRims ? name === "bun" || name === "node" : name === "bun",
-  );
 }
 
 async function databag(bench: Bench, peer: Peer): Promise<ChangeResult> {
