@@ -85,7 +85,7 @@ export interface Router {
   readonly ready: boolean;
   /** Resolves when the source has been read once. @throws what the source threw. */
   readonly loaded: Promise<void>;
-  /** Looks at the source again (SIGHUP). */
+  /** Looks at the source and at its own firewall again (SIGHUP). */
   reload(): Promise<void>;
   /** Lets requests under way end for `graceMs`, saves, closes (SIGTERM). */
   close(graceMs: number): Promise<void>;
@@ -163,7 +163,7 @@ async function assemble(
 
   const accessLog = new AccessLog(sink, now);
   const traffic = new Traffic(accessLog, ports.onAccess);
-  const newcomers = isStore(settings.source) ? newcomersOf(evidence, now) : undefined;
+  const newcomers = isStore(settings.source) ? newcomersOf(directory, evidence, now) : undefined;
   const onVisible = (changes: readonly Change[]): void => {
     evidence.tell(changes);
     newcomers?.tell(changes);
@@ -323,7 +323,9 @@ async function assemble(
     get ready() {
       return isReady();
     },
-    reload: () => feed.look(opened, onLook, stop.signal),
+    reload: async () => {
+      await Promise.all([feed.look(opened, onLook, stop.signal), evidence.refresh()]);
+    },
     close: async (graceMs) => {
       grace.ms = graceMs;
       log.info("draining");
@@ -334,8 +336,9 @@ async function assemble(
 }
 
 /** A store may hear of an instance later than the instance asks. */
-function newcomersOf(evidence: Evidence, now: () => number): Newcomers {
+function newcomersOf(directory: Directory, evidence: Evidence, now: () => number): Newcomers {
   const isGuests = (address: Ip) =>
+    directory.networkOf(address) !== undefined ||
     evidence.policies.some(({ cidrs }) => cidrs.some((cidr) => contains(cidr, address)));
   return new Newcomers({ isGuests, now });
 }

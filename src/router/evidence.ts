@@ -45,6 +45,12 @@ export interface EvidencePorts extends Pick<IdentityPorts, "hasten"> {
   readonly devices?: (cidrs: readonly Cidr[]) => readonly string[];
 }
 
+/** Addresses that are on their way into the firewall, or were refused just now. */
+const KEEPING_MAX = 64;
+
+/** So long a refusal holds: a guest may ask a thousand times a second. ms. */
+const NOT_KEPT_MS = 1000;
+
 export class Evidence {
   readonly identity: Identity;
   readonly #settings: EvidenceSettings;
@@ -57,7 +63,7 @@ export class Evidence {
   #policies: readonly Policy[] = [];
   readonly #hosts = new Map<NetworkId, HostsMode>();
   /** Learnt addresses that are on their way into the firewall. */
-  readonly #keeping = new Set<string>();
+  readonly #keeping = new Map<string, Promise<boolean>>();
   readonly #learned = new LearnedAddresses(({ address, device }) => {
     void this.#firewall?.setLease(address, undefined, device);
   });
@@ -193,20 +199,28 @@ export class Evidence {
     // A lease of which the source knows nothing is in the firewall already.
     const leased = this.#leaseFiles?.get(at.address);
     if (leased !== undefined) return leased === mac && !this.#hasFirewallTrouble();
-    const place = keptAt(at);
     const now = performance.now();
-    const isKnown = this.#learned.isKnown(at, mac, now);
-    if (isKnown && isKept() && !this.#keeping.has(place)) return true;
-    if (!isKnown && !this.#learned.add(at, mac, now)) return Promise.resolve(false);
-    const kept = this.#gateways.has(at.address).then(async (isGateway) => {
-      // A lease may have ended it meanwhile.
-      const isWanted = !isGateway && this.#learned.isKnown(at, mac, now);
-      if (isWanted) await firewall.setLease(at.address, mac, at.device);
-      this.#keeping.delete(place);
-      return isKept();
+    if (this.#learned.isKnown(at, mac, now) && isKept()) return true;
+    const name = `${keptAt(at)} ${mac}`;
+    const known = this.#keeping.get(name);
+    if (known !== undefined) return known;
+    if (this.#keeping.size >= KEEPING_MAX) return Promise.resolve(false);
+    const keeping = this.#learn(at, mac, firewall).then(() => isKept());
+    this.#keeping.set(name, keeping);
+    void keeping.then((kept) => {
+      const timer = setTimeout(() => this.#keeping.delete(name), kept ? 0 : NOT_KEPT_MS);
+      timer.unref();
     });
-    this.#keeping.add(place);
-    return kept;
+    return keeping;
+  }
+
+  /** What the neighbour table says is not enough: a packet must have come from there. */
+  async #learn(at: LearnedAt, mac: Mac, firewall: Firewall): Promise<void> {
+    if ((await this.#gateways.has(at.address)) || !(await firewall.hasAsked(at, mac))) return;
+    // A lease may have come meanwhile.
+    const isLeased = this.#leaseFiles?.get(at.address) ?? this.#ports.directory.find(at.address);
+    if (isLeased !== undefined || !this.#learned.add(at, mac, performance.now())) return;
+    await firewall.setLease(at.address, mac, at.device);
   }
 
   #hasFirewallTrouble(): boolean {

@@ -4,15 +4,23 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Report } from "../../src/observe/doctor/diagnose.ts";
 import type { Finding } from "../../src/observe/doctor/finding.ts";
 import { type Entry, writeDatabags } from "./databags.ts";
-import { type Lab, LINK_LOCAL_ADDRESS, openLab, type Place, ROUTER_ADDRESS } from "./lab.ts";
+import { type Lab, openLab, type Place, ROUTER_ADDRESS } from "./lab.ts";
 import { onEnd } from "./leftovers.ts";
-import { type Done, type Program, until } from "./program.ts";
-import { frontdesk, type Router, type RouterOptions, startRouter } from "./router.ts";
+import { type Done, ok, until } from "./program.ts";
+import { frontdesk, launchRouter, type Router, type RouterOptions, startRouter } from "./router.ts";
 
 export const SECRET = "s3cret-of-web-01";
 const GUEST = "10.1.1.57";
@@ -20,6 +28,9 @@ const GUEST = "10.1.1.57";
 const HEALTHY_MS_MAX = 15_000;
 /** A doctor waits for a silent listener, and for tools; the machine may be busy. ms. */
 const DOCTOR_MS_MAX = 30_000;
+
+/** A command that starts a router, and so does not end. */
+const STARTS = /(?:frontdesk|main\.ts) router --/;
 
 export interface Seen {
   readonly code: number;
@@ -36,7 +47,25 @@ export interface DoctorLab extends AsyncDisposable {
   readonly router: Router;
   /** Starts one, and waits until it is ready. */
   start(options?: Partial<RouterOptions>): Promise<Router>;
-  doctor(...more: readonly string[]): Promise<Seen>;
+  /** Starts one, and does not wait. */
+  launch(options?: Partial<RouterOptions>): Router;
+  /** Starts one, and waits until it says that something is wrong. */
+  startTo(code: string, options?: Partial<RouterOptions>): Promise<void>;
+  /** Waits until the router has a condition. */
+  says(code: string): Promise<void>;
+  /** Starts one that keeps its own firewall, and waits for that. */
+  startKept(): Promise<void>;
+  /** From now on routers run as this user, to whom the state directory is given. */
+  runAs(uid: number): Promise<void>;
+  /** Runs `frontdesk` with these arguments alone. */
+  run(...args: readonly string[]): Promise<Done>;
+  doctor(): Promise<Seen>;
+  /** The same, as another user who may enter the folder of the router. */
+  doctorAs(uid: number): Promise<Seen>;
+  /** A small disk for the state directory. */
+  mount(options: string): Promise<void>;
+  /** Starts a program that is to hold port 80. */
+  hold(argv: readonly string[]): Promise<void>;
   /** The same, as people see it. */
   doctorText(): Promise<Done>;
   /** Runs a shell's line in the router's namespace. @throws {Error} unless it ends with 0. */
@@ -65,11 +94,25 @@ export async function openDoctorLab(): Promise<DoctorLab> {
   const env = { PATH: `${bin}:${process.env.PATH}` };
   const running: AsyncDisposable[] = [];
   let router: Router | undefined;
-  const at = ["--state-dir", stateDir, "--admin", `unix:${socket}`, "--source", `databag:${bags}`];
-  const ask = async (...more: readonly string[]): Promise<Done> => {
-    const { argv, env: rim } = frontdesk("bun", ["doctor", ...at, ...more]);
+  let command: RouterOptions["command"];
+  const source = `databag:${bags}`;
+  const usual = (): RouterOptions => ({
+    ...{ rim: "bun", source, listen: ["auto"], stateDir, place },
+    ...(command === undefined ? {} : { command }),
+  });
+  const at = async (...args: readonly string[]): Promise<Done> => {
+    const { argv, env: rim } = frontdesk("bun", args);
     return await place.run(argv, { env: { ...env, ...rim }, timeoutMs: DOCTOR_MS_MAX });
   };
+  const doctor = [
+    "doctor",
+    "--state-dir",
+    stateDir,
+    "--admin",
+    `unix:${socket}`,
+    "--source",
+    source,
+  ];
   const made: DoctorLab = {
     ...{ lab, place, bags, stateDir, socket },
     get router() {
@@ -77,18 +120,61 @@ export async function openDoctorLab(): Promise<DoctorLab> {
       return router;
     },
     async start(options = {}) {
-      const source = `databag:${bags}`;
-      const usual = { rim: "bun", source, listen: ["auto"], stateDir, place } as const;
-      router = await startRouter({ ...usual, ...options });
+      router = await startRouter({ ...usual(), ...options });
       running.push(router);
       return router;
     },
-    async doctor(...more) {
-      const { code, stdout, stderr } = await ask("--json", ...more);
-      if (stderr !== "") throw new Error(stderr);
-      return { code, report: JSON.parse(stdout.toString()) as Report };
+    launch(options = {}) {
+      router = launchRouter({ ...usual(), ...options });
+      running.push(router);
+      return router;
     },
-    doctorText: () => ask(),
+    async startTo(code, options = {}) {
+      made.launch(options);
+      await made.says(code);
+    },
+    async startKept() {
+      const file = join(folder, "frontdesk.yaml");
+      writeFileSync(file, "firewall: {manage: true}\n");
+      await made.start({ more: ["--config", file] });
+      await until("the router's own table", HEALTHY_MS_MAX, async () =>
+        (await made.sh("nft list tables")).includes("frontdesk"),
+      );
+    },
+    async runAs(uid) {
+      chmodSync(folder, 0o711);
+      mkdirSync(stateDir, { mode: 0o700 });
+      chownSync(stateDir, uid, uid);
+      command = (argv) => [...asUser(uid), ...argv];
+    },
+    run: (...args) => at(...args),
+    async mount(options) {
+      mkdirSync(stateDir);
+      await ok(["mount", "-t", "tmpfs", "-o", `mode=0700,${options}`, "tmpfs", stateDir]);
+      const unmount = onEnd(() => void spawnSync("umount", ["--lazy", stateDir]));
+      running.push({ [Symbol.asyncDispose]: async () => unmount() });
+    },
+    async hold(argv) {
+      running.push(place.start(argv));
+      await until("somebody to hold the port", HEALTHY_MS_MAX, async () =>
+        (await made.sh("ss -ltnH 'sport = :80'")).includes(":80"),
+      );
+    },
+    says: (code) =>
+      until(`the router to say ${code}`, HEALTHY_MS_MAX, async () => {
+        const answer = await made.router.admin("/conditions").catch(() => undefined);
+        return answer?.body.includes(`"${code}"`) === true;
+      }),
+    doctor: async () => seenIn(await at(...doctor, "--json")),
+    async doctorAs(uid) {
+      chmodSync(folder, 0o711);
+      const { argv, env: rim } = frontdesk("bun", [...doctor, "--json"]);
+      const command = [...asUser(uid), ...argv];
+      return seenIn(
+        await place.run(command, { env: { ...env, ...rim }, timeoutMs: DOCTOR_MS_MAX }),
+      );
+    },
+    doctorText: () => at(...doctor),
     async sh(line) {
       const { code, stdout, stderr } = await place.run(["sh", "-c", line], { env });
       if (code !== 0) throw new Error(`${line}: exit ${code}\n${stdout}${stderr}`);
@@ -96,8 +182,8 @@ export async function openDoctorLab(): Promise<DoctorLab> {
     },
     async mend(finding) {
       for (const command of finding.remedy) {
-        if (!command.startsWith("frontdesk router --source")) await made.sh(command);
-        else running.push(place.start(["sh", "-c", `exec ${command}`], { env }));
+        if (!STARTS.test(command)) await made.sh(command);
+        else running.push(place.start(["sh", "-c", inPlace(command)], { env }));
       }
     },
     async healthy() {
@@ -119,12 +205,18 @@ export async function openDoctorLab(): Promise<DoctorLab> {
   return made;
 }
 
-/** A small disk at `path`, until the test ends. */
-export function mountMemory(path: string, options: string): void {
-  mkdirSync(path, { recursive: true });
-  const done = spawnSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", path]);
-  if (done.status !== 0) throw new Error(String(done.stderr));
-  onEnd(() => void spawnSync("umount", ["--lazy", path]));
+/** The last of the commands takes the shell's place, so that it is what the test ends. */
+function inPlace(commands: string): string {
+  return commands.replace(/^(.* && )?/, "$1exec ");
+}
+
+function seenIn({ code, stdout, stderr }: Done): Seen {
+  if (stderr !== "") throw new Error(stderr);
+  return { code, report: JSON.parse(stdout.toString()) as Report };
+}
+
+function asUser(uid: number): readonly string[] {
+  return ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"];
 }
 
 /** Names, modes, owners, sizes and times of all that lies in a folder. */
@@ -136,19 +228,3 @@ export function inventory(folder: string): readonly string[] {
       return [name, mode, uid, size, mtimeMs, ctimeMs].join(" ");
     });
 }
-
-/** A program that holds the router's metadata address, and does nothing. */
-export async function holdPort(place: Place, argv: readonly string[]): Promise<Program> {
-  const program = place.start(argv);
-  await until("somebody to hold the port", HEALTHY_MS_MAX, async () => {
-    const { stdout } = await place.run(["ss", "-ltnH", "sport = :80"]);
-    return stdout.toString().includes(":80");
-  });
-  return program;
-}
-
-export function readText(path: string): string {
-  return readFileSync(path, "utf8");
-}
-
-export { LINK_LOCAL_ADDRESS, ROUTER_ADDRESS };

@@ -92,14 +92,18 @@ export interface PortHolder extends Holder {
 /** A router of ours among this machine's processes, in this network namespace. */
 export interface RouterProcess {
   readonly pid: number;
-  /** Whether a service manager runs it as its unit of that name. */
+  /** The service manager's unit that it belongs to, if any. */
   readonly unit: string | undefined;
+  /** How it was started, and where: what starts it again. */
+  readonly argv: readonly string[];
+  readonly folder: string | undefined;
 }
 
 export interface FileLimit {
   readonly pid: number;
-  /** Descriptors that it may have, and has. */
+  /** Descriptors that it may have, may give itself, and has. */
   readonly max: number;
+  readonly hard: number;
   readonly open: number;
 }
 

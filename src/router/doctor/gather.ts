@@ -16,6 +16,7 @@ import { READ_MS } from "./limits.ts";
 import type { DoctorPorts } from "./ports.ts";
 import { readAdmin } from "./read-admin.ts";
 import {
+  folderOf,
   readClock,
   readCpu,
   readDnsmasq,
@@ -55,7 +56,8 @@ export async function gather(ports: DoctorPorts, look: Examination): Promise<Fac
   const lock = readHolder(look.stateDir);
   const text = status.source ?? look.source;
   const nothing = { facts: undefined, own: [] };
-  const reading = text === undefined ? nothing : await within(readSource(text), nothing);
+  const reading =
+    text === undefined ? nothing : await within(readSource(text, folderOf(status.pid)), nothing);
   const connects = await connectsTo(ports, status.listening ?? [], addresses);
   const pid = status.pid ?? (lock?.isAlive === true ? lock.pid : undefined);
   return {

@@ -50,10 +50,12 @@ export function readNeighbours(): Facts["neighbours"] {
 
 export function readFileLimit(pid: number | undefined): FileLimit | undefined {
   if (pid === undefined) return undefined;
-  const max = Number(/^Max open files\s+(\d+)/m.exec(textOf(`/proc/${pid}/limits`) ?? "")?.[1]);
+  const [, soft, most] =
+    /^Max open files\s+(\d+)\s+(\d+)/m.exec(textOf(`/proc/${pid}/limits`) ?? "") ?? [];
+  const [max, hard] = [Number(soft), Number(most)];
   try {
     const open = readdirSync(`/proc/${pid}/fd`).length;
-    return Number.isNaN(max) ? undefined : { pid, max, open };
+    return Number.isNaN(max) ? undefined : { pid, max, hard, open };
   } catch {
     return undefined; // Another user's, or gone.
   }
@@ -67,8 +69,14 @@ export function readRouters(): readonly RouterProcess[] {
     .flatMap((name) => {
       const argv = textOf(`/proc/${name}/cmdline`)?.split("\0") ?? [];
       if (!isRouter(argv) || linkOf(`/proc/${name}/ns/net`) !== own) return [];
-      return [{ pid: Number(name), unit: unitOf(Number(name)) }];
+      const pid = Number(name);
+      return [{ pid, unit: unitOf(pid), argv: argv.slice(0, -1), folder: folderOf(pid) }];
     });
+}
+
+/** The folder in which a process runs: names that it was given are relative to that. */
+export function folderOf(pid: number | undefined): string | undefined {
+  return linkOf(`/proc/${pid}/cwd`);
 }
 
 /** The systemd service to which a process belongs. */

@@ -21,11 +21,14 @@ export interface SourceReading {
   readonly own: readonly RouterAddress[];
 }
 
-/** @param text `databag:DIR`; of what is neither folder nor file here, only the name is known */
-export async function readSource(text: string): Promise<SourceReading> {
+/**
+ * @param text `databag:DIR`; of what is neither folder nor file here, only the name is known
+ * @param folder in which the router runs that was given this text
+ */
+export async function readSource(text: string, folder = "."): Promise<SourceReading> {
   const colon = text.indexOf(":");
   const scheme = text.slice(0, Math.max(colon, 0));
-  const path = resolve(text.slice(colon + 1));
+  const path = resolve(folder, text.slice(colon + 1));
   const base = { text, scheme, path };
   if (scheme === "file") {
     const file = await look(path, path, () => undefined);

@@ -5,7 +5,15 @@ import { CONDITIONS, type Condition, type ConditionCode } from "../../observe/co
 import type { Spoken } from "../../platform/speak.ts";
 import { NAMES } from "../../source/databag/files.ts";
 import type { ListenTarget } from "../listeners.ts";
-import type { Admin, Facts, SourceFacts, SourceFile, StateDir, Status } from "./facts.ts";
+import type {
+  Admin,
+  Facts,
+  RouterProcess,
+  SourceFacts,
+  SourceFile,
+  StateDir,
+  Status,
+} from "./facts.ts";
 
 /** The moment at which these facts are judged. */
 export const NOW = Date.parse("2026-11-23T12:00:00Z");
@@ -54,6 +62,11 @@ export function sourceWith(changed: Readonly<Record<string, SourceFile["state"]>
   };
 }
 
+export function routerProcess(pid: number): RouterProcess {
+  const argv = ["/usr/local/bin/frontdesk", "router", "--source", "databag:/etc/cloudstack"];
+  return { pid, unit: "frontdesk-router.service", argv, folder: "/" };
+}
+
 export const STATE: StateDir = {
   uid: 0,
   mode: 0o700,
@@ -93,10 +106,10 @@ export function facts(changed: Partial<Facts> = {}): Facts {
     ],
     ruleset: [],
     neighbours: { entries: 12, max: 1_024 },
-    files: { pid: 100, max: 65_536, open: 30 },
+    files: { pid: 100, max: 65_536, hard: 65_536, open: 30 },
     clockSynchronized: true,
     cpuRunsBun: true,
-    routers: [{ pid: 100, unit: "frontdesk-router.service" }],
+    routers: [routerProcess(100)],
     dnsmasq: undefined,
     ...changed,
   };

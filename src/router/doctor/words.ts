@@ -16,10 +16,27 @@ export function startCommands(facts: Facts): readonly string[] {
   return [["frontdesk router", ...flags.map(word)].join(" ")];
 }
 
-export function restartCommands(facts: Facts, pid: number | undefined): readonly string[] {
+/** @param how `hangs`: it would not heed a word */
+export function restartCommands(
+  facts: Facts,
+  pid: number | undefined,
+  how?: "hangs",
+): readonly string[] {
   const { runs, hasUnit } = facts.systemd;
   if (runs && hasUnit) return [`systemctl restart ${SERVICE}`];
-  return [...(pid === undefined ? [] : [`kill -KILL ${pid}`]), ...startCommands(facts)];
+  if (pid === undefined) return startCommands(facts);
+  const kill = how === "hangs" ? `kill -KILL ${pid}` : `kill ${pid}`;
+  const stop = `${kill}; while kill -0 ${pid} 2>/dev/null; do sleep 0.1; done`;
+  const running = facts.routers.find((one) => one.pid === pid);
+  if (running === undefined) return [stop, ...startCommands(facts)];
+  const cd = running.folder === undefined ? "" : `cd ${word(running.folder)} && `;
+  return [stop, cd + running.argv.map(word).join(" ")];
+}
+
+/** What has a router look at its source and at its firewall again. */
+export function reloadCommands({ systemd }: Facts, pid: number | undefined): readonly string[] {
+  if (systemd.runs && systemd.hasUnit) return [`systemctl reload ${SERVICE}`];
+  return pid === undefined ? [] : [`kill -HUP ${pid}`];
 }
 
 /** What stops a program that holds a port, also after the next boot where it is a service. */

@@ -9,6 +9,7 @@ import { blockOf } from "../../../platform/firewall/walk.ts";
 import { TABLE } from "../../firewall/text.ts";
 import type { Check } from "../check.ts";
 import type { Facts, GuestSide } from "../facts.ts";
+import { reloadCommands } from "../words.ts";
 
 type Code = "FIREWALL_ABSENT" | "INPUT_BLOCKED";
 
@@ -21,6 +22,8 @@ interface Stop {
   readonly side: GuestSide;
   readonly port: number;
   readonly block: Block;
+  /** Whether what this machine itself sends there is stopped too. */
+  readonly isLocalToo: boolean;
 }
 
 export const firewall: Check<Code> = {
@@ -30,7 +33,7 @@ export const firewall: Check<Code> = {
     FIREWALL_ABSENT: {
       title: "the router should keep its own firewall table, and it is not there",
       severity: "error",
-      advice: "apply it; look for what has flushed it, and have that load its own rules only",
+      advice: "have the router make it anew, as it does each minute; find out what has deleted it",
       where: "router",
     },
     INPUT_BLOCKED: {
@@ -53,7 +56,7 @@ export const firewall: Check<Code> = {
         seen: `there is no table ${TABLE}`,
         cause: "another program has flushed the ruleset, or deleted the table",
         certainty: "likely",
-        remedy: [["frontdesk router firewall --apply", ...facts.adminFlags.map(word)].join(" ")],
+        remedy: reloadCommands(facts, admin.status.pid),
       });
     }
     const others = ruleset.filter(({ name }) => name !== TABLE);
@@ -83,7 +86,9 @@ function stopsAt({ admin }: Facts, ruleset: Ruleset, side: GuestSide): readonly 
       in: side.device,
     };
     const block = blockOf(ruleset, "input", packet);
-    return block === undefined ? [] : [{ side, port, block }];
+    if (block === undefined) return [];
+    const local = { ...packet, saddr: side.address, in: "lo" };
+    return [{ side, port, block, isLocalToo: blockOf(ruleset, "input", local) !== undefined }];
   });
 }
 
@@ -122,7 +127,8 @@ function findingOf(group: readonly [Stop, ...Stop[]]): Found<Code> {
 function remedyOf(group: readonly [Stop, ...Stop[]]): readonly string[] {
   const { table, base } = group[0].block;
   const ports = [...new Set(group.map(({ port }) => port))].join(table.tool === "nft" ? ", " : ",");
-  const devices = [...new Set(group.map(({ side }) => side.device))].map(word);
+  const local = group.some(({ isLocalToo }) => isLocalToo) ? ["lo"] : [];
+  const devices = [...new Set([...group.map(({ side }) => side.device), ...local])].map(word);
   if (table.tool !== "nft") {
     const start = `${table.tool} -t ${table.name} -I ${base.name}`;
     const match = `-p tcp -m multiport --dports ${ports} -j ACCEPT`;

@@ -69,7 +69,12 @@ export const files: Check<"FILES_FEW"> = {
     const cause = isFull
       ? "nearly all are in use: connections are refused soon"
       : "the limit of the process is lower than its guests' connections when all boot at once";
-    const remedy = [`prlimit --pid ${files.pid} --nofile=${FILES_MAX}:${FILES_MAX}`];
+    // Up to the hard limit no right is needed; beyond it this must be root with all of root's rights.
+    const limits =
+      files.hard >= needed * 2
+        ? `${Math.min(files.hard, FILES_MAX)}:`
+        : `${FILES_MAX}:${FILES_MAX}`;
+    const remedy = [`prlimit --pid ${files.pid} --nofile=${limits}`];
     return {
       seen,
       found: [

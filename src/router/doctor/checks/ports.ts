@@ -33,6 +33,7 @@ export const ports: Check<Code> = {
   judge(facts) {
     const { admin, source } = facts;
     const held = facts.holders.filter(({ pid }) => !isOurs(facts, pid));
+    if (admin.kind === "forbidden") return skipped("this user may not ask the router");
     if (admin.kind !== "answers") {
       if (source?.scheme !== "databag") return skipped("nobody says where a router should listen");
       if (held.length === 0) return fine("nobody listens on ports 80 and 8080");

@@ -17,7 +17,7 @@ type Code =
 
 /** What keeps a router from starting at all. */
 const HINDRANCES = [
-  ...["PORT_HELD", "APACHE_RUNS", "STATE_OWNER", "CPU_OLD"],
+  ...["SOURCE_ABSENT", "PORT_HELD", "APACHE_RUNS", "STATE_OWNER", "CPU_OLD"],
   ...["SEAL_KEY_OPEN", "SEAL_KEY_UNREADABLE", "SEAL_KEY_SIZE", "SEAL_KEY_ABSENT"],
 ];
 const START = "start it; where it ends again, its last line on standard error says why";
@@ -108,7 +108,7 @@ function findingOf(facts: Facts, kind: Exclude<Facts["admin"]["kind"], "answers"
       seen: `${who} takes connections at ${adminAt}, and does not answer within 2 s`,
       cause: "it hangs or is stopped, or this machine is overloaded",
       certainty: "possible",
-      remedy: restartCommands(facts, holder),
+      remedy: restartCommands(facts, holder, "hangs"),
     };
   }
   if (holder !== undefined) {

@@ -66,7 +66,7 @@ export const state: Check<Code> = {
 };
 
 function* rights(
-  { stateDir, systemd, isRoot }: Facts,
+  { stateDir, systemd, isRoot, admin }: Facts,
   { uid, mode, writable }: StateDir,
 ): Generator<Found<Code>> {
   const dir = word(stateDir);
@@ -87,7 +87,8 @@ function* rights(
     const remedy = [`mount -o remount,rw "$(stat -c %m ${dir})"`];
     yield { code: "STATE_READ_ONLY", seen, cause, certainty: "possible", remedy };
   }
-  if (writable === "no") {
+  // Who may not ask the router may not write its state either: that is said once.
+  if (writable === "no" && admin.kind !== "forbidden") {
     const seen = `${stateDir}, of user ${uid}, mode ${octal(mode)}, may not be written`;
     const cause = isRoot
       ? "the file system refuses it"
