@@ -207,6 +207,20 @@ test("bodies that cannot be kept are refused, and nothing is stored", async () =
   expect((await store.list()).records.map(({ record }) => record.id)).toEqual(["taken"]);
 });
 
+test("an address lies in the ranges of its network, where those are known", async () => {
+  const { ask } = openApi();
+  await ask("PUT /v1/networks/204", { body: { cidrs: ["10.1.1.0/24", "fd00::/64"] } });
+  const put = (...addresses: string[]) =>
+    ask(`PUT ${AT}`, { body: { ...BODY, nics: [{ addresses }] } });
+  expect((await put("10.1.1.5", "fd00::5")).status).toBe(201);
+  const outside = await put("10.1.1.5", "10.1.2.5");
+  expect([outside.status, outside.code]).toEqual([400, "RECORD_INVALID"]);
+  expect(outside.text).toContain("nics: 10.1.2.5 is outside the ranges of its network");
+  expect((await put("fd00:0:0:1::5")).status).toBe(400);
+  await ask("PUT /v1/networks/204", { body: { cidrs: [] } });
+  expect((await put("10.1.2.5")).status).toBe(200);
+});
+
 test("a write holds only for the revision that it names", async () => {
   const { ask } = openApi();
   const put = (headers: Record<string, string>, name = "n") =>

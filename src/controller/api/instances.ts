@@ -1,7 +1,9 @@
 /** `/v1/instances`: the records, a page at a time or one by one. */
 
-import { OperatorApiError } from "../../model/errors.ts";
-import type { RecordName } from "../../model/record.ts";
+import { contains, type Ip, parseCidr } from "../../model/address.ts";
+import type { Network } from "../../model/change.ts";
+import { OperatorApiError, RecordError } from "../../model/errors.ts";
+import { addressesOf, type InstanceRecord, type RecordName } from "../../model/record.ts";
 import { checkCondition, checkWritable, conditionOf, etagOf, existing, write } from "./records.ts";
 import {
   type AddRoutes,
@@ -74,9 +76,10 @@ export const addInstances: AddRoutes = (app, ports) => {
     checkWritable(ports);
     const name = c.req.valid("param");
     const given = c.req.valid("json");
+    const network = (await store.networks()).find(({ id }) => id === name.network);
     const { stored, isNew } = await write(c, ports, {
       name,
-      change: (before) => recordOf(name, given, { before, userDataMax }),
+      change: (before) => within(network, recordOf(name, given, { before, userDataMax })),
     });
     return c.json(instanceView(stored), isNew ? 201 : 200);
   });
@@ -91,6 +94,19 @@ export const addInstances: AddRoutes = (app, ports) => {
     return c.body(null, 204);
   });
 };
+
+/**
+ * An address outside its network's ranges would be a guest's that nobody answers.
+ *
+ * @throws {RecordError} that names the address.
+ */
+function within(network: Network | undefined, record: InstanceRecord): InstanceRecord {
+  const ranges = (network?.cidrs ?? []).map(parseCidr);
+  const isIn = (address: Ip): boolean => ranges.some((range) => contains(range, address));
+  const outside = addressesOf(record).find((address) => ranges.length > 0 && !isIn(address));
+  if (outside === undefined) return record;
+  throw new RecordError("nics", `${outside} is outside the ranges of its network`);
+}
 
 /** Nothing that a client should read: where the next page begins. */
 function cursorOf({ network, id }: RecordName): string {
