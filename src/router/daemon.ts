@@ -7,7 +7,7 @@
  */
 
 import type { HostsMode } from "../config/settings.ts";
-import { contains, type Ip } from "../model/address.ts";
+import type { Ip } from "../model/address.ts";
 import type { Change } from "../model/change.ts";
 import { AccessLog } from "../observe/access-log.ts";
 import { type Condition, Conditions } from "../observe/conditions.ts";
@@ -28,7 +28,7 @@ import { Listeners, type ListenTarget, type Plane } from "./listeners.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import { metadataHandler } from "./metadata-server.ts";
 import { Milestones } from "./milestones.ts";
-import { Newcomers } from "./newcomers.ts";
+import { guestsOf, Newcomers } from "./newcomers.ts";
 import {
   ownAddresses,
   type PasswordAnswer,
@@ -163,7 +163,9 @@ async function assemble(
 
   const accessLog = new AccessLog(sink, now);
   const traffic = new Traffic(accessLog, ports.onAccess);
-  const newcomers = isStore(settings.source) ? newcomersOf(directory, evidence, now) : undefined;
+  const newcomers = isStore(settings.source)
+    ? new Newcomers({ isGuests: guestsOf(directory, evidence), now })
+    : undefined;
   const onVisible = (changes: readonly Change[]): void => {
     evidence.tell(changes);
     newcomers?.tell(changes);
@@ -333,14 +335,6 @@ async function assemble(
       log.info("stopped");
     },
   };
-}
-
-/** A store may hear of an instance later than the instance asks. */
-function newcomersOf(directory: Directory, evidence: Evidence, now: () => number): Newcomers {
-  const isGuests = (address: Ip) =>
-    directory.networkOf(address) !== undefined ||
-    evidence.policies.some(({ cidrs }) => cidrs.some((cidr) => contains(cidr, address)));
-  return new Newcomers({ isGuests, now });
 }
 
 /** Last opened, first closed; each once. */

@@ -7,9 +7,10 @@
  * found": nobody fills the memory, and nobody is kept waiting for ever.
  */
 
-import type { Ip } from "../model/address.ts";
+import { contains, type Ip } from "../model/address.ts";
 import { type Change, placeOf } from "../model/change.ts";
-import { canonicalPeer } from "./directory.ts";
+import { canonicalPeer, type Directory } from "./directory.ts";
+import type { Evidence } from "./evidence.ts";
 
 /** An instance that starts is in the store by then. ms. */
 export const NEWCOMER_MS = 30_000;
@@ -99,6 +100,17 @@ export class Newcomers {
       this.#gone.delete(address);
     }
   }
+}
+
+/** The ranges of the store's networks, and those of the configuration. */
+export function guestsOf(
+  directory: Pick<Directory, "networkOf">,
+  evidence: Pick<Evidence, "policies">,
+): (address: Ip) => boolean {
+  // The directory is told of networks first: nobody is a stranger between the two.
+  return (address) =>
+    directory.networkOf(address) !== undefined ||
+    evidence.policies.some(({ cidrs }) => cidrs.some((cidr) => contains(cidr, address)));
 }
 
 function putLast<T>(map: Map<Ip, T>, address: Ip, value: T): void {

@@ -109,12 +109,14 @@ for (const rim of RIMS) {
   follows("with the store away, damaged or sealed otherwise, the last answers stay", async (s) => {
     const writer = await s.writer();
     await writer.ask("networks", NETWORKS);
-    await writer.ask("put", instance("i-a", A));
+    const large = "y".repeat(100_000);
+    await writer.ask("put", instance("i-a", A, { userData: large }));
     await (await s.router())[Symbol.asyncDispose]();
     await writer.kill();
     moveStore(s.path, `${s.path}.away`);
     await using router = s.launch();
     await s.answers(A, "i-a");
+    expect((await s.get(A, "/latest/user-data")).body).toBe(large);
     await s.holds(router, "STORE_MISSING");
     writeFileSync(
       s.path,

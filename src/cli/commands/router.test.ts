@@ -1,7 +1,7 @@
 /** `frontdesk router --help` says what holds when nobody says; the program does as it says. */
 
 import { afterAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../../../test/e2e/program.ts";
@@ -60,4 +60,23 @@ test("the defaults are what a router does that is told nothing but its source", 
     passwordListen: ["127.0.0.1:8778"],
     stateDir: join(folder, "state"),
   });
+});
+
+test("a store is one that another program writes, and there is no source beside it", async () => {
+  const cases: readonly (readonly [args: readonly string[], why: string])[] = [
+    [["--store", "memory:x"], 'memory has no place: "x"; write memory'],
+    [["--store", "sqlite"], "must be a word, a colon and a place: sqlite:store.sqlite"],
+    [["--store", "sqlit:x"], 'no such store: "sqlit"; did you mean "sqlite"?'],
+    [["--store", "sqlite:x", "--source", "file:y"], "give a source or a store, not both"],
+    [["--source", "sqlite:x"], "sqlite:x is a store; write --store sqlite:x"],
+  ];
+  const state = join(folder, "unmade");
+  for (const [args, why] of cases) {
+    const { code, stderr } = await run([...PROGRAM, "router", ...args, "--state-dir", state]);
+    expect({ args, code, said: stderr.includes(why), stderr }).toMatchObject({
+      code: 2,
+      said: true,
+    });
+  }
+  expect(existsSync(state)).toBe(false);
 });

@@ -160,7 +160,7 @@ export class Records {
       changes.push(deletion(network, address));
     }
     if (keepsStale) return changes;
-    // The store had a password there once, and has none now: its guest has it, or it was taken back.
+    // The store had a password there once. Its guest has it by now, or it was taken back.
     for (const at of this.#ledger.values()) changes.push(offer(at, undefined));
     this.#ledger.clear();
     return changes;

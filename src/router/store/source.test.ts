@@ -277,6 +277,16 @@ test("user data is read before it is answered; one that was replaced is read as 
   expect(at(B)).toBeUndefined();
 });
 
+test("the router's own addresses are those of this machine within a network's range", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  expect(desk.source.endpoints()).toEqual([]);
+  const networks = [{ id: "lo", cidrs: ["127.0.0.0/24"] }, ...NETWORKS];
+  store.say({ kind: "changes", changes: [], networks, revision: 1 });
+  await desk.settle();
+  expect(desk.source.endpoints()).toEqual([{ address: parseIp("127.0.0.1"), network: "lo" }]);
+});
+
 test("what cannot be put in force now comes again, with all that came with it", async () => {
   const store = scripted();
   await using desk = openDesk(store);
