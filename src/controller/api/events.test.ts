@@ -72,6 +72,18 @@ test("a stream ends with its listener, and with the store", async () => {
   expect(await two.ended()).toBe(true);
 });
 
+test("a stream ends with its token", async () => {
+  let isThere = true;
+  const bearer = async () => (isThere ? { name: "ci", role: "read" as const } : undefined);
+  const api = openApi({ tokens: { bearer } });
+  const events = await follow(api, "/v1/events");
+  await events.next();
+  isThere = false;
+  await api.store.putNetworks([{ id: "204", cidrs: [] }]);
+  expect(await events.ended()).toBe(true);
+  expect(events.text()).not.toContain("204");
+});
+
 interface Events extends AsyncDisposable {
   next(): Promise<[event: string, id: string, data: unknown]>;
   ended(): Promise<boolean>;

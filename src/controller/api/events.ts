@@ -51,13 +51,15 @@ export const addEvents: AddRoutes = (app, { store, tokens, log }) => {
       stream.onAbort(abort);
       closing?.addEventListener("abort", abort);
       if (closing?.aborted === true) abort();
+      // A token that was taken away ends what was begun with it.
+      const counts = async (): Promise<boolean> => (await tokens.bearer(token)) !== undefined;
       const timer = setInterval(async () => {
-        // A token that was taken away ends what was begun with it.
-        if ((await tokens.bearer(token)) === undefined) abort();
+        if (!(await counts())) abort();
         else if (!(await sent(stream, () => stream.write(": \n\n")))) abort();
       }, HEARTBEAT_MS);
       try {
         for await (const element of store.follow(end.signal)) {
+          if (!(await counts())) return;
           for (const { event, data } of eventsOf(element, network)) {
             const id = String(element.revision);
             const message: SSEMessage = { event, id, data: JSON.stringify(data) };
