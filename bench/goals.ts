@@ -92,6 +92,15 @@ function identityGoals({ identity }: Results): Goal[] {
   return [goal(["MAC evidence, CPU added to a request", addedNs / 1000, 1, "µs"])];
 }
 
+function reconcileGoals({ reconcile }: Results): Goal[] {
+  if (reconcile === undefined) return [];
+  const lines = [
+    ["RSS of a controller, 10,000 instances", reconcile.rssMiB, 250, "MiB"],
+    ["records written for ten changes", reconcile.written, 10, ""],
+  ] satisfies Line[];
+  return lines.map(goal);
+}
+
 type Line = readonly [string, number | undefined, number, string, (number | undefined)?];
 
 function goal([promise, measured, most, unit, limit]: Line): Goal {
@@ -103,6 +112,7 @@ export function goalTable(results: Results): string {
     ...[...requestGoals(results), ...sizeGoals(results), ...changeGoals(results)],
     ...guestGoals(results),
     ...identityGoals(results),
+    ...reconcileGoals(results),
   ];
   if (goals.every(({ measured }) => measured === undefined)) return "Frontdesk was not measured.\n";
   const rows = goals.map(({ promise, measured, most, unit, limit }) => [

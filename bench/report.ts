@@ -6,6 +6,7 @@ import type { ApplyFigures } from "./numbers/apply.ts";
 import type { ChangeFigures, Waits } from "./numbers/change.ts";
 import type { GuestFigures } from "./numbers/guest.ts";
 import type { IdentityFigures } from "./numbers/identity.ts";
+import type { ReconcileFigures } from "./numbers/reconcile.ts";
 import type { RequestFigures } from "./numbers/requests.ts";
 import type { StormFigures } from "./numbers/storm.ts";
 import type { Memory } from "./process.ts";
@@ -42,6 +43,7 @@ export interface Results {
   readonly changes: readonly ChangeResult[];
   readonly guest: GuestFigures | undefined;
   readonly identity: IdentityFigures | undefined;
+  readonly reconcile: ReconcileFigures | undefined;
   /** Sizes of the tables of changes. */
   readonly sizes: readonly number[];
 }
@@ -87,6 +89,18 @@ export function identityTable({ identity }: Results): string {
   return table(header, [
     ["the directory alone", digits(directoryNs), ""],
     ["with MAC evidence", digits(identityNs), digits(addedNs)],
+  ]);
+}
+
+/** Empty when it was not measured. */
+export function reconcileTable({ reconcile }: Results): string {
+  if (reconcile === undefined) return "";
+  const { first, again, written, rssMiB, instances } = reconcile;
+  const header = [`a look at ${count(instances)} instances`, "s", "CPU, s", "records", "RSS, MiB"];
+  const seconds = (ms: number): string => digits(ms / 1000);
+  return table(header, [
+    ["the first", seconds(first.ms), seconds(first.cpuMs), count(instances), ""],
+    ["with ten changes", seconds(again.ms), seconds(again.cpuMs), count(written), digits(rssMiB)],
   ]);
 }
 

@@ -25,6 +25,7 @@ import { loadAverage, processor, versions, which } from "./machine.ts";
 import { CHANGE_SIZES, measureChanges, measureStores } from "./numbers/changes.ts";
 import { measureGuest } from "./numbers/guest.ts";
 import { measureIdentity } from "./numbers/identity.ts";
+import { measureReconcile } from "./numbers/reconcile.ts";
 import { measureServers } from "./numbers/servers.ts";
 import { copyBuilt } from "./peers/frontdesk.ts";
 import { peers } from "./peers/index.ts";
@@ -34,6 +35,7 @@ import {
   guestTable,
   identityTable,
   type Results,
+  reconcileTable,
   requestTable,
   sizeTable,
   stormTable,
@@ -44,11 +46,11 @@ const USAGE = `usage: npm run bench -- [--quick] [--rounds N] [--only NAME,…] 
   --quick          two small rounds, a few minutes; otherwise five rounds
   --rounds N       so many rounds
   --only NAME,…    these servers only: ${peers.map(({ name }) => name).join(", ")}
-  --numbers KIND,… these figures only: servers, changes, store, guest, identity
+  --numbers KIND,… these figures only: servers, changes, store, guest, identity, reconcile
   --write          write the tables to bench/results.md as well
   --no-build       measure dist/ as it is
 `;
-const KINDS = ["servers", "changes", "store", "guest", "identity"];
+const KINDS = ["servers", "changes", "store", "guest", "identity", "reconcile"];
 
 interface Options {
   readonly scale: Scale;
@@ -110,6 +112,7 @@ function render(results: Results): string {
     ["Changes", results.changes.length > 0 ? changeTables(results) : ""],
     ["Guest's tools", guestTable(results)],
     ["Identity", identityTable(results)],
+    ["Controller", reconcileTable(results)],
     ["Promises", goalTable(results)],
   ];
   return sections
@@ -160,7 +163,10 @@ async function main(options: Options, directory: string): Promise<void> {
   ];
   const guest = options.numbers.includes("guest") ? await measureGuest(bench) : undefined;
   const identity = options.numbers.includes("identity") ? measureIdentity(bench) : undefined;
-  const results: Results = { servers, changes, guest, identity, sizes: CHANGE_SIZES };
+  const reconcile = options.numbers.includes("reconcile")
+    ? await measureReconcile(bench)
+    : undefined;
+  const results: Results = { servers, changes, guest, identity, reconcile, sizes: CHANGE_SIZES };
   const text = `${preface(options, skipped, loadBefore)}${render(results)}`;
   process.stdout.write(text);
   if (options.write) {
