@@ -37,7 +37,7 @@ export interface StoreSourceOptions {
   readonly refillMsMax?: number;
 }
 
-/** How long the list of this machine's addresses is believed: it is asked for at each change. ms. */
+/** How long this machine's addresses are believed: they are asked for at each change. ms. */
 const ENDPOINTS_MS = 1000;
 
 /** Networks are written first. A store of this revision has had no record. */
