@@ -43,7 +43,7 @@ const replaced = () => new StoreError("STORE_REPLACED", "another file");
 /** Longer than a store is left alone that could not be opened. */
 const REOPENED_MS = 700;
 
-test("what the second snapshot lacks is gone, and what is as it was is not said again", async () => {
+test("what a second snapshot lacks is gone, and what is as before is not said again", async () => {
   const store = scripted();
   await using desk = openDesk(store);
   store.say(snapshot(3, stored(record("a", [A]), 1), stored(record("b", [B, C]), 2)));
@@ -73,7 +73,7 @@ test("one element is applied at once, ends before begins", async () => {
   expect(desk.batches.length).toBe(1);
 });
 
-test("an address that passes on in a second snapshot is not taken from who has it now", async () => {
+test("an address that passes on in a second snapshot stays with who has it now", async () => {
   const store = scripted();
   await using desk = openDesk(store);
   store.say(snapshot(2, stored(record("a", [A]), 1), stored(record("b", [B]), 2)));
@@ -128,7 +128,7 @@ test("a password is offered once, and acknowledged until the store has taken it"
   expect(desk.passwords.send("204", B, 3)).toBe("one");
 });
 
-test("a password that the store takes back is not delivered, nor one for another NIC", async () => {
+test("a password that is taken back is not delivered, nor at a NIC that had it", async () => {
   const store = scripted();
   await using desk = openDesk(store);
   const nics = (first: boolean) => [
@@ -147,7 +147,7 @@ test("a password that the store takes back is not delivered, nor one for another
   expect(desk.passwords.pending("204", B, 1)).toBeUndefined();
 });
 
-test("what a restarted router has in its ledger and the store has not is not delivered", async () => {
+test("what a former run's ledger has and the store has not is not delivered", async () => {
   const store = scripted();
   await using desk = openDesk({ ...store, epochs: [{ network: "204", address: A, epoch: 1 }] });
   const held = { network: "204", address: A, epoch: 1, pending: "old", via: "store" };
@@ -249,7 +249,7 @@ test("whatever is wrong with a store is said, and is over when it can be read", 
   expect(desk.answers()).toEqual([`${A} a 1`]);
 });
 
-test("user data is read before it is answered; one that was replaced is read as it is now", async () => {
+test("user data is read before it is answered; one that was replaced, as it is now", async () => {
   const store = scripted();
   await using desk = openDesk(store);
   const body = (read: () => Promise<Uint8Array>) => ({ length: 3, hash: "h", read });

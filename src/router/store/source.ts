@@ -206,7 +206,7 @@ export class StoreSource implements Source {
   }
 
   /**
-   * Where the user data was replaced meanwhile, the record as it is now: the feed says it once more.
+   * Where the user data was replaced meanwhile, the record as it is now: it comes once more.
    *
    * @returns `undefined` if the record is gone, or damaged, so that it stays as it was
    */
