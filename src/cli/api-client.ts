@@ -75,10 +75,15 @@ export async function openApiClient(options: Options): Promise<ApiClient> {
   };
 }
 
+/** Without user, query and fragment: none of them would be used. */
 function urlOf(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isOurs = url?.protocol === "http:" || url?.protocol === "https:";
-  if (url !== undefined && isOurs && url.username === "" && url.search === "") return url;
+  try {
+    const url = new URL(text);
+    const isOurs = url.protocol === "http:" || url.protocol === "https:";
+    if (isOurs && url.username === "" && url.search === "" && url.hash === "") return url;
+  } catch {
+    // Said below.
+  }
   throw new UsageError(`--api ${quote(text)}: write a URL, as ${DEFAULT_API}`);
 }
 

@@ -1,8 +1,20 @@
 import { expect, test } from "bun:test";
+import type { z } from "@hono/zod-openapi";
 import { Hono } from "hono";
 import { parseRecord } from "../../model/record-parse.ts";
 import { ERROR_CODES } from "./errors.ts";
 import { ATTEMPTS_MAX, ATTEMPTS_MS } from "./limits.ts";
+import {
+  Bearer,
+  ConditionList,
+  Failure,
+  Instance,
+  InstancePage,
+  Network,
+  Networks,
+  PasswordState,
+  PublicKeys,
+} from "./schemas.ts";
 import { type Asked, openApi, TOKENS } from "./testing.ts";
 
 const BODY = { name: "web-01", nics: [{ addresses: ["10.1.1.5"], default: true }] };
@@ -101,6 +113,31 @@ test("the document has every route, and every route is in the document", async (
     expect(Object.keys(document.components.schemas)).toContain(name);
   }
   for (const code of ERROR_CODES) expect(text).toContain(`"${code}"`);
+});
+
+test("what is answered is what the document says", async () => {
+  const { ask, ports } = openApi();
+  const nics = [{ mac: "02:00:00:00:00:01", addresses: ["10.1.1.5"], keys: [["a", null]] }];
+  const all = { account: "a", project: "p", zone: "z", template: "t", publicKeys: ["k"] };
+  await ask("PUT /v1/networks/204", { body: { cidrs: ["10.1.1.0/24"], dnsDomain: "x.example" } });
+  await ask(`PUT ${AT}`, { body: { ...BODY, ...all, nics, userData: { base64: "aGk=" } } });
+  ports.conditions.raise("HINTS_DOWN", "amqp", "no route");
+  const answers: readonly (readonly [path: string, schema: z.ZodType])[] = [
+    ["/v1/instances?limit=1", InstancePage],
+    [AT, Instance],
+    [`${AT}/keys`, PublicKeys],
+    [`${AT}/password`, PasswordState],
+    ["/v1/networks", Networks],
+    ["/v1/networks/204", Network],
+    ["/v1/conditions", ConditionList],
+    ["/v1/token", Bearer],
+    ["/v1/nothing", Failure],
+  ];
+  for (const [path, schema] of answers) {
+    const { json } = await ask(`GET ${path}`);
+    // Fields that the schema does not know would be left out by it.
+    expect([path, schema.parse(json)]).toEqual([path, json]);
+  }
 });
 
 test("wrong tokens of one peer are counted, and a right one is taken all the same", async () => {

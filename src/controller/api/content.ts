@@ -20,12 +20,20 @@ import {
   secured,
   takesJson,
 } from "./routes.ts";
-import { InstanceName, PasswordBody, PasswordState, PublicKeys, UserDataBody } from "./schemas.ts";
+import {
+  InstanceName,
+  PasswordBody,
+  PasswordState,
+  PublicKeys,
+  RevisionHeaders,
+  UserDataBody,
+} from "./schemas.ts";
 import { passwordState } from "./view.ts";
 
 const tags = ["instances"];
 const security = secured;
 const request = { params: InstanceName };
+const changing = { params: InstanceName, headers: RevisionHeaders };
 const base = "/v1/instances/{network}/{id}";
 const userDataPath = `${base}/user-data` as const;
 const keysPath = `${base}/keys` as const;
@@ -42,14 +50,14 @@ const putUserData = createRoute({
   summary: "Set user data: base64 in JSON, or the bytes themselves",
   middleware: takes(JSON_TYPE, BYTES_TYPE),
   request: {
-    params: InstanceName,
+    ...changing,
     body: { content: { [JSON_TYPE]: { schema: UserDataBody }, ...bytes } },
   },
   responses: { 204: done, ...failures },
 });
 
 const deleteUserData = createRoute({
-  ...{ method: "delete", path: userDataPath, tags, security, request },
+  ...{ method: "delete", path: userDataPath, tags, security, request: changing },
   summary: "Have no user data",
   responses: { 204: done, ...failures },
 });
@@ -63,7 +71,7 @@ const getKeys = createRoute({
 const putKeys = createRoute({
   ...{ method: "put", path: keysPath, tags, security, middleware: takesJson },
   summary: "Replace the SSH public keys; an empty list takes all away",
-  request: { params: InstanceName, body: body(PublicKeys) },
+  request: { ...changing, body: body(PublicKeys) },
   responses: { 200: json(PublicKeys, "The keys as they are now."), ...failures },
 });
 
@@ -76,12 +84,12 @@ const getPassword = createRoute({
 const putPassword = createRoute({
   ...{ method: "put", path: passwordPath, tags, security, middleware: takesJson },
   summary: "Set a password that the guest fetches once; nobody can read it back",
-  request: { params: InstanceName, body: body(PasswordBody) },
+  request: { ...changing, body: body(PasswordBody) },
   responses: { 202: json(PasswordState, "It waits for the guest."), ...failures },
 });
 
 const deletePassword = createRoute({
-  ...{ method: "delete", path: passwordPath, tags, security, request },
+  ...{ method: "delete", path: passwordPath, tags, security, request: changing },
   summary: "Take back a password that waits",
   responses: { 204: done, ...failures },
 });

@@ -47,6 +47,7 @@ test("so many may follow at a time, and one that goes makes room", async () => {
   const all = await Promise.all(
     Array.from({ length: FOLLOWERS_MAX }, () => follow(api, "/v1/events")),
   );
+  expect((await api.ask("HEAD /v1/events")).status).toBe(200);
   const refused = await api.ask("GET /v1/events");
   expect([refused.status, refused.code]).toEqual([503, "FOLLOWERS_TOO_MANY"]);
   expect(refused.headers.get("retry-after")).toBe("1");

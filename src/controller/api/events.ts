@@ -39,6 +39,8 @@ export const addEvents: AddRoutes = (app, { store, tokens, log }) => {
   let followers = 0;
   app.openapi(follow, (c) => {
     const { network } = c.req.valid("query");
+    // Nobody would read the stream, nor end it.
+    if (c.req.method === "HEAD") return c.body(null, 200);
     if (followers >= FOLLOWERS_MAX) {
       throw new OperatorApiError("FOLLOWERS_TOO_MANY", `${FOLLOWERS_MAX} follow already`);
     }

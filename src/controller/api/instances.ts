@@ -15,7 +15,14 @@ import {
   secured,
   takesJson,
 } from "./routes.ts";
-import { Instance, InstanceBody, InstanceName, InstancePage, PageQuery } from "./schemas.ts";
+import {
+  Instance,
+  InstanceBody,
+  InstanceName,
+  InstancePage,
+  PageQuery,
+  RevisionHeaders,
+} from "./schemas.ts";
 import { instanceView, recordOf, summaryView } from "./view.ts";
 
 const tags = ["instances"];
@@ -38,7 +45,7 @@ const show = createRoute({
 const put = createRoute({
   ...{ method: "put", path, tags, security: secured, middleware: takesJson },
   summary: "Replace or make an instance; If-Match and If-None-Match guard its revision",
-  request: { params: InstanceName, body: body(InstanceBody) },
+  request: { params: InstanceName, headers: RevisionHeaders, body: body(InstanceBody) },
   responses: {
     200: json(Instance, "It was replaced, or was so already."),
     201: json(Instance, "It is new."),
@@ -49,7 +56,7 @@ const put = createRoute({
 const remove = createRoute({
   ...{ method: "delete", path, tags, security: secured },
   summary: "Take an instance away: its guest is told nothing any more",
-  request: { params: InstanceName },
+  request: { params: InstanceName, headers: RevisionHeaders },
   responses: { 204: done, ...failures },
 });
 

@@ -46,10 +46,4 @@ export const failures = {
 
 export const done = { description: "Done." } as const;
 
-/** Conditions on a record's revision, for the document; `records.ts` reads them. */
-export const revisionHeaders: z.ZodType = z.object({
-  "if-match": z.string().optional().openapi({ description: "An ETag, or *: only if it is so." }),
-  "if-none-match": z.string().optional().openapi({ description: "*: only if it is not there." }),
-});
-
 export const secured = [{ token: [] }];

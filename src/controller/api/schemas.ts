@@ -113,6 +113,12 @@ export const InstanceName = z.object({ network: network(), id: id() });
 export const NetworkName = z.object({ network: network() });
 export const FollowQuery = z.strictObject({ network: network().optional() });
 
+/** Conditions on a record's revision; `records.ts` judges them. */
+export const RevisionHeaders = z.object({
+  "if-match": z.string().optional().openapi({ description: "Its ETag, or *: only if it is so." }),
+  "if-none-match": z.string().optional().openapi({ description: "*: only if it is not there." }),
+});
+
 const range = { cidrs: z.array(z.string().max(64)).max(CIDRS_MAX), dnsDomain: line().optional() };
 
 export const NetworkBody = z
