@@ -9,6 +9,7 @@ import { dirname, join, normalize } from "node:path";
 import { CONDITIONS } from "../src/observe/conditions.ts";
 import { METRICS } from "../src/observe/metrics.ts";
 import { KEYS } from "../src/protocol/keys.ts";
+import { CHECKS } from "../src/router/doctor/checks/index.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
@@ -30,6 +31,20 @@ test("docs/operators.md has every condition and every metric", () => {
     ([name, { help, labels = [] }]) => `| \`${name}\` | ${labels.join(", ")} | ${cell(help)} |`,
   );
   check("docs/operators.md", "metrics", ["| metric | labels | is |", "|---|---|---|", ...metrics]);
+});
+
+test("docs/operators.md has every check of the router's doctor, and what it can find", () => {
+  const checks = CHECKS.map(({ name, title }) => `| \`${name}\` | ${cell(title)} |`);
+  check("docs/operators.md", "doctor-checks", ["| check | is it so? |", "|---|---|", ...checks]);
+  // Conditions have a table of their own.
+  const findings = CHECKS.flatMap(({ kinds }) => Object.entries(kinds))
+    .filter(([code]) => !(code in CONDITIONS))
+    .map(
+      ([code, { severity, title, advice }]) =>
+        `| \`${code}\` | ${severity} | ${cell(title)} | ${cell(advice)} |`,
+    );
+  const head = ["| code | severity | what is wrong | what to do |", "|---|---|---|---|"];
+  check("docs/operators.md", "doctor-findings", [...head, ...findings]);
 });
 
 test("every link in the documentation leads somewhere", () => {

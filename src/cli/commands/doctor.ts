@@ -45,7 +45,8 @@ export const doctor: Command = {
   async run({ options, out }) {
     const admin = parseAdmin(adminOf(options));
     if ("host" in admin && !isOwn(admin.host)) {
-      throw new UsageError(`--admin: ${admin.host} is no address of this machine's; run doctor there`);
+      const what = `${admin.host} is no address of this machine's`;
+      throw new UsageError(`--admin: ${what}; run doctor there`);
     }
     const source = options.string("source") ?? usualSource();
     if (source !== undefined) parseSource(source);

@@ -1,6 +1,6 @@
 /**
  * What the router's doctor knows when it judges. A fact that could not be learned is `undefined`,
- * which is not the same as "none": a check that needs it says so instead of concluding from nothing.
+ * which is not the same as "none": a check that needs it says so, and concludes nothing.
  */
 
 import type { Condition } from "../../observe/conditions.ts";

@@ -136,7 +136,7 @@ async function connectsTo(
 /** The condition's subject: `10.1.1.1:80 (metadata)`. */
 const LISTENER = /:(\d+) \((?:metadata|password)\)$/;
 
-/** Ports that a router wants and has not got: of one that does not run, those of a virtual router. */
+/** Ports that a router wants and has not got; without a router, those of a virtual router. */
 function portsOf(admin: Admin, scheme: string | undefined): readonly number[] {
   if (admin.kind === "answers") {
     return admin.conditions

@@ -1,6 +1,6 @@
 /** How long the router's doctor waits, and from where on a number is worth a finding. */
 
-/** A connection within this machine takes less than a ms; a lost SYN is sent again after 1 s. ms. */
+/** A connection within a machine takes less than a ms; a lost SYN is sent again after 1 s. ms. */
 export const CONNECT_MS = 2_500;
 
 /** A file system that hangs must not hide the rest. ms. */

@@ -62,7 +62,8 @@ function findingsOf(held: readonly Condition[]): readonly Found<Code>[] {
 
 function findingOf(held: readonly Condition[], code: Code, cause: string): Found<Code> {
   const named = held.slice(0, NAMED_MAX).map(({ subject, detail, since }) => {
-    return `${subject}${detail === "" ? "" : `: ${detail}`} (since ${new Date(since).toISOString()})`;
+    const what = detail === "" ? subject : `${subject}: ${detail}`;
+    return `${what} (since ${new Date(since).toISOString()})`;
   });
   const more = held.length - named.length;
   return {

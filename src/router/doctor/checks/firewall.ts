@@ -107,7 +107,8 @@ function grouped(stops: readonly Stop[]): readonly (readonly [Stop, ...Stop[]])[
 
 function findingOf(group: readonly [Stop, ...Stop[]]): Found<Code> {
   const { table, chain, rule, certain } = group[0].block;
-  const place = `${table.tool === "nft" ? "nftables" : table.tool} table ${table.name}, chain ${chain}`;
+  const tool = table.tool === "nft" ? "nftables" : table.tool;
+  const place = `${tool} table ${table.name}, chain ${chain}`;
   const what =
     rule === undefined ? `the policy of ${place}, is drop` : `a rule in ${place}: ${rule.text}`;
   const subjects = group.map(({ side, port }) => `${side.address}:${port}`);

@@ -37,7 +37,8 @@ export const listeners: Check<Code> = {
     const { connects } = facts;
     if (connects.length === 0) return skipped("the router listens on no address of this machine's");
     const failed = connects.filter(({ spoken }) => spoken.kind !== "open");
-    const seen = `${connects.length - failed.length} of ${counted(connects.length, "listener")} open`;
+    const open = connects.length - failed.length;
+    const seen = `${open} of ${counted(connects.length, "listener")} open`;
     if (failed.length === 0) return fine(seen);
     return { seen, found: failed.map((one) => findingOf(facts, one)) };
   },

@@ -69,7 +69,7 @@ export const files: Check<"FILES_FEW"> = {
     const cause = isFull
       ? "nearly all are in use: connections are refused soon"
       : "the limit of the process is lower than its guests' connections when all boot at once";
-    // Up to the hard limit no right is needed; beyond it this must be root with all of root's rights.
+    // Up to the hard limit no right is needed; beyond it, all of root's.
     const limits =
       files.hard >= needed * 2
         ? `${Math.min(files.hard, FILES_MAX)}:`

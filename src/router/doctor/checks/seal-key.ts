@@ -58,7 +58,7 @@ export const sealKey: Check<Code> = {
     }
     const owner = typeof state === "string" ? uid : state.uid;
     if (!isElsewhere && (uid !== owner || (mode & OWNER_READS) === 0)) {
-      const cause = `the state directory is user ${owner}'s, whom the key's owner or mode keeps out`;
+      const cause = `the state directory is user ${owner}'s, whom the key keeps out`;
       const remedy = [`chown ${owner} ${key}`, `chmod 0600 ${key}`];
       return say({ code: "SEAL_KEY_UNREADABLE", seen, cause, certainty: "likely", remedy });
     }
