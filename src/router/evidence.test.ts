@@ -184,6 +184,18 @@ describe("an address without a lease", () => {
     expect(scene.kernel.pins.get(AT)).toBe(OTHER);
   });
 
+  test("is nobody's as long as no packet has come from its MAC address", async () => {
+    await using scene = await openLearning([ENFORCED]);
+    scene.kernel.hasAsked = false;
+    for (let i = 0; i < 5; i++) {
+      expect(await scene.evidence.identity.find(SECOND)).toMatchObject({ reason: "mac-unknown" });
+    }
+    expect([scene.kernel.looks, scene.kernel.pins.has(AT)]).toEqual([1, false]);
+    scene.kernel.hasAsked = true;
+    await Bun.sleep(1100);
+    expect(await scene.evidence.identity.find(SECOND)).toMatchObject({ address: OWN });
+  });
+
   test("is not answered before there are rules that keep it", async () => {
     await using scene = await openLearning([ENFORCED], []);
     const found = await scene.evidence.identity.find(SECOND);
@@ -302,12 +314,20 @@ class Kernel {
   /** What this machine's routes are. */
   routes = "";
   refuses = false;
+  /** Whether packets have come from where the neighbour table says. */
+  hasAsked = true;
+  /** How often that was asked. */
+  looks = 0;
 
   readonly exec: Exec = async (argv, { input = "" } = {}) => {
     await Bun.sleep(0);
     if (argv[0] === "ip") return { code: 0, stdout: this.routes, stderr: "" };
     const refused = { code: 1, stdout: "", stderr: "no room\n" };
     if (this.refuses) return refused;
+    if (argv[1] === "get") {
+      this.looks++;
+      return this.hasAsked ? { code: 0, stdout: "", stderr: "" } : refused;
+    }
     if (input.includes("\ndelete table")) {
       this.pairs.clear();
       this.leased.clear();

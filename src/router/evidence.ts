@@ -219,7 +219,9 @@ export class Evidence {
     if ((await this.#gateways.has(at.address)) || !(await firewall.hasAsked(at, mac))) return;
     // A lease may have come meanwhile.
     const isLeased = this.#leaseFiles?.get(at.address) ?? this.#ports.directory.find(at.address);
-    if (isLeased !== undefined || !this.#learned.add(at, mac, performance.now())) return;
+    const now = performance.now();
+    const isLearned = this.#learned.isKnown(at, mac, now);
+    if (isLeased !== undefined || !(isLearned || this.#learned.add(at, mac, now))) return;
     await firewall.setLease(at.address, mac, at.device);
   }
 

@@ -27,6 +27,8 @@ const LINK_LOCAL = "fe80::a9fe:a9fe";
 const PATH = "/latest/meta-data/instance-id";
 const TEST_MS_MAX = 60_000;
 
+const SNIFF = join(import.meta.dirname, "sniff.py");
+
 const lacking = labMissing(["nft", "curl", "python3"]);
 
 for (const rim of RIMS) {
@@ -95,6 +97,21 @@ for (const rim of RIMS) {
       expect(await asks(thief, `http://${ROUTER}${PATH}`, "10.1.1.77")).toBe("i-thief");
       const kept = await ok(lab.router.command(["nft", "list", "table", "inet", "frontdesk"]));
       expect(kept).toContain(`"eth0" . 10.1.1.77 . ${THIEF_MAC}`);
+    },
+  );
+
+  identity(
+    "enforce",
+    "who reads a silent guest's replies on the link gets none by an address said to be that guest's",
+    async ({ six, thief }) => {
+      await ip(six, "link set eth0 down"); // What is for it is flooded.
+      const address = "fd00:5a::dead";
+      const read = await ok(thief.command(["python3", SNIFF, address, ROUTER6, SIX_MAC, PATH]));
+      const replies = read.trim().split("\n");
+      expect(replies.length).toBe(5);
+      // The attack works so far that replies are read: else this test would say nothing.
+      expect(replies.join()).toContain("503");
+      expect(replies.join()).not.toContain("200");
     },
   );
 

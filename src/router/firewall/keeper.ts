@@ -10,7 +10,7 @@ import type { Ip, Mac } from "../../model/address.ts";
 import { type Exec, exec as realExec } from "../../platform/exec.ts";
 import { type StartLines, startLines } from "../../platform/lines.ts";
 import { applyPins, changePins, type PinChange } from "../../platform/neighbour-pins.ts";
-import { leaseLines } from "./lease-sets.ts";
+import { askedElement, leaseLines } from "./lease-sets.ts";
 import { render } from "./render.ts";
 import {
   type EnforcedLease,
@@ -99,6 +99,19 @@ export class Firewall {
     else this.#leases.set(place, { ...at, mac });
     this.#changed.set(place, at);
     return this.#soon();
+  }
+
+  /** Whether a connection from there has come from this MAC address in the last minute. */
+  async hasAsked(
+    { address, device }: Required<Pick<Lease, "address" | "device">>,
+    mac: Mac,
+  ): Promise<boolean> {
+    try {
+      await nft(askedElement({ address, mac }, device), this.#exec);
+      return true;
+    } catch {
+      return false; // Not there; or nft is not, which a condition says.
+    }
   }
 
   /** Whether the kernel was told that a place is this MAC address', and nothing failed since. */

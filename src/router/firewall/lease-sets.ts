@@ -4,7 +4,7 @@
  */
 
 import { enforcedLeases, type FirewallSettings, type Lease } from "./settings.ts";
-import { type Chain, declare, drop, inLines, quoted, TABLE, versionOf } from "./text.ts";
+import { type Chain, declare, drop, family, inLines, quoted, TABLE, versionOf } from "./text.ts";
 
 /**
  * The sets that leases are in: who has one, and with which MAC address. Beside them, for addresses
@@ -75,6 +75,37 @@ export function leaseSets(leases: LeaseElements): string[] {
   return Object.entries(LEASE_SETS).flatMap(([name, type]) =>
     declare({ kind: "set", name, type }, leases[name as LeaseSet]),
   );
+}
+
+/** The first packet of a connection. */
+export const SYN = "tcp flags syn / fin,syn,rst,ack";
+
+/** A request comes within seconds of its connection's first packet. Seconds. */
+const ASKED_SECONDS = 60;
+
+/**
+ * From which MAC address connections really came: what neighbours say of an address is only what
+ * guests say, and a reply can be read by others than its owner.
+ */
+export function askedSets(size: number): string[] {
+  return ([4, 6] as const).flatMap((version) => [
+    ...[`\tset asked${version} {`, `\t\ttype ifname . ipv${version}_addr . ether_addr`],
+    ...[`\t\tsize ${size}`, "\t\tflags dynamic,timeout", `\t\ttimeout ${ASKED_SECONDS}s`, "\t}"],
+  ]);
+}
+
+export function askedRules(): string[] {
+  return ([4, 6] as const).map((version) => {
+    const ip = `${family(version)} saddr`;
+    const set = `update @asked${version} { iifname . ${ip} . ether saddr }`;
+    return `${ip} != @leased${version} ${SYN} ${set}`;
+  });
+}
+
+/** For `nft get element`: fails where nobody has asked so. */
+export function askedElement({ address, mac }: Lease, device: string): readonly string[] {
+  const element = `{ ${quoted(device)} . ${address} . ${mac} }`;
+  return ["get", "element", ...TABLE.split(" "), `asked${versionOf(address)}`, element];
 }
 
 /** A packet from an address that is in one of the sets. */

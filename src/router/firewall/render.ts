@@ -6,7 +6,15 @@
  */
 
 import { createHash } from "node:crypto";
-import { type LeaseElements, leasedChain, leaseElements, leaseSets } from "./lease-sets.ts";
+import {
+  askedRules,
+  askedSets,
+  type LeaseElements,
+  leasedChain,
+  leaseElements,
+  leaseSets,
+  SYN,
+} from "./lease-sets.ts";
 import {
   checked,
   type FirewallNetwork,
@@ -68,6 +76,7 @@ export function render(given: FirewallSettings): Ruleset {
   const body = [
     ...ownSets(settings),
     ...settings.networks.flatMap((network, index) => limitSets(network, index)),
+    ...(settings.networks.some(isEnforced) ? askedSets(SOURCES_MAX) : []),
     ...chains.flatMap(chainText),
   ];
   const digest = createHash("sha256").update(body.join("\n")).digest("hex").slice(0, 16);
@@ -158,7 +167,8 @@ function networkChains(
               "iifname . ip6 saddr @learned6 jump leased",
             ]
           : []),
-        `tcp flags syn / fin,syn,rst,ack jump limits${index}`,
+        `${SYN} jump limits${index}`,
+        ...(isEnforced(network) ? askedRules() : []),
         `accept comment ${quoted(safe(network.id))}`,
       ],
     },
