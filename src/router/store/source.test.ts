@@ -157,7 +157,7 @@ test("what a former run's ledger has and the store has not is not delivered", as
   expect(desk.passwords.pending("204", A, 1)).toBeUndefined();
 });
 
-test("a store that is new is filled first: what it lacks stays until nothing has come", async () => {
+test("a new store is filled first: what it lacks stays until nothing has come", async () => {
   const store = scripted();
   await using desk = openDesk({ ...store, refilledAfterMs: 1000, refillMsMax: 60_000 });
   store.say(snapshot(2, stored(record("a", [A]), 1), stored(record("b", [B]), 2)));
