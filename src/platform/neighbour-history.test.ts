@@ -48,6 +48,25 @@ const cases: Readonly<Record<string, [steps: Step[], atMs: number, trust: Trust]
   ],
 };
 
+test("addresses that went long ago give way to new ones without a word", () => {
+  const history = new NeighbourHistory(2);
+  const address = (i: number) => parseIp(`fd00::1:${i.toString(16)}`);
+  for (let i = 0; i < 10; i++) history.note(address(i), "eth0", ONE, i * 11 * MINUTE);
+  const nowMs = 9 * 11 * MINUTE;
+  history.note(A, "eth0", ONE, nowMs + 11 * MINUTE);
+  expect(history.trust(A, "eth0", nowMs + 11 * MINUTE + 100)).toBe("steady");
+});
+
+test("one that is still there is not the one that gives way", () => {
+  const history = new NeighbourHistory(2);
+  history.note(A, "eth0", ONE, 0);
+  history.note(B, "eth0", ONE, 0);
+  history.note(A, "eth0", ONE, 11 * MINUTE);
+  history.note(parseIp("fd00::c"), "eth0", ONE, 11 * MINUTE);
+  expect(history.trust(B, "eth0", 11 * MINUTE)).toBe("fresh");
+  expect(history.trust(A, "eth0", 11 * MINUTE)).toBe("steady");
+});
+
 for (const [name, [steps, atMs, trust]] of Object.entries(cases)) {
   test(`${name}: ${trust}`, () => {
     const history = new NeighbourHistory(2);

@@ -26,6 +26,8 @@ interface Past {
   mac: Mac;
   sinceMs: number;
   changedMs: number;
+  /** When the kernel had it last; it is read once a minute at least. */
+  seenMs: number;
 }
 
 export class NeighbourHistory {
@@ -42,15 +44,21 @@ export class NeighbourHistory {
     const name = `${address} ${device}`;
     const past = this.#past.get(name);
     if (past === undefined) {
-      const oldest = this.#past.keys().next().value;
+      const [oldest] = this.#past;
       if (this.#past.size >= this.#addressesMax && oldest !== undefined) {
-        this.#past.delete(oldest);
-        this.missed(nowMs);
+        this.#past.delete(oldest[0]);
+        // One that has long been gone is no news that was lost.
+        if (nowMs - oldest[1].seenMs < MEMORY_MS) this.missed(nowMs);
       }
-      this.#past.set(name, { mac, sinceMs: nowMs, changedMs: Number.NEGATIVE_INFINITY });
-    } else if (past.mac !== mac) {
-      Object.assign(past, { mac, sinceMs: nowMs, changedMs: nowMs });
+      const changedMs = Number.NEGATIVE_INFINITY;
+      this.#past.set(name, { mac, sinceMs: nowMs, changedMs, seenMs: nowMs });
+      return;
     }
+    if (past.mac !== mac) Object.assign(past, { mac, sinceMs: nowMs, changedMs: nowMs });
+    past.seenMs = nowMs;
+    // The one that was seen longest ago is the first to be forgotten.
+    this.#past.delete(name);
+    this.#past.set(name, past);
   }
 
   /** News were lost: of whom nothing is remembered may have been another. */
