@@ -75,6 +75,35 @@ firewall: {manage: true, managementCidrs: [192.0.2.0/24]}
   });
 });
 
+test("the controller's settings are read, and their paths are absolute", async () => {
+  write(`
+controller:
+  source: cloudstack:https://cloud.example.org
+  store: sqlite:store.sqlite
+  apiListen: 127.0.0.1:8776
+  adminListen: unix:controller.sock
+  credentialsFile: keys.env
+  webhookSecretFile: /etc/webhook.secret
+  pollSeconds: 60
+  amqp: amqp://bus.example.org
+`);
+  const { config } = await loadConfig(FILE);
+  expect(config.controller).toEqual({
+    source: "cloudstack:https://cloud.example.org",
+    store: `sqlite:${DIR}/store.sqlite`,
+    apiListen: "127.0.0.1:8776",
+    adminListen: `unix:${DIR}/controller.sock`,
+    credentialsFile: `${DIR}/keys.env`,
+    webhookSecretFile: "/etc/webhook.secret",
+    pollSeconds: 60,
+    amqp: "amqp://bus.example.org",
+  });
+  write("controller: {pollSeconds: 0}");
+  await expect(loadConfig(FILE)).rejects.toThrow("controller.pollSeconds");
+  write("controller: {polSeconds: 1}");
+  await expect(loadConfig(FILE)).rejects.toThrow('did you mean "pollSeconds"');
+});
+
 test("a file without settings is a configuration", async () => {
   for (const text of ["", "# nothing yet\n", "{}"]) {
     write(text);

@@ -121,6 +121,24 @@ const FAULTS: readonly [what: string, code: string, fault: (lab: Lab) => void][]
     },
   ],
   [
+    "half a page",
+    "CLOUDSTACK_ANSWER",
+    ({ api }) => api.fail("listVirtualMachines", ...Array(40).fill({ cut: true })),
+  ],
+  [
+    "a server that does not answer",
+    "CLOUDSTACK_TIMEOUT",
+    ({ api }) => api.fail("listVirtualMachines", ...Array(40).fill({ hang: true })),
+  ],
+  [
+    "something else at its address",
+    "CLOUDSTACK_ADDRESS",
+    ({ api }) => {
+      const page = { status: 200, body: "<html>a login page</html>" };
+      api.fail("listVirtualMachines", ...Array(40).fill(page));
+    },
+  ],
+  [
     "no permission",
     "CLOUDSTACK_FORBIDDEN",
     ({ api }) => {
@@ -162,6 +180,40 @@ for (const [what, code, fault] of FAULTS) {
     );
   }, 30_000);
 }
+
+test("a server that is gone changes nothing, and the condition says so", async () => {
+  await using lab = await openLab({ instances: 5 });
+  await following(
+    lab,
+    async (follow) => {
+      const before = await kept(lab.store);
+      await lab.api[Symbol.asyncDispose]();
+      follow.hint();
+      await until(() => lab.raised().length > 0, 15_000);
+      expect(lab.raised()).toEqual(["CLOUDSTACK_UNREACHABLE the cloud"]);
+      expect(await kept(lab.store)).toEqual(before);
+    },
+    { backOffMsMin: 20 },
+  );
+}, 30_000);
+
+test("a server that asks to be left alone for a while is", async () => {
+  await using lab = await openLab({ instances: 5 });
+  await following(lab, async (follow) => {
+    change(lab.api, "i-1", { name: "renamed" });
+    const said = "The given user has reached his/her account api limit, please retry after 300 ms.";
+    const busy = { ...errorFault(429, said), headers: { "retry-after": "1" } };
+    lab.api.fail("listVirtualMachines", busy);
+    const asked = lab.api.count("listVirtualMachines");
+    const begun = performance.now();
+    follow.hint();
+    await until(async () => (await name(lab, "i-1")) === "renamed");
+    expect(performance.now() - begun).toBeGreaterThan(250);
+    // Once refused, then answered of accounts and of projects: it did not insist.
+    expect(lab.api.count("listVirtualMachines")).toBe(asked + 3);
+    expect(lab.raised()).toEqual([]);
+  });
+});
 
 test("after errors it waits longer and longer, also where hints come", async () => {
   await using lab = await openLab({ instances: 1 });

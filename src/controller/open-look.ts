@@ -22,6 +22,9 @@ export const CLOUDSTACK = "cloudstack:";
  */
 const COLLECT_CHARS = 8 * 1024 * 1024;
 
+/** A client whose keys were replaced lives so long: longer than a call with its repetitions. ms. */
+const RETIRED_MS = 600_000;
+
 export interface LookSource {
   /** `cloudstack:URL`, `file:PATH` or `databag:DIR`. */
   readonly text: string;
@@ -93,6 +96,7 @@ async function openCloud(source: LookSource, ports: LookPorts): Promise<OpenedLo
   };
   const { store, conditions, now, collect } = ports;
   let client = open();
+  const retired = new Set<CloudStackClient>();
   const subject = endpoint.host;
   const look = new Reconciler({
     api: { read: (command, params, signal) => client.read(command, params, signal) },
@@ -106,10 +110,16 @@ async function openCloud(source: LookSource, ports: LookPorts): Promise<OpenedLo
     async reload() {
       const former = client;
       client = open();
-      former[Symbol.dispose]();
+      // What it was asked it answers still.
+      retired.add(former);
+      const end = (): void => {
+        if (retired.delete(former)) former[Symbol.dispose]();
+      };
+      setTimeout(end, RETIRED_MS).unref();
     },
     async [Symbol.asyncDispose]() {
-      client[Symbol.dispose]();
+      for (const each of [client, ...retired]) each[Symbol.dispose]();
+      retired.clear();
     },
   };
 }

@@ -102,8 +102,9 @@ export class Reconciler implements Look {
     let isEnough = true;
     for (const [at, id] of ids.entries()) {
       const cloud = clouds[at];
-      if (cloud === undefined) {
-        isEnough = false;
+      if (cloud === undefined || typeof cloud === "string") {
+        // Of one that nobody may see and nothing is kept of, there is nothing to do.
+        if (cloud !== "unlisted" || keeper.ids.has(id)) isEnough = false;
         continue;
       }
       this.#newer.add(id);

@@ -28,12 +28,17 @@ export interface Lab extends AsyncDisposable {
   raised(): string[];
 }
 
+/** A request of the tests is given up after this. ms. */
+const REQUEST_MS_MAX = 200;
+
 export async function openLab(options: { store?: Store; instances?: number } = {}): Promise<Lab> {
   const api = await FakeApi.open();
   fill(api.cloud);
   populate(api, options.instances ?? 3);
   const store = options.store ?? new MemoryStore();
-  const client = new CloudStackClient({ endpoint: api.url, credentials: KEYS });
+  const client = new CloudStackClient({
+    ...{ endpoint: api.url, credentials: KEYS, requestMsMax: REQUEST_MS_MAX },
+  });
   const conditions = new Conditions(() => 0);
   const troubles = new Troubles(conditions, SUBJECT);
   const lab: { time: number } = { time: 1_000_000 };

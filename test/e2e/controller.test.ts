@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { change, destroy } from "../../src/controller/testing.ts";
 import { errorFault } from "../../src/source/cloudstack/testing.ts";
 import { openControllerLab, writeKeys } from "./controller-lab.ts";
-import { run, until } from "./program.ts";
+import { run, start, until } from "./program.ts";
 import { frontdesk } from "./router.ts";
 
 const TEST_MS_MAX = 60_000;
@@ -199,6 +199,28 @@ test(
     expect(await lab.conditions()).toEqual([]);
   },
   2 * TEST_MS_MAX,
+);
+
+test(
+  "its settings may stand in a file",
+  async () => {
+    await using lab = await openControllerLab(3);
+    const file = join(lab.folder, "frontdesk.yaml");
+    const lines = [
+      ...["stateDir: state", "controller:", `  source: "cloudstack:${lab.api.url}"`],
+      ...["  store: sqlite:other.sqlite", "  credentialsFile: keys.env"],
+      ...["  adminListen: unix:other.sock", "  pollSeconds: 3600"],
+    ];
+    writeFileSync(file, `${lines.join("\n")}\n`);
+    const { argv, env } = frontdesk("bun", ["controller", "--config", file]);
+    await using program = start(argv, { env });
+    await program.says(/"written":3/);
+    const socket = join(lab.folder, "other.sock");
+    const status = await (await fetch("http://controller/status", { unix: socket })).json();
+    const store = `sqlite:${lab.folder}/other.sqlite`;
+    expect(status).toMatchObject({ store, ready: true, instances: 3 });
+  },
+  TEST_MS_MAX,
 );
 
 test(

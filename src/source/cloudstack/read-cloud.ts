@@ -111,19 +111,24 @@ async function readInstances(
 /** What is read of a cloud beside its instances, as a whole reading found it. */
 export type Surroundings = Omit<Cloud, "instances" | "complete" | "rootDisks">;
 
+/** Why one instance alone says nothing. */
+export type NotAlone =
+  /** The API does not list it: it is gone, or the keys may not see it. */
+  | "unlisted"
+  /** It needs what the reading of the whole cloud did not know; another one must be made. */
+  | "unknown";
+
 /**
  * Reads one instance anew, and its root disk.
  *
  * @param around of an earlier reading of the whole cloud
- * @returns `undefined` if the API does not list it, or it needs what that reading did not know:
- *   only another one of the whole cloud can say more.
  * @throws {CloudStackError}
  */
 export async function readInstanceAnew(
   reader: CloudReader,
   { id }: { readonly id: string },
   around: Surroundings,
-): Promise<Cloud | undefined> {
+): Promise<Cloud | NotAlone> {
   const read: ReadItem<Instance> = (raw) => readInstance(reader.findings, raw);
   const disks = { ...LIST_DISKS, params: { ...LIST_DISKS.params, virtualmachineid: id } };
   const [instance, volumes] = await Promise.all([
@@ -131,7 +136,7 @@ export async function readInstanceAnew(
     // An instance of a project has its disks where all projects' are.
     listOf({ ...reader, hasProjects: true }, disks, VOLUME, []),
   ]);
-  if (instance?.id !== id) return undefined;
+  if (instance?.id !== id) return "unlisted";
   const { networks, offerings } = around;
   // A list that has nothing may not be read, and will not be by another reading either.
   const isIn = (list: ReadonlyMap<string, unknown>, name = ""): boolean =>
@@ -139,7 +144,7 @@ export async function readInstanceAnew(
   const isKnown =
     instance.nics.every(({ networkid }) => isIn(networks, networkid)) &&
     isIn(offerings, instance.serviceofferingid);
-  if (!isKnown) return undefined;
+  if (!isKnown) return "unknown";
   const instances = await readUserData(reader, [instance]);
   return { ...around, instances, complete: false, rootDisks: rootDisks(volumes ?? []) };
 }
