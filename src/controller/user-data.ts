@@ -43,9 +43,10 @@ export function decodeUserData(
   { method, charsMax }: UserDataRules,
 ): Uint8Array | undefined {
   if (given === "") return undefined;
+  const isEncoded = given.includes("%");
   // What was encoded twice has three times the characters at most: not worth decoding beyond.
-  checkLength(given.length / 3, METHOD_CHARS_MAX[method], method);
-  const text = given.includes("%") ? percentDecoded(given) : given;
+  if (isEncoded) checkLength(given.length / 3, METHOD_CHARS_MAX[method], method);
+  const text = isEncoded ? percentDecoded(given) : given;
   checkLength(text.length, METHOD_CHARS_MAX[method], method);
   checkLength(text.length, charsMax);
   const letters = text.replace(SPACE, "");
