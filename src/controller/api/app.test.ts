@@ -65,6 +65,40 @@ test("no route answers without a token, or to one with too low a role", async ()
   }
 });
 
+test("no spelling of a path needs less than the path", async () => {
+  const { ask } = openApi();
+  const body = { cidrs: [] };
+  for (const path of ["/v1/%6eetworks/204", "/v1/networks/%32%304", "/%76%31/networks/204"]) {
+    const low = await ask(`PUT ${path}`, { role: "write", body });
+    expect([path, low.status, low.code]).toEqual([path, 403, "ROLE_TOO_LOW"]);
+    expect((await ask(`PUT ${path}`, { token: "", body })).status).toBe(401);
+  }
+  const others = [
+    "//v1/networks/204",
+    "/v1//networks/204",
+    "/V1/networks/204",
+    "/v1/networks/204/",
+  ];
+  for (const path of [...others, "/v1%2fnetworks%2f204", "/v1/x/../networks/204/x"]) {
+    const status = (await ask(`PUT ${path}`, { role: "write", body })).status;
+    expect([path, status === 403 || status === 404]).toEqual([path, true]);
+  }
+});
+
+test("who changed what is logged, and nothing of what it was", async () => {
+  const { ask, logged } = openApi();
+  await ask(`PUT ${AT}`, { role: "write", body: BODY });
+  await ask(`PUT ${AT}/password`, { body: { password: PASSWORD } });
+  await ask(`PUT ${AT}/user-data`, { body: { base64: "!" } });
+  await ask(`GET ${AT}`);
+  const lines = logged.map((line) => JSON.parse(line));
+  expect(lines.map(({ by, method, path }) => [by, method, path])).toEqual([
+    ["write", "PUT", AT],
+    ["admin", "PUT", `${AT}/password`],
+  ]);
+  expect(logged.join()).not.toContain(PASSWORD);
+});
+
 test("a token counts only in its own header", async () => {
   const { ask } = openApi();
   const wrong: readonly Record<string, string>[] = [

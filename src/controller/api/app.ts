@@ -68,7 +68,7 @@ const DOCUMENT = {
 };
 
 export function operatorApi(ports: OperatorPorts): OperatorApp {
-  const { log, tokens, now } = ports;
+  const { log } = ports;
   const app = new OpenAPIHono<ApiEnv>({
     defaultHook: (result) => {
       if (result.success) return;
@@ -85,7 +85,7 @@ export function operatorApi(ports: OperatorPorts): OperatorApp {
     c.header("X-Content-Type-Options", "nosniff");
     await next();
   });
-  app.use("/v1/*", authenticate(tokens, now));
+  app.use("/v1/*", authenticate(ports));
   app.use("/v1/*", bounded);
   for (const add of GROUPS) add(app, ports);
   app.get("/livez", (c) => c.text("ok\n"));

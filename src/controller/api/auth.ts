@@ -8,6 +8,7 @@
 
 import type { Context, MiddlewareHandler } from "hono";
 import { OperatorApiError } from "../../model/errors.ts";
+import type { Log } from "../../observe/log.ts";
 import type { ConnectionBindings } from "../http.ts";
 import { type Bearer, mayDo, type Role, type Tokens } from "../tokens.ts";
 import { Attempts } from "./attempts.ts";
@@ -18,6 +19,9 @@ export interface ApiEnv {
   readonly Variables: { bearer: Bearer };
 }
 
+/** Characters of a path in the log: a network's and an instance's id. */
+const PATH_CHARS_MAX = 400;
+
 const READING: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const ADMIN_PATHS = /^\/v1\/networks(?:\/|$)/;
 
@@ -26,7 +30,13 @@ export function neededRole(method: string, path: string): Role {
   return ADMIN_PATHS.test(path) ? "admin" : "write";
 }
 
-export function authenticate(tokens: Tokens, now: () => number): MiddlewareHandler<ApiEnv> {
+export interface AuthPorts {
+  readonly tokens: Tokens;
+  readonly log: Log;
+  now(): number;
+}
+
+export function authenticate({ tokens, log, now }: AuthPorts): MiddlewareHandler<ApiEnv> {
   const attempts = new Attempts(now);
   return async (c, next) => {
     const token = tokenOf(c);
@@ -47,6 +57,10 @@ export function authenticate(tokens: Tokens, now: () => number): MiddlewareHandl
     }
     c.set("bearer", bearer);
     await next();
+    if (needed === "read" || c.res.status >= 400) return;
+    // Who changed what. A path holds names, and no secret.
+    const { method, path } = c.req;
+    log.info({ by: bearer.name, method, path: path.slice(0, PATH_CHARS_MAX) }, "api request done");
   };
 }
 
