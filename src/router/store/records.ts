@@ -49,6 +49,8 @@ export class Records {
   readonly #restored = new Map<string, Place>();
   /** Where an earlier run had a password, and nothing is said of it yet. */
   readonly #ledger = new Map<string, Epoch>();
+  /** While records of a former store are answered: which record of the new one has an address. */
+  #owners: Map<string, string> | undefined;
   #round = 0;
 
   constructor(place: string) {
@@ -122,7 +124,10 @@ export class Records {
     }
     const known: Known = before ?? { ...NOTHING, round: this.#round };
     const addresses = addressesOf(record);
-    const lost = known.addresses.filter((address) => !addresses.includes(address));
+    for (const address of addresses) this.#owners?.set(keyOf(network, address), id);
+    const isLost = (address: Ip): boolean =>
+      !addresses.includes(address) && (this.#owners?.get(keyOf(network, address)) ?? id) === id;
+    const lost = known.addresses.filter(isLost);
     const to = passwordAddress(record);
     if (known.to !== to) this.#withdraw({ network, id }, known, { epoch, changes, lost });
     Object.assign(known, { addresses, epoch, to, revision, round: this.#round });
@@ -136,7 +141,7 @@ export class Records {
    * while, records that the last snapshot did not name and what an earlier run knew.
    */
   sweep(lost: readonly Place[], { keepsStale }: { readonly keepsStale: boolean }): Change[] {
-    const held = new Set<string>();
+    const held = new Map<string, string>();
     const gone = [...lost];
     if (!keepsStale) {
       gone.push(...this.#restored.values());
@@ -145,7 +150,7 @@ export class Records {
     for (const [network, records] of this.#known) {
       for (const [id, known] of records) {
         if (known.round === this.#round) {
-          for (const address of known.addresses) held.add(keyOf(network, address));
+          for (const address of known.addresses) held.set(keyOf(network, address), id);
         } else if (!keepsStale) {
           for (const address of known.addresses) gone.push({ network, address });
           this.#forget({ network, id }, known);
@@ -155,10 +160,9 @@ export class Records {
     const changes: Change[] = [];
     for (const { network, address } of gone) {
       const key = keyOf(network, address);
-      if (held.has(key)) continue;
-      held.add(key);
-      changes.push(deletion(network, address));
+      if (!held.has(key)) changes.push(deletion(network, address));
     }
+    this.#owners = keepsStale ? held : undefined;
     if (keepsStale) return changes;
     // The store had a password there once. Its guest has it by now, or it was taken back.
     for (const at of this.#ledger.values()) changes.push(offer(at, undefined));

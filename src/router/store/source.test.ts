@@ -199,6 +199,23 @@ test("a new store that begins with some records keeps the others' answers as wel
   expect(desk.answers()).toEqual([`${C} a 9`]);
 });
 
+test("while a new store is filled, an address stays with who has it there", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  store.say(snapshot(1, stored(record("a", [A]), 1)));
+  await desk.settle();
+  store.fail(replaced());
+  store.say(snapshot(1));
+  store.say(changes(2, put(record("b", [A], { epoch: 8 }), 2)));
+  store.say(changes(3, put(record("a", [B], { epoch: 9 }), 3)));
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${A} b 8`, `${B} a 9`]);
+  // It gives it away, and it is nobody's.
+  store.say(changes(4, put(record("b", [C], { epoch: 10 }), 4)));
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${B} a 9`, `${C} b 10`]);
+});
+
 test("a store that stays empty is believed after a while", async () => {
   const store = scripted();
   const restored: Change[] = toBindings(record("a", [A]), "sqlite:/s").map((binding) => {
