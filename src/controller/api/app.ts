@@ -5,7 +5,7 @@
  * token; only `/openapi.json` and `/livez` need none, and tell nothing of this installation.
  */
 
-import { OpenAPIHono } from "@hono/zod-openapi";
+import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
 import { OperatorApiError } from "../../model/errors.ts";
 import { type ApiEnv, authenticate } from "./auth.ts";
@@ -17,7 +17,6 @@ import { addInstances } from "./instances.ts";
 import { addNetworks } from "./networks.ts";
 import {
   type AddRoutes,
-  createRoute,
   failures,
   json,
   type OperatorApp,

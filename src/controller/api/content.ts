@@ -1,7 +1,7 @@
 /** What belongs to one instance and has a path of its own: user data, public keys, password. */
 
 import { randomUUID } from "node:crypto";
-import type { z } from "@hono/zod-openapi";
+import { createRoute, type z } from "@hono/zod-openapi";
 import { OperatorApiError, RecordError, UserDataError } from "../../model/errors.ts";
 import { type InstanceRecord, userDataOf } from "../../model/record.ts";
 import { parseRecord } from "../../model/record-parse.ts";
@@ -9,17 +9,7 @@ import { isDeliverable } from "../../protocol/password.ts";
 import { checkUserData, decodeUserData } from "../user-data.ts";
 import { BYTES_TYPE, JSON_TYPE, takes } from "./body.ts";
 import { checkWritable, etagOf, existing, ofExisting, write } from "./records.ts";
-import {
-  type AddRoutes,
-  body,
-  bytes,
-  createRoute,
-  done,
-  failures,
-  json,
-  secured,
-  takesJson,
-} from "./routes.ts";
+import { type AddRoutes, body, bytes, done, failures, json, secured, takesJson } from "./routes.ts";
 import {
   InstanceName,
   PasswordBody,

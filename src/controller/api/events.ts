@@ -6,13 +6,13 @@
  * again when the store no longer knows what it has missed.
  */
 
-import { z } from "@hono/zod-openapi";
+import { createRoute, z } from "@hono/zod-openapi";
 import { type SSEMessage, type SSEStreamingApi, streamSSE } from "hono/streaming";
 import { OperatorApiError } from "../../model/errors.ts";
 import type { FeedElement, RecordChange } from "../../model/feed.ts";
 import { tokenOf } from "./auth.ts";
 import { FOLLOWER_PATIENCE_MS, FOLLOWERS_MAX, HEARTBEAT_MS } from "./limits.ts";
-import { type AddRoutes, createRoute, failures, secured } from "./routes.ts";
+import { type AddRoutes, failures, secured } from "./routes.ts";
 import { FollowQuery } from "./schemas.ts";
 import { passwordState, summaryView } from "./view.ts";
 

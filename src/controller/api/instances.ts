@@ -1,20 +1,12 @@
 /** `/v1/instances`: the records, a page at a time or one by one. */
 
+import { createRoute } from "@hono/zod-openapi";
 import { contains, type Ip, parseCidr } from "../../model/address.ts";
 import type { Network } from "../../model/change.ts";
 import { OperatorApiError, RecordError } from "../../model/errors.ts";
 import { addressesOf, type InstanceRecord, type RecordName } from "../../model/record.ts";
 import { checkCondition, checkWritable, conditionOf, etagOf, existing, write } from "./records.ts";
-import {
-  type AddRoutes,
-  body,
-  createRoute,
-  done,
-  failures,
-  json,
-  secured,
-  takesJson,
-} from "./routes.ts";
+import { type AddRoutes, body, done, failures, json, secured, takesJson } from "./routes.ts";
 import {
   Instance,
   InstanceBody,

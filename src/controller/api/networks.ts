@@ -1,18 +1,10 @@
 /** `/v1/networks`: which networks there are, and their ranges of addresses. */
 
+import { createRoute } from "@hono/zod-openapi";
 import type { Network as NetworkOf } from "../../model/change.ts";
 import { OperatorApiError } from "../../model/errors.ts";
 import { checkWritable } from "./records.ts";
-import {
-  type AddRoutes,
-  body,
-  createRoute,
-  done,
-  failures,
-  json,
-  secured,
-  takesJson,
-} from "./routes.ts";
+import { type AddRoutes, body, done, failures, json, secured, takesJson } from "./routes.ts";
 import { Network, NetworkBody, NetworkName, Networks } from "./schemas.ts";
 
 const tags = ["networks"];

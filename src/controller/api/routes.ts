@@ -2,7 +2,7 @@
  * What the routes of the API share: how one is described, and the app that they are added to.
  */
 
-import { createRoute, type OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
+import { type OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
 import type { ApiPorts } from "../parts.ts";
 import type { Tokens } from "../tokens.ts";
 import type { ApiEnv } from "./auth.ts";
@@ -18,8 +18,6 @@ export type OperatorApp = OpenAPIHono<ApiEnv>;
 
 /** Adds a group of routes. */
 export type AddRoutes = (app: OperatorApp, ports: OperatorPorts) => void;
-
-export { createRoute };
 
 export const json = <Schema extends z.ZodType>(schema: Schema, description: string) => ({
   description,
