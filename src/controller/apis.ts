@@ -79,7 +79,7 @@ async function operatorApi({ credentials, tokensFile }: Given): Promise<Controll
   };
 }
 
-/** While a file of credentials cannot be used, what it said last counts, and a condition says so. */
+/** While a file cannot be used, what it said last counts, and a condition says so. */
 function troubleOf(
   { conditions }: ApiPorts,
   subject: string,

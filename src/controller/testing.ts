@@ -29,7 +29,7 @@ export interface Lab extends AsyncDisposable {
 }
 
 /** A request of the tests is given up after this. ms. */
-const REQUEST_MS_MAX = 200;
+const REQUEST_MS_MAX = 1000;
 
 export async function openLab(options: { store?: Store; instances?: number } = {}): Promise<Lab> {
   const api = await FakeApi.open();
