@@ -95,6 +95,7 @@ const CASES: readonly Case[] = [
   ["a lock that is held, and no socket", { ...gone("absent"), lock: { pid: 100, isAlive: true } }, "ADMIN_ELSEWHERE warning possible"],
   ["a user who may not ask, nor see who listens", { ...gone("forbidden"), isRoot: false, state: "hidden", holders: [holder(80, "", { pid: undefined })] }, "ADMIN_FORBIDDEN warning certain"],
   ["a user who may not ask", { ...gone("forbidden"), isRoot: false, state: "hidden" }, "ADMIN_FORBIDDEN warning certain"],
+  ["a user who may not write the state either", { ...gone("forbidden"), isRoot: false, ...state({ writable: "no" }) }, "ADMIN_FORBIDDEN warning certain"],
   ["another program at the admin address", gone("foreign"), "ADMIN_FOREIGN error certain"],
   ["two routers", { routers: [routerProcess(100), routerProcess(101)] }, "ROUTERS_TWICE warning likely"],
   ["a condition", { admin: answering({ conditions: [condition("SOURCE_SHRANK", "vmdata.json")] }) }, "SOURCE_SHRANK warning certain"],
