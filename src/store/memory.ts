@@ -4,6 +4,7 @@
  * Nothing is written anywhere, so nothing is sealed.
  */
 
+import { randomUUID } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Ip } from "../model/address.ts";
 import type { Network } from "../model/change.ts";
@@ -33,6 +34,7 @@ interface Logged {
 }
 
 export class MemoryStore implements Store {
+  readonly id: string = randomUUID();
   readonly #held = new Map<string, Held>();
   readonly #holders = new Map<string, string>();
   readonly #documents = new Map<string, Map<string, string>>();

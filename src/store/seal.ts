@@ -28,12 +28,15 @@ export const SEAL_KEY_BYTES = 32;
 export const STORE_ID_BYTES = 16;
 
 export class StoreSeal {
+  /** Of the store. Not a secret. */
+  readonly storeId: string;
   readonly #pieces: Buffer;
   readonly #names: Buffer;
   readonly #check: Buffer;
 
   constructor(sealKey: Uint8Array, storeId: Uint8Array) {
     if (sealKey.length !== SEAL_KEY_BYTES) throw new RangeError("a seal key has 32 bytes");
+    this.storeId = Buffer.from(storeId).toString("hex");
     const derive = (purpose: string): Buffer =>
       Buffer.from(hkdfSync("sha256", sealKey, storeId, `frontdesk store ${purpose}`, 32));
     this.#pieces = derive("pieces");

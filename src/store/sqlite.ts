@@ -57,6 +57,10 @@ class SqliteStore implements Store {
     this.#inode = inodeOf(path);
   }
 
+  get id(): string {
+    return this.#opened.seal.storeId;
+  }
+
   async get(name: RecordName): Promise<StoredRecord | undefined> {
     this.#checkOpen();
     const row = this.#try(() => this.#statements.record(name.network, name.id));

@@ -12,6 +12,9 @@ import type { InstanceRecord, RecordName, StoredRecord } from "../model/record.t
 import type { Conditions } from "../observe/conditions.ts";
 
 export interface Store extends Feed, AsyncDisposable {
+  /** Of this store and no other: one that takes its place has another, a copy of it the same. */
+  readonly id: string;
+
   get(name: RecordName): Promise<StoredRecord | undefined>;
 
   /**

@@ -18,6 +18,13 @@ for (const [name, open] of Object.entries(STORES)) {
       await run(store);
     });
 
+  on("each has an id of its own", async (store) => {
+    using folder = scratch();
+    await using other = await open(folder.path);
+    expect(store.id).toMatch(/^[0-9a-f-]{32,36}$/);
+    expect(other.id).not.toBe(store.id);
+  });
+
   on("what is put is got again, whole", async (store) => {
     for (const length of [undefined, 0, 1, 5000, 1024 * 1024]) {
       const userData = length === undefined ? undefined : new Uint8Array(length).fill(0xfe);

@@ -45,7 +45,8 @@ export class Follower {
   #store: Store | undefined;
   #handed: Handed | undefined;
   #trouble: string | undefined;
-  #isReplaced = false;
+  /** What is in force: of which store, and as of when. */
+  #last: { readonly id: string; readonly revision: number } | undefined;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
@@ -83,10 +84,7 @@ export class Follower {
         await this.#followOne();
       } catch (error) {
         if (signal.aborted) return;
-        if (isReplaced(error)) {
-          this.#isReplaced = true;
-          continue; // What is there now is opened at once.
-        }
+        if (isReplaced(error)) continue; // What is there now is opened at once.
         this.#fail(error);
       }
       await sleep(REOPEN_MS, undefined, { signal, ref: false }).catch(() => {});
@@ -112,16 +110,19 @@ export class Follower {
 
   async #hand(element: FeedElement, store: Store): Promise<void> {
     this.#clear();
-    const isReplaced = this.#isReplaced && element.kind === "snapshot";
-    if (isReplaced) this.#isReplaced = false;
+    const { id } = store;
+    const { kind, revision } = element;
+    const last = this.#last;
+    const isOther = last !== undefined && (last.id !== id || revision < last.revision);
+    const isReplaced = kind === "snapshot" && isOther;
     await new Promise<void>((resolve, reject) => {
       const done = (): void => {
         this.#handed = undefined;
+        this.#last = { id, revision };
         resolve();
       };
       const fail = (error: unknown): void => {
         this.#handed = undefined;
-        this.#isReplaced ||= isReplaced;
         reject(error);
       };
       this.#handed = { element, store, isReplaced, done, fail };

@@ -162,6 +162,7 @@ test("a new store is filled first: what it lacks stays until nothing has come", 
   await using desk = openDesk({ ...store, refilledAfterMs: 1000, refillMsMax: 60_000 });
   store.say(snapshot(2, stored(record("a", [A]), 1), stored(record("b", [B]), 2)));
   await desk.settle();
+  store.id = "second";
   store.fail(replaced());
   store.say(snapshot(1));
   await desk.settle();
@@ -188,6 +189,7 @@ test("a new store that begins with some records keeps the others' answers as wel
   await using desk = openDesk({ ...store, refilledAfterMs: 1000 });
   store.say(snapshot(2, stored(record("a", [A]), 1), stored(record("b", [B]), 2)));
   await desk.settle();
+  store.id = "second";
   store.fail(replaced());
   // Revisions of another store say nothing: this is not the record that was at 1.
   store.say(snapshot(7, stored(record("a", [C], { epoch: 9 }), 1)));
@@ -204,6 +206,7 @@ test("while a new store is filled, an address stays with who has it there", asyn
   await using desk = openDesk(store);
   store.say(snapshot(1, stored(record("a", [A]), 1)));
   await desk.settle();
+  store.id = "second";
   store.fail(replaced());
   store.say(snapshot(1));
   store.say(changes(2, put(record("b", [A], { epoch: 8 }), 2)));
@@ -228,6 +231,33 @@ test("a store that stays empty is believed after a while", async () => {
   desk.now += 60_000;
   await desk.settle();
   expect(desk.answers()).toEqual([]);
+});
+
+test("a store that was set aside while it could not be read is another one", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  store.say(snapshot(1, stored(record("a", [A]), 1)));
+  await desk.settle();
+  store.fail(new StoreError("STORE_UNREADABLE", "a page is damaged"));
+  store.id = "second";
+  // By chance at the same revision.
+  store.say(snapshot(1, stored(record("a", [B], { epoch: 8 }), 1)));
+  await sleep(REOPENED_MS);
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${B} a 8`]);
+  expect(store.opened()).toBe(2);
+});
+
+test("one that was away for a while is the same, and what went meanwhile is gone", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  store.say(snapshot(2, stored(record("a", [A]), 1), stored(record("b", [B]), 2)));
+  await desk.settle();
+  store.fail(replaced()); // The file was moved, and moved back.
+  store.say(snapshot(3, stored(record("a", [A]), 1)));
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${A} a 1`]);
+  expect(desk.held()).toEqual([]);
 });
 
 test("a store that goes back to an earlier revision is another one", async () => {

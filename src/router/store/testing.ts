@@ -98,6 +98,8 @@ export function openDesk(options: DeskOptions): Desk {
 export interface Scripted {
   readonly open: () => Promise<Store>;
   readonly acknowledged: Acknowledgement[];
+  /** Of the store that is opened next. */
+  id: string;
   /** How often it was opened. */
   readonly opened: () => number;
   /** What `ack` does; it fails where this throws. */
@@ -131,6 +133,7 @@ export function scripted(): Scripted {
   }
   const script: Scripted = {
     acknowledged,
+    id: "first",
     opened: () => opened,
     onAck: () => true,
     onGet: () => undefined,
@@ -139,6 +142,7 @@ export function scripted(): Scripted {
       if (script.broken !== undefined) throw script.broken;
       opened++;
       const store: Partial<Store> = {
+        id: script.id,
         follow,
         async ack(acknowledgement) {
           const result = script.onAck();
