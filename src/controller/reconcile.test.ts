@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { InstanceRecord } from "../model/record.ts";
-import { nic } from "../source/cloudstack/example.ts";
+import { instance, nic } from "../source/cloudstack/example.ts";
 import { errorFault, SIGNAL } from "../source/cloudstack/testing.ts";
 import { CONFIRM_MS } from "./shrink.ts";
 import { addressOf, change, destroy, kept, openLab, populate } from "./testing.ts";
@@ -275,4 +275,39 @@ test("an instance of a project is found by its id", async () => {
   expect(await lab.look.some(["i-1"], SIGNAL)).toBe(true);
   const after = (await lab.store.get({ network: NETWORK, id: "i-1" }))?.record;
   expect(after).toMatchObject({ name: "renamed", incarnation: 2 });
+});
+
+test("an instance that came back while everything was looked at stays", async () => {
+  await using lab = await openLab({ instances: 5 });
+  let isLate = false;
+  const look = lab.another(async (command) => {
+    if (command !== "listConfigurations" || !isLate) return;
+    isLate = false;
+    change(lab.api, "i-3", { state: "Running" });
+    await look.some(["i-3"], SIGNAL);
+  });
+  await look.all(SIGNAL);
+  change(lab.api, "i-3", { state: "Destroyed" });
+  isLate = true;
+  expect(await look.all(SIGNAL)).toMatchObject({ deleted: 0 });
+  expect(await kept(lab.store)).toHaveLength(5);
+});
+
+test("by a list that never stands still nobody is taken for gone", async () => {
+  await using lab = await openLab({ instances: 30 });
+  await lab.look.all(SIGNAL);
+  destroy(lab.api, "i-1");
+  lab.api.pageSizeMax = 10;
+  let more = 100;
+  const before = (): void => {
+    lab.api.cloud.instances.push(instance(`i-${more}`, { nic: [nic(NETWORK, addressOf(more))] }));
+    more++;
+  };
+  lab.api.fail("listVirtualMachines", ...Array(200).fill({ before }));
+  expect(await lab.look.all(SIGNAL)).toMatchObject({ deleted: 0 });
+  expect(lab.raised()).toContain("CLOUDSTACK_UNSETTLED list-unsettled listVirtualMachines");
+  expect((await kept(lab.store))[0]).toStartWith(`${NETWORK}/i-1 `);
+  lab.api.faults.clear();
+  expect(await lab.look.all(SIGNAL)).toMatchObject({ deleted: 1 });
+  expect(lab.raised()).toEqual([]);
 });
