@@ -93,7 +93,8 @@ export async function controllerPlan(options: Options): Promise<ControllerPlan> 
     ...(source !== undefined && { source }),
     ...(listen !== undefined && {
       api: {
-        ...{ listen: hostPort(listen), stateDir },
+        ...{ listen: hostPort("api-listen", listen), stateDir },
+        guests: options.strings("guest-listen").map((text) => hostPort("guest-listen", text)),
         env: apiEnvironment(source),
         tokensFile: text("tokens-file", "tokensFile") ?? defaultTokens(stateDir),
         ...(tls !== undefined && { tls }),
@@ -198,9 +199,9 @@ function readPem(file: string): string {
   }
 }
 
-function hostPort(text: string): { readonly host: string; readonly port: number } {
+function hostPort(flag: string, text: string): { readonly host: string; readonly port: number } {
   const at = tryParseHostPort(text);
-  if (at === undefined) throw new UsageError(`--api-listen: ${quote(text)} is not ADDR:PORT`);
+  if (at === undefined) throw new UsageError(`--${flag}: ${quote(text)} is not ADDR:PORT`);
   return at;
 }
 

@@ -15,6 +15,8 @@ const AGAIN_MS_MIN = 500;
 const AGAIN_MS_MAX = 30_000;
 /** One that has run so long was well: the next one starts soon. ms. */
 const WELL_MS = 60_000;
+/** How a program ends that was called or configured wrongly. */
+const USAGE = "with 2";
 /** Beyond the time that it gives its guests. ms. */
 const PATIENCE_MS = 2000;
 
@@ -38,6 +40,8 @@ export interface SupervisorPorts {
   /** Holds while one does not run. @default "NAMESPACE_DOWN" */
   readonly code?: "NAMESPACE_DOWN" | "CONTROLLER_DOWN";
   readonly log: Log;
+  /** One says that it was called wrongly, which another start would not mend. It is not started. */
+  readonly onUsage?: () => void;
   /** For tests. */
   readonly start?: StartChild;
 }
@@ -100,7 +104,7 @@ class Member {
   }
 
   #start(): void {
-    const { conditions, log, start = startChild, code = "NAMESPACE_DOWN" } = this.#ports;
+    const { conditions, log, start = startChild, code = "NAMESPACE_DOWN", onUsage } = this.#ports;
     const { name, argv, ...more } = this.settings;
     const startedMs = performance.now();
     const child = start(argv, { FRONTDESK_SUPERVISED: "1" });
@@ -118,7 +122,10 @@ class Member {
       this.#timer = setTimeout(() => this.#start(), waitMs);
     };
     child.ended.then(
-      ({ how, lastWords }) => end(`it ended ${how}${lastWords && `: ${lastWords}`}`),
+      ({ how, lastWords }) => {
+        if (how === USAGE && onUsage !== undefined && !this.#closed) return onUsage();
+        end(`it ended ${how}${lastWords && `: ${lastWords}`}`);
+      },
       (error: Error) => end(error.message),
     );
   }

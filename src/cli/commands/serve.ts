@@ -11,11 +11,11 @@ import { LOG_LEVELS } from "../../config/settings.ts";
 import { UsageError } from "../../model/errors.ts";
 import { createLog } from "../../observe/log.ts";
 import { FileSink } from "../../observe/sink.ts";
-import { openRouter } from "../../router/daemon.ts";
+import { openRouter, type RouterSettings } from "../../router/daemon.ts";
 import { chooseRim } from "../../router/http/index.ts";
 import type { ListenTarget, Plane } from "../../router/listeners.ts";
 import { Supervisor } from "../../router/supervisor.ts";
-import { type Command, EXIT, type Options } from "../command.ts";
+import { type Command, EXIT, type ExitCode, type Options } from "../command.ts";
 import { LAB_PORTS, planOf } from "../router-settings.ts";
 import { defaultAdmin, STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
 import { thisProgram, untilTold } from "../until-told.ts";
@@ -67,9 +67,16 @@ export const serve: Command = {
     const settings = { ...plan.settings, source: store };
     const argv = await controllerArgv(options, settings.stateDir, store);
     argv.push("--log-level", logLevel);
+    for (const at of [settings.listen, settings.passwordListen].flatMap(named)) {
+      argv.push("--guest-listen", at);
+    }
     const sink = new FileSink(1);
     const rim = await chooseRim(process.env);
     const told = untilTold();
+    let onUsage = (): void => {};
+    const wrong = new Promise<ExitCode>((resolve) => {
+      onUsage = () => resolve(EXIT.usage);
+    });
     const router = await openRouter(settings, { rim, sink, logLevel, version: version() });
     // After the router, which has made the state directory and its key.
     const controller = new Supervisor(
@@ -77,6 +84,7 @@ export const serve: Command = {
       {
         ...{ conditions: router.conditions, log: createLog(sink, logLevel) },
         code: "CONTROLLER_DOWN",
+        onUsage, // It has said why.
       },
     );
     process.stderr.write(greeting(router.listening, argv[argv.indexOf("--api-listen") + 1] ?? ""));
@@ -85,15 +93,14 @@ export const serve: Command = {
       void router.reload().catch(() => {});
     });
     try {
-      await Promise.race([router.loaded, told.ended]);
-      await told.ended;
+      const loaded = router.loaded.then(() => wrong);
+      return await Promise.race([loaded, wrong, told.ended.then(() => EXIT.done)]);
     } finally {
       await controller.close(DRAIN_MS);
       await router.close(DRAIN_MS);
       sink.flushSync();
       told.release();
     }
-    return EXIT.done;
   },
 };
 
@@ -125,6 +132,14 @@ function withStore(options: Options): Options {
     strings: (name) => options.strings(name),
     flag: (name) => options.flag(name),
   };
+}
+
+/** What the APIs must not be on. Where `auto` listens is known later, and may change. */
+function named(listen: RouterSettings["listen"]): readonly string[] {
+  if (listen === "auto") return [];
+  return listen.map(({ host, port }) =>
+    host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
+  );
 }
 
 async function controllerArgv(
