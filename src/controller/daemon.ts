@@ -163,12 +163,15 @@ async function assemble(
     },
     apiUrl: api?.url,
     async reload() {
-      try {
-        await opened?.reload();
-        secret.text = (await settings.webhookSecret?.()) ?? secret.text;
-      } catch (error) {
+      const secrets = [
+        async () => opened?.reload(),
+        async () => {
+          secret.text = (await settings.webhookSecret?.()) ?? secret.text;
+        },
+      ];
+      for (const { reason } of await settled(secrets)) {
         // What was read last stays in force.
-        log.error({ reason: (error as Error).message }, "keys and secrets cannot be read anew");
+        log.error({ reason: reasonOf(reason) }, "a key or a secret cannot be read anew");
       }
       follow?.reload();
     },
@@ -178,6 +181,17 @@ async function assemble(
       log.info("stopped");
     },
   };
+}
+
+async function settled(
+  works: readonly (() => Promise<unknown>)[],
+): Promise<PromiseRejectedResult[]> {
+  const results = await Promise.allSettled(works.map((work) => work()));
+  return results.filter((result) => result.status === "rejected");
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Follows the source until the controller is closed. */

@@ -4,26 +4,17 @@
 
 import { UsageError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
-import { CloudStackClient } from "../source/cloudstack/client.ts";
-import { parseEndpoint, readCredentials } from "../source/cloudstack/endpoint.ts";
+import { parseEndpoint } from "../source/cloudstack/endpoint.ts";
 import type { Tls } from "../source/cloudstack/http.ts";
 import { openSource } from "../source/index.ts";
 import type { Store } from "../store/store.ts";
+import { openClients } from "./clients.ts";
 import type { Look } from "./look.ts";
 import { Reconciler } from "./reconcile.ts";
 import { SourceLook } from "./source-look.ts";
 import { Troubles } from "./troubles.ts";
 
 export const CLOUDSTACK = "cloudstack:";
-
-/**
- * After so much that was read, garbage is collected: the runtime lets the pages of a large cloud
- * pile up to three times of what is needed. Characters.
- */
-const COLLECT_CHARS = 8 * 1024 * 1024;
-
-/** A client whose keys were replaced lives so long: longer than a call with its repetitions. ms. */
-const RETIRED_MS = 600_000;
 
 export interface LookSource {
   /** `cloudstack:URL`, `file:PATH` or `databag:DIR`. */
@@ -79,48 +70,22 @@ export function checkLookSource(text: string, parseOther: (text: string) => unkn
 }
 
 async function openCloud(source: LookSource, ports: LookPorts): Promise<OpenedLook> {
-  const { env, credentialsFile, tls } = source;
   const endpoint = parseEndpoint(source.text.slice(CLOUDSTACK.length));
-  const open = (): CloudStackClient => {
-    const credentials = readCredentials(env, credentialsFile);
-    const more = tls === undefined ? {} : { tls };
-    return new CloudStackClient({ endpoint, credentials, onAnswer, ...more });
-  };
-  let read = 0;
-  const onAnswer = (length: number): void => {
-    read += length;
-    if (read < COLLECT_CHARS) return;
-    read = 0;
-    // When what was read has become what is kept.
-    if (collect !== undefined) setImmediate(collect);
-  };
   const { store, conditions, now, collect } = ports;
-  let client = open();
-  const retired = new Set<CloudStackClient>();
+  const clients = openClients({ ...source, endpoint, ...(collect !== undefined && { collect }) });
   const subject = endpoint.host;
   const look = new Reconciler({
-    api: { read: (command, params, signal) => client.read(command, params, signal) },
-    apiKey: () => client.apiKey,
+    api: clients.whole,
+    apiAlone: clients.alone,
+    apiKey: clients.apiKey,
     troubles: new Troubles(conditions, subject),
     ...{ store, now },
     ...(collect !== undefined && { collect }),
   });
   return {
     ...{ look, subject },
-    async reload() {
-      const former = client;
-      client = open();
-      // What it was asked it answers still.
-      retired.add(former);
-      const end = (): void => {
-        if (retired.delete(former)) former[Symbol.dispose]();
-      };
-      setTimeout(end, RETIRED_MS).unref();
-    },
-    async [Symbol.asyncDispose]() {
-      for (const each of [client, ...retired]) each[Symbol.dispose]();
-      retired.clear();
-    },
+    reload: async () => clients.reload(),
+    [Symbol.asyncDispose]: async () => clients[Symbol.dispose](),
   };
 }
 

@@ -30,6 +30,8 @@ const BATCH = 100;
 
 export interface ReconcilePorts {
   readonly api: Api;
+  /** For single instances: they do not wait for the pages of a look at everything. */
+  readonly apiAlone: Api;
   /** Names the keys' user to the API. They may be replaced. */
   readonly apiKey: () => string;
   readonly store: Store;
@@ -92,7 +94,7 @@ export class Reconciler implements Look {
   }
 
   async some(ids: readonly string[], signal: AbortSignal): Promise<boolean> {
-    const { api, apiKey } = this.#ports;
+    const { apiAlone: api, apiKey } = this.#ports;
     const around = this.#around;
     if (around === undefined) return false;
     const { keeper, installations } = await this.#open();

@@ -48,7 +48,15 @@ export async function openLab(options: { store?: Store; instances?: number } = {
       await before(command);
       return client.read(command, params, signal);
     };
-    return new Reconciler({ api: { read }, apiKey: () => KEYS.apiKey, store, troubles, now });
+    const apiAlone = client;
+    return new Reconciler({
+      api: { read },
+      apiAlone,
+      apiKey: () => KEYS.apiKey,
+      store,
+      troubles,
+      now,
+    });
   };
   return Object.assign(lab, {
     ...{ api, store, conditions, troubles, look: another(), another },
