@@ -4,12 +4,15 @@
  */
 
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { pino } from "pino";
 import { Connection } from "rabbitmq-client";
 import { HintCounts } from "../../src/controller/hints/event.ts";
 import { EXCHANGE, followRabbit, type RabbitSettings } from "../../src/controller/hints/rabbit.ts";
+import { change } from "../../src/controller/testing.ts";
 import { Conditions } from "../../src/observe/conditions.ts";
+import { openControllerLab } from "./controller-lab.ts";
 import { hasTool } from "./lab.ts";
 import { until } from "./program.ts";
 import { rabbitMissing, startRabbit, USER } from "./rabbitmq.ts";
@@ -68,6 +71,10 @@ test.skipIf(lacking !== undefined)(
       [["rabbitmq", "ignored"], 1],
     ]);
 
+    await followedByProgram(server.url);
+    // This process has heard it too.
+    expect(hints.splice(0)).toEqual([ID]);
+
     await server.stop();
     await until("the condition", WAIT_MS_MAX, () => raised().length > 0);
     expect(rabbit.isFollowing).toBe(false);
@@ -85,6 +92,34 @@ test.skipIf(lacking !== undefined)(
   },
   TEST_MS_MAX,
 );
+
+/** The whole program: an event's change is in the store within a second. */
+async function followedByProgram(url: URL): Promise<void> {
+  await using lab = await openControllerLab(5);
+  change(lab.api, "i-1", { id: ID });
+  const file = join(lab.folder, "bus.env");
+  const lines = [
+    `FRONTDESK_AMQP_USER=${USER.username}`,
+    `FRONTDESK_AMQP_PASSWORD=${USER.password}`,
+  ];
+  writeFileSync(file, `${lines.join("\n")}\n`, { mode: 0o600 });
+  await lab.start("--amqp", url.href, "--amqp-credentials-file", file, "--poll-seconds", "3600");
+  await until("the bus to be followed", WAIT_MS_MAX, async () => {
+    return (JSON.parse((await lab.admin("/status")).body) as { events?: boolean }).events === true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  change(lab.api, ID, { name: "renamed" });
+  const [sample] = samples;
+  await publish(url, async (send) => {
+    const begun = performance.now();
+    await send(sample?.routingKey ?? "", JSON.stringify(sample?.body));
+    await until("the change", WAIT_MS_MAX, async () => {
+      return (await lab.records()).get(ID)?.name === "renamed";
+    });
+    expect(performance.now() - begun).toBeLessThan(1000);
+  });
+  expect(await lab.conditions()).toEqual([]);
+}
 
 /** Declares the exchange as CloudStack does, and sends to it. */
 async function publish(
