@@ -125,9 +125,7 @@ export class Records {
     const known: Known = before ?? { ...NOTHING, round: this.#round };
     const addresses = addressesOf(record);
     for (const address of addresses) this.#owners?.set(keyOf(network, address), id);
-    const isLost = (address: Ip): boolean =>
-      !addresses.includes(address) && (this.#owners?.get(keyOf(network, address)) ?? id) === id;
-    const lost = known.addresses.filter(isLost);
+    const lost = this.#own(record, known).filter((address) => !addresses.includes(address));
     const to = passwordAddress(record);
     if (known.to !== to) this.#withdraw({ network, id }, known, { epoch, changes, lost });
     Object.assign(known, { addresses, epoch, to, revision, round: this.#round });
@@ -195,8 +193,15 @@ export class Records {
   #delete(name: RecordName, changes: Change[]): void {
     const known = this.#known.get(name.network)?.get(name.id);
     if (known === undefined) return;
-    for (const address of known.addresses) changes.push(deletion(name.network, address));
+    for (const address of this.#own(name, known)) changes.push(deletion(name.network, address));
     this.#forget(name, known);
+  }
+
+  /** Its addresses, but for those that a record of a new store has taken. */
+  #own({ network, id }: RecordName, { addresses }: Known): readonly Ip[] {
+    const owners = this.#owners;
+    if (owners === undefined) return addresses;
+    return addresses.filter((address) => (owners.get(keyOf(network, address)) ?? id) === id);
   }
 
   #secret(change: Extract<RecordChange, { kind: "secret" }>, changes: Change[]): void {

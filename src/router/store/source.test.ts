@@ -219,6 +219,21 @@ test("while a new store is filled, an address stays with who has it there", asyn
   expect(desk.answers()).toEqual([`${B} a 9`, `${C} b 10`]);
 });
 
+test("while a new store is filled, what it deletes takes nobody else's address", async () => {
+  const store = scripted();
+  await using desk = openDesk(store);
+  store.say(snapshot(1, stored(record("a", [A]), 1)));
+  await desk.settle();
+  store.id = "second";
+  store.fail(replaced());
+  store.say(snapshot(1));
+  store.say(changes(2, put(record("b", [A], { epoch: 8 }), 2)));
+  // It came and went between two looks.
+  store.say(changes(4, { kind: "delete", network: "204", id: "a", revision: 4 }));
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${A} b 8`]);
+});
+
 test("a store that stays empty is believed after a while", async () => {
   const store = scripted();
   const restored: Change[] = toBindings(record("a", [A]), "sqlite:/s").map((binding) => {
