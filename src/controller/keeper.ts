@@ -123,8 +123,8 @@ export class Keeper {
   }
 
   /**
-   * Writes what has waited for an address. Whoever still has it loses it: that another has it now is
-   * certain, and nobody may be told the metadata of the one before.
+   * Writes what has waited for an address. Whoever still has it loses it: that another has it now
+   * is certain, and nobody may be told the metadata of the one before.
    *
    * @returns the addresses that could not be given all the same
    */
