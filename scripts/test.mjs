@@ -9,6 +9,7 @@
  */
 
 import {
+  chmodSync,
   closeSync,
   existsSync,
   mkdtempSync,
@@ -80,6 +81,8 @@ async function runTests(files, output) {
   const folder = mkdtempSync(join(tmpdir(), "fd-"));
   const report = join(folder, "report.xml");
   const scratch = mkdtempSync(join(folder, "t-"));
+  // Some tests start programs as other users, who must get as far as their own folder.
+  for (const each of [folder, scratch]) chmodSync(each, 0o711);
   const args = ["test", `--timeout=${TEST_TIMEOUT_MS}`];
   args.push("--reporter=junit", `--reporter-outfile=${report}`, ...files);
   const env = { ...process.env, TMPDIR: scratch, NO_COLOR: "1" };
