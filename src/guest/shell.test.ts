@@ -53,9 +53,7 @@ test("eval of the lines sets exactly the values, in every shell", () => {
         const wanted = values.map((text) => Buffer.from(text).toString());
         const lines = wanted.map((text, i) => `export V${i}=${quoted(text)}`).join("\n");
         const print = wanted.map((_, i) => `printf '%s\\0' "$V${i}"`).join("\n");
-        const done = spawnSync(shell, ["-s"], {
-          input: `eval "$(cat <<'FD_END_OF_IT'\n${lines}\nFD_END_OF_IT\n)"\n${print}\n`,
-        });
+        const done = spawnSync(shell, ["-c", `eval "$(cat)"\n${print}\n`], { input: lines });
         expect(done.status).toBe(0);
         expect(done.stdout.toString().split("\0").slice(0, -1)).toEqual(wanted);
       },
