@@ -127,7 +127,9 @@ for (const rim of RIMS) {
     rmSync(s.path);
     moveStore(`${s.path}.away`, s.path);
     await s.holds(router, "STORE_UNREADABLE", false);
-    expect((await router.admin("/readyz")).status).toBe(200);
+    await until("the router to be ready", PATIENCE_MS, async () => {
+      return (await router.admin("/readyz")).status === 200;
+    });
     // Another key: what to do stands in the condition.
     const other = join(s.folder, "other.key");
     writeFileSync(other, Buffer.alloc(32, 1), { mode: 0o600 });
