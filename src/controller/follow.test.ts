@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
+import { StoreError } from "../model/errors.ts";
 import { errorFault } from "../source/cloudstack/testing.ts";
 import { Follow, type FollowPorts } from "./follow.ts";
 import { change, kept, type Lab, openLab } from "./testing.ts";
@@ -196,6 +197,31 @@ test("a server that is gone changes nothing, and the condition says so", async (
     { backOffMsMin: 20 },
   );
 }, 30_000);
+
+test("a store that cannot be written is a condition, and is written when it can be", async () => {
+  await using lab = await openLab({ instances: 5 });
+  const put = lab.store.put.bind(lab.store);
+  const errors = [
+    [new StoreError("STORE_UNWRITABLE", "the disk is full"), "STORE_UNWRITABLE the cloud"],
+    [new TypeError("a bug"), "RECONCILE_FAILED the cloud"],
+  ] as const;
+  await following(
+    lab,
+    async (follow) => {
+      for (const [at, [error, condition]] of errors.entries()) {
+        lab.store.put = () => Promise.reject(error);
+        change(lab.api, "i-1", { name: `renamed-${at}` });
+        follow.hint();
+        await until(() => lab.raised().length > 0);
+        expect(lab.raised()).toEqual([condition]);
+        lab.store.put = put;
+        await until(() => lab.raised().length === 0);
+        expect(await name(lab, "i-1")).toBe(`renamed-${at}`);
+      }
+    },
+    { backOffMsMin: 20 },
+  );
+});
 
 test("a server that asks to be left alone for a while is", async () => {
   await using lab = await openLab({ instances: 5 });
