@@ -78,6 +78,7 @@ for (const rim of RIMS) {
       const privacy = "fd00:5a::8d3f:1122:3344:5566";
       const asked = `http://[${ROUTER6}]${PATH}`;
       await ip(six, `-6 address add ${privacy}/64 dev eth0 nodad`);
+      await isInForce(lab);
       expect(await asks(six, asked, privacy)).toBe("i-six");
       await ip(thief, `-6 address add ${privacy}/64 dev eth0 nodad`);
       for (let i = 0; i < 3; i++) {
@@ -103,7 +104,8 @@ for (const rim of RIMS) {
   identity(
     "enforce",
     "who reads a silent guest's replies on the link gets none by an address said to be that guest's",
-    async ({ six, thief }) => {
+    async ({ lab, six, thief }) => {
+      await isInForce(lab);
       await ip(six, "link set eth0 down"); // What is for it is flooded.
       const address = "fd00:5a::dead";
       const read = await ok(thief.command(["python3", SNIFF, address, ROUTER6, SIX_MAC, PATH]));
@@ -120,11 +122,8 @@ for (const rim of RIMS) {
     "without the firewall's table, the router itself refuses",
     async ({ lab, owner, thief, router }) => {
       expect(await asks(owner, `http://${ROUTER}${PATH}`)).toBe("i-owner");
-      // What the firewall does last; done after this test's hand, it would undo it.
-      await until("the neighbours to be pinned", 10_000, async () => {
-        const rows = await ip(lab.router, "neigh show nud permanent");
-        return [OWNER, THIEF, SIX].every((each) => rows.includes(`${each} `));
-      });
+      // Done after this test's hand, it would undo it.
+      await isInForce(lab);
       await ip(lab.router, `neigh flush dev eth0`);
       await lab.router.run(["nft", "delete", "table", "inet", "frontdesk"]);
       await lab.router.run(["ip", "neigh", "del", OWNER, "dev", "eth0"]);
@@ -241,6 +240,14 @@ async function open(rim: Rim, macEvidence: string): Promise<Scene> {
       await lab[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Waits for what the firewall does last when the router starts: it pins the neighbours. */
+async function isInForce(lab: Lab): Promise<void> {
+  await until("the neighbours to be pinned", 10_000, async () => {
+    const rows = await ip(lab.router, "neigh show nud permanent");
+    return [OWNER, THIEF, SIX].every((each) => rows.includes(`${each} `));
+  });
 }
 
 /** Asks as often as the firewall lets one guest; what takes a second counts as an answer of "". */
