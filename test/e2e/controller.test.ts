@@ -224,6 +224,31 @@ test(
 );
 
 test(
+  "a file of instances is followed as it is written",
+  async () => {
+    await using lab = await openControllerLab(0);
+    const file = join(lab.folder, "lab.yaml");
+    const write = (name: string): void =>
+      writeFileSync(file, `instances:\n  - {id: i-1, name: ${name}, address: 127.0.0.11}\n`);
+    write("web-01");
+    // The last one that is given counts.
+    const program = await lab.start("--source", `file:${file}`, "--poll-seconds", "3600");
+    expect((await lab.records()).get("i-1")?.name).toBe("web-01");
+    write("web-02");
+    await until("the change", SOON_MS, async () => {
+      return (await lab.records()).get("i-1")?.name === "web-02";
+    });
+    writeFileSync(file, "instances: [");
+    await until("the condition", SOON_MS, async () => (await lab.conditions()).length > 0);
+    expect((await lab.conditions())[0]?.code).toBe("SOURCE_MALFORMED");
+    expect((await lab.records()).get("i-1")?.name).toBe("web-02");
+    program.signal("SIGTERM");
+    expect((await program.ended).code).toBe(0);
+  },
+  TEST_MS_MAX,
+);
+
+test(
   "what is called wrongly is one line and exit 2",
   async () => {
     await using lab = await openControllerLab(1);
