@@ -68,15 +68,16 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
 /** Starts a router and does not wait: for tests of what it does instead of serving. */
 export function launchRouter(options: RouterOptions): Router {
   const socket = join(options.stateDir, "admin.sock");
+  const isStore = options.source.startsWith("sqlite:");
   const args = [
-    ...[options.source.startsWith("sqlite:") ? "--store" : "--source", options.source],
+    ...[isStore ? "--store" : "--source", options.source],
     ...["--state-dir", options.stateDir],
     ...["--admin-listen", `unix:${socket}`],
     ...options.listen.flatMap((at) => ["--listen", at]),
     ...(options.passwordListen ?? []).flatMap((at) => ["--password-listen", at]),
     ...(options.more ?? []),
   ];
-  const { argv: plain, env } = frontdesk(options.rim, ["router", ...args]);
+  const { argv: plain, env } = frontdesk(options.rim, ["router", ...args], isStore);
   const argv = options.command?.(plain) ?? plain;
   const program = options.place?.start(argv, { env }) ?? start(argv, { env });
   return {
@@ -95,13 +96,16 @@ export function launchRouter(options: RouterOptions): Router {
  * The command line of our program. The Node rim runs as it is shipped, the bundle on the oldest
  * Node.js at hand, where the bundle is newer than the source; else on Bun. `FRONTDESK_PROGRAM` names
  * another build than this checkout.
+ *
+ * @param needsSqlite then it runs on Bun: the oldest Node.js at hand has no SQLite
  */
 export function frontdesk(
   rim: Rim,
   args: readonly string[],
+  needsSqlite = false,
 ): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
   const program = process.env.FRONTDESK_PROGRAM ?? join(CHECKOUT, "bin/frontdesk");
-  const shipped = rim === "node" && process.env.FRONTDESK_PROGRAM === undefined;
+  const shipped = rim === "node" && !needsSqlite && process.env.FRONTDESK_PROGRAM === undefined;
   const argv = shipped && bundleIsCurrent() ? [oldestNode(), BUNDLE] : [program];
   return { argv: [...argv, ...args], env: { FRONTDESK_RIM: rim } };
 }

@@ -13,7 +13,6 @@ import { freePort } from "./loopback.ts";
 import { until } from "./program.ts";
 import { launchRouter, type Rim, type Router, type RouterOptions, startRouter } from "./router.ts";
 
-const CHECKOUT = join(import.meta.dirname, "../..");
 export const NETWORK = "204";
 export const ROUTER = "127.77.0.1";
 /** Several times what a loaded machine takes. */
@@ -58,7 +57,6 @@ export async function openScene(rim: Rim): Promise<Scene> {
     listen: [`${ROUTER}:${port}`],
     passwordListen: [`${ROUTER}:${passwordPort}`],
     stateDir: join(folder, "state"),
-    command: withSqlite,
     more: ["--seal-key", keyFile],
   };
   const get = async (
@@ -108,12 +106,6 @@ export async function openScene(rim: Rim): Promise<Scene> {
       scratch[Symbol.dispose]();
     },
   };
-}
-
-/** Both rims on Bun: the oldest Node.js at hand has no SQLite. */
-function withSqlite(argv: readonly string[]): readonly string[] {
-  const program = process.env.FRONTDESK_PROGRAM ?? join(CHECKOUT, "bin/frontdesk");
-  return [program, ...argv.slice(argv.indexOf("router"))];
 }
 
 export interface Writer {
