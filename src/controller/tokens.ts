@@ -85,7 +85,7 @@ export function parseTokens(text: string, file: string): TokenEntry[] {
   return entries;
 }
 
-/** @throws {ConfigError | StateError} if the file cannot be used. One that is not there is empty. */
+/** One that is not there is empty. @throws {ConfigError | StateError} if it cannot be used. */
 export async function readTokens(path: string): Promise<readonly TokenEntry[]> {
   return parseTokens((await readSecretFile(path, FILE_BYTES_MAX)) ?? "", path);
 }
