@@ -93,7 +93,8 @@ function leaveOne(found: Found): void {
   if (source === undefined || store === undefined) return;
   const [a, b] = [source, store].map(({ from }) => WEIGHT.indexOf(from.kind)) as [number, number];
   if (a === b) {
-    const message = `${source.from.name} and ${store.from.name}: give a source or a store, not both`;
+    const names = `${source.from.name} and ${store.from.name}`;
+    const message = `${names}: give a source or a store, not both`;
     throw source.from.kind === "flag" ? new UsageError(message) : new ConfigError(message);
   }
   if (a < b) delete found.store;

@@ -69,6 +69,8 @@ function line({ event, data }: ApiEvent): string {
     (event === "secret" ? ` password ${password}` : "") +
     (Array.isArray(networks) ? networks.map((one) => ` ${one?.id}`).join("") : "");
   return clean(
-    `${new Date().toISOString()}  ${event.padEnd(8)}  ${`${at}${more}`.trim()}  revision ${revision}`,
+    [new Date().toISOString(), event.padEnd(8), `${at}${more}`.trim(), `revision ${revision}`].join(
+      "  ",
+    ),
   );
 }

@@ -31,7 +31,8 @@ const API_LISTEN = "127.0.0.1:8776";
 export const serve: Command = {
   description:
     "Serves guests, and keeps their instances in a store of its own, which the APIs write: " +
-    "CloudStack's at /client/api and the operator's at /v1. With --source the instances come from there.\n\n" +
+    "CloudStack's at /client/api and the operator's at /v1. " +
+    "With --source the instances come from there.\n\n" +
     "What it needs it makes in the state directory: the store, its key, and admin.env with the " +
     "credentials of the APIs. `frontdesk controller --help` has more settings of the source, " +
     "for --config and the environment.",

@@ -59,7 +59,7 @@ export interface Fault {
   readonly keys?: readonly string[];
 }
 
-/** What is wrong, a few faults of it. Names that a client made up are quoted; values never shown. */
+/** What is wrong, a few faults of it. Names that a client made up are quoted, values not shown. */
 export function faultsOf(faults: readonly Fault[]): string {
   const said = faults.slice(0, FAULTS_MAX).map(({ code, path, message, keys }) => {
     const where = path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`));

@@ -131,5 +131,6 @@ function reasonOf(error: unknown, exchange: string): string {
   if (code === "NOT_FOUND") return `there is no exchange ${JSON.stringify(exchange)}`;
   if (code === "ACCESS_REFUSED")
     return "the user or the password is refused, or lacks a permission";
-  return `${code || "no connection"}${/timeout|timed out/i.test(message) ? ": no answer in time" : ""}`;
+  const isLate = /timeout|timed out/i.test(message);
+  return `${code || "no connection"}${isLate ? ": no answer in time" : ""}`;
 }
