@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import type { z } from "@hono/zod-openapi";
 import { Hono } from "hono";
 import { parseRecord } from "../../model/record-parse.ts";
+import { ATTEMPTS_MAX, ATTEMPTS_MS } from "../attempts.ts";
 import { ERROR_CODES } from "./errors.ts";
-import { ATTEMPTS_MAX, ATTEMPTS_MS } from "./limits.ts";
 import {
   Bearer,
   ConditionList,

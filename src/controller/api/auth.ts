@@ -9,9 +9,9 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { OperatorApiError } from "../../model/errors.ts";
 import type { Log } from "../../observe/log.ts";
+import { Attempts } from "../attempts.ts";
 import type { ConnectionBindings } from "../http.ts";
 import { type Bearer, mayDo, type Role, type Tokens } from "../tokens.ts";
-import { Attempts } from "./attempts.ts";
 
 /** What a handler finds in `c`. */
 export interface ApiEnv {

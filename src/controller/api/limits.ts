@@ -27,10 +27,3 @@ export const FOLLOWER_PATIENCE_MS = 30_000;
 
 /** A write that was overtaken by another one is tried again so often. */
 export const WRITE_ATTEMPTS_MAX = 5;
-
-/** Wrong tokens of one peer within `ATTEMPTS_MS`. A program that is configured wrongly tries on. */
-export const ATTEMPTS_MAX = 10;
-export const ATTEMPTS_MS = 60_000;
-
-/** Peers whose wrong tokens are counted; beyond, the oldest are forgotten. */
-export const PEERS_MAX = 4096;

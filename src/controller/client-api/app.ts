@@ -7,14 +7,16 @@
 
 import { type Context, Hono } from "hono";
 import type { Fields } from "../../source/cloudstack/answer.ts";
+import type { ConnectionBindings } from "../http.ts";
 import type { ApiPorts, ControllerPart } from "../parts.ts";
 import type { Call, Command } from "./command.ts";
 import { commands } from "./commands.ts";
+import { Door } from "./door.ts";
 import { errorBody, refusalOf, refuse } from "./errors.ts";
 import { Lab } from "./lab.ts";
 import { readParams } from "./params.ts";
 import { type Asked, readRequest } from "./request.ts";
-import { type SecretKeys, verify } from "./sign.ts";
+import type { SecretKeys } from "./sign.ts";
 
 export type { SecretKeys } from "./sign.ts";
 
@@ -29,8 +31,9 @@ export function clientApiPart(secretKeys: SecretKeys): ControllerPart {
 /** @returns what answers at `CLIENT_API_PATH`, and there sees `/` */
 export function clientApi(ports: ApiPorts, secretKeys: SecretKeys): Hono {
   const lab = opened(ports);
+  const door = new Door({ secretKeys, now: () => ports.now() });
   const app = new Hono();
-  app.all("/", (context) => answer(context, { ports, secretKeys, lab }));
+  app.all("/", (context) => answer(context, { ports, secretKeys, door, lab }));
   return app;
 }
 
@@ -52,6 +55,7 @@ function opened(ports: ApiPorts): () => Promise<Lab> {
 interface Served {
   readonly ports: ApiPorts;
   readonly secretKeys: SecretKeys;
+  readonly door: Door;
   readonly lab: () => Promise<Lab>;
 }
 
@@ -63,7 +67,8 @@ async function answer(context: Context, served: Served): Promise<Response> {
     const known = Object.hasOwn(commands, command) ? commands[command] : undefined;
     // Of a command that is not known, nothing is repeated.
     if (known !== undefined) name = `${command.toLowerCase()}response`;
-    verify(asked.sent, served.secretKeys, served.ports.now());
+    const { peer }: ConnectionBindings = context.env ?? {};
+    served.door.enter(asked.sent, peer);
     checkFormat(asked.params);
     if (known === undefined) {
       name = "errorresponse";

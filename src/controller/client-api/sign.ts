@@ -42,7 +42,7 @@ export function verify(
   return apiKey;
 }
 
-function unauthorized(): ClientApiError {
+export function unauthorized(): ClientApiError {
   return refuse("unauthorized", "unable to verify user credentials and/or request signature");
 }
 

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { Attempts } from "./attempts.ts";
-import { ATTEMPTS_MAX, ATTEMPTS_MS, PEERS_MAX } from "./limits.ts";
+import { ATTEMPTS_MAX, ATTEMPTS_MS, Attempts, PEERS_MAX } from "./attempts.ts";
 
 test("each peer has its own count, and an IPv6 host one for all its addresses", () => {
   const cases: readonly (readonly [a: string, b: string, same: boolean])[] = [

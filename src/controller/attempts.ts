@@ -1,12 +1,18 @@
 /**
- * How often a peer came with a wrong token lately. Bounded, whoever asks.
+ * How often a peer came with a wrong token or signature lately. Bounded, whoever asks.
  *
- * A right token is taken whatever a peer did before: 256 random bits are not guessed, and so nobody
- * who shares an operator's address can lock the operator out.
+ * A right one is taken whatever a peer did before: 160 random bits and more are not guessed, and so
+ * nobody who shares an operator's address can lock the operator out.
  */
 
 import { isIPv6 } from "node:net";
-import { ATTEMPTS_MAX, ATTEMPTS_MS, PEERS_MAX } from "./limits.ts";
+
+/** Failures of one peer within `ATTEMPTS_MS`. A program that is configured wrongly tries on. */
+export const ATTEMPTS_MAX = 10;
+export const ATTEMPTS_MS = 60_000;
+
+/** Peers whose failures are counted; beyond, the oldest are forgotten. */
+export const PEERS_MAX = 4096;
 
 interface Count {
   failures: number;
@@ -26,8 +32,8 @@ export class Attempts {
   fail(peer: string | undefined): number | undefined {
     const key = keyOf(peer ?? "");
     const now = this.#now();
-    let count = this.#counts.get(key);
-    if (count === undefined || now - count.since >= ATTEMPTS_MS || now < count.since) {
+    let count = this.#current(key, now);
+    if (count === undefined) {
       count = { failures: 0, since: now };
       this.#counts.delete(key);
       this.#makeRoom();
@@ -38,9 +44,21 @@ export class Attempts {
     return Math.max(1, Math.ceil((count.since + ATTEMPTS_MS - now) / 1000));
   }
 
+  /** Whether one more failure would be one too many. Counts nothing. */
+  isOver(peer: string | undefined): boolean {
+    const count = this.#current(keyOf(peer ?? ""), this.#now());
+    return count !== undefined && count.failures >= ATTEMPTS_MAX;
+  }
+
   /** Of tests: it stays within its limit. */
   get size(): number {
     return this.#counts.size;
+  }
+
+  #current(key: string, now: number): Count | undefined {
+    const count = this.#counts.get(key);
+    if (count === undefined || now - count.since >= ATTEMPTS_MS) return undefined;
+    return now < count.since ? undefined : count;
   }
 
   /** A map keeps its order: the first one is the oldest. */
