@@ -7,6 +7,7 @@
  */
 
 import type { Ip, Mac } from "./address.ts";
+import type { Payload } from "./payload.ts";
 
 /** A network's name within this router: CloudStack's network id, or a name the operator chose. */
 export type NetworkId = string;
@@ -47,6 +48,8 @@ export interface Binding {
   /** In CloudStack's order; names are unique and match `KEY_NAME`. */
   readonly keys: readonly KeyValue[];
   readonly userData?: Body;
+  /** What the guest may fetch beside it. Not empty. */
+  readonly payloads?: readonly Payload[];
   readonly origin: Origin;
   /**
    * What the source wants to be reminded of after a restart. Only the source reads it; whoever

@@ -240,6 +240,9 @@ export class StoreError extends MetadataError {
     | "STORE_KEY"
     | "STORE_LOCKED"
     | "STORE_MISSING"
+    | "STORE_PAYLOAD_IN_USE"
+    | "STORE_PAYLOAD_UNKNOWN"
+    | "STORE_PAYLOADS_FULL"
     | "STORE_READ_ONLY"
     | "STORE_REPLACED"
     | "STORE_UNREADABLE"
@@ -261,6 +264,9 @@ const STORE_REMEDIES: { readonly [Code in StoreError["code"]]?: Remedy } = {
   STORE_CLOSED: "report-bug",
   STORE_CONFLICT: "retry",
   STORE_MISSING: "retry",
+  STORE_PAYLOAD_IN_USE: "fix-request",
+  STORE_PAYLOAD_UNKNOWN: "fix-request",
+  STORE_PAYLOADS_FULL: "fix-request",
   STORE_READ_ONLY: "report-bug",
   STORE_REPLACED: "retry",
 };

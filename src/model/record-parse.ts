@@ -10,6 +10,7 @@ import { type Ip, type Mac, parseCidr, tryParseIp, tryParseMac } from "./address
 import { type Body, KEY_NAME, type KeyValue, type Writable } from "./binding.ts";
 import type { Network } from "./change.ts";
 import { quote, RecordError } from "./errors.ts";
+import { PAYLOAD_BYTES_MAX, PAYLOADS_OF_RECORD_MAX, type PayloadRef, SHA256 } from "./payload.ts";
 import type { InstanceRecord, RecordNic, Secret } from "./record.ts";
 import {
   ADDRESSES_MAX,
@@ -67,6 +68,8 @@ export function parseRecord(value: unknown): InstanceRecord {
     if (given[name] !== undefined) record[name] = line(given[name], name);
   }
   if (given.userData !== undefined) record.userData = parseBody(given.userData);
+  const payloads = parsePayloads(given.payloads ?? []);
+  if (payloads.length > 0) record.payloads = payloads;
   if (given.password !== undefined) record.password = parseSecret(given.password);
   return record;
 }
@@ -159,6 +162,23 @@ function parseBody(value: unknown): Body {
     throw new RecordError("userData", `has ${length} bytes; ${limit}`);
   }
   return value as Body;
+}
+
+/** Their names only: the content is the store's. None and an empty list are the same. */
+function parsePayloads(value: unknown): PayloadRef[] {
+  const seen = new Set<string>();
+  return list(value, "payloads", PAYLOADS_OF_RECORD_MAX).map((one, at) => {
+    const field = `payloads[${at}]`;
+    const given = fieldsOf(one, field);
+    const sha256 = text(given.sha256, `${field}.sha256`, { pattern: SHA256, charsMax: 64 });
+    const bytes = count(given.bytes, `${field}.bytes`);
+    if (bytes > PAYLOAD_BYTES_MAX) {
+      throw new RecordError(`${field}.bytes`, `is more than ${PAYLOAD_BYTES_MAX}`);
+    }
+    if (seen.has(sha256)) throw new RecordError(field, "is given twice");
+    seen.add(sha256);
+    return { sha256, bytes };
+  });
 }
 
 function parseSecret(value: unknown): Secret {

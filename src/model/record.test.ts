@@ -47,6 +47,18 @@ test("each address of each NIC answers, with the NIC's own keys in their places"
   expect(bindings.every(({ userData }) => userData?.length === 2)).toBe(true);
 });
 
+test("of the payloads that a record names, those are shown whose content is at hand", () => {
+  const ref = { sha256: "a".repeat(64), bytes: 3 };
+  const payload = { sha256: "b".repeat(64), bytes: 3, parts: [new Uint8Array(3)] };
+  const shown = (payloads: InstanceRecord["payloads"]) =>
+    toBindings({ ...parseRecord(WHOLE), ...(payloads && { payloads }) }, "lab");
+  for (const { payloads } of shown([ref, payload])) expect(payloads).toEqual([payload]);
+  for (const binding of shown([ref])) expect(binding).not.toHaveProperty("payloads");
+  expect(parseRecord({ ...WHOLE, payloads: [payload] }).payloads).toEqual([
+    { sha256: payload.sha256, bytes: 3 },
+  ]);
+});
+
 test("a NIC's key replaces in place, and one that is new comes last", () => {
   const check = (keys: unknown, own: unknown, expected: unknown, publicKeys: string[] = []) => {
     const nics = [{ addresses: [], keys: own }];
@@ -108,6 +120,11 @@ test("a record that is wrong is refused, by the name of the field", () => {
   check({ userData: new Uint8Array(1024 * 1024 + 1) }, "userData");
   check({ password: { id: "s", password: "" } }, "password.password");
   check({ password: { id: "s/1", password: "x" } }, "password.id");
+  const ref = { sha256: "a".repeat(64), bytes: 1 };
+  check({ payloads: [{ ...ref, sha256: "A".repeat(64) }] }, "payloads[0].sha256");
+  check({ payloads: [{ ...ref, bytes: 16 * 1024 * 1024 + 1 }] }, "payloads[0].bytes");
+  check({ payloads: [ref, ref] }, "payloads[1]");
+  check({ payloads: Array(9).fill(ref) }, "payloads");
   check({ epoch: 0 }, "epoch");
   check({ incarnation: 1.5 }, "incarnation");
 });

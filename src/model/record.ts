@@ -9,6 +9,7 @@
 
 import type { Ip, Mac } from "./address.ts";
 import type { Binding, Body, KeyValue, NetworkId, Writable } from "./binding.ts";
+import { isAtHand, type Payload, type PayloadRef } from "./payload.ts";
 
 /** One NIC of the instance in the record's network. */
 export interface RecordNic {
@@ -48,6 +49,11 @@ export interface InstanceRecord {
   readonly keys: readonly KeyValue[];
   /** Decoded bytes. What a store answers may lie in the store: `userDataOf` has both. */
   readonly userData?: Body;
+  /**
+   * What its guest may fetch beside the user data, and no other guest. A store has the content;
+   * a router takes it before it shows the record, and shows only what it has.
+   */
+  readonly payloads?: readonly (PayloadRef | Payload)[];
   /**
    * SSH keys, one an entry: the value of the key `public-keys`, in the place that `keys` gives it,
    * else at the end. Where there are none, `public-keys` is served as `keys` has it.
@@ -108,6 +114,7 @@ function merged(keys: readonly KeyValue[], own: readonly KeyValue[]): KeyValue[]
 export function toBindings(record: InstanceRecord, place: string): Binding[] {
   return record.nics.flatMap((nic) => {
     const keys = keysAt(record, nic);
+    const payloads = record.payloads?.filter(isAtHand) ?? [];
     return nic.addresses.map((address) => {
       const binding: Writable<Binding> = {
         network: record.network,
@@ -120,6 +127,7 @@ export function toBindings(record: InstanceRecord, place: string): Binding[] {
       };
       if (nic.mac !== undefined) binding.mac = nic.mac;
       if (record.userData !== undefined) binding.userData = record.userData;
+      if (payloads.length > 0) binding.payloads = payloads;
       return binding;
     });
   });

@@ -29,3 +29,9 @@ export const BUSY_TIMEOUT_MS = 20;
 
 /** Files that are set aside are numbered up to here: more would fill the disk unseen. */
 export const ASIDE_MAX = 100;
+
+/** All payloads of a store: a gibibyte, which a backup of the file still carries. Bytes. */
+export const PAYLOADS_BYTES_MAX: number = 1024 * 1024 * 1024;
+
+/** How many there are: a listing names all of them at once. */
+export const PAYLOADS_MAX = 1000;

@@ -10,6 +10,12 @@ import type { Ip } from "../model/address.ts";
 import type { Network } from "../model/change.ts";
 import { StoreError } from "../model/errors.ts";
 import type { Acknowledgement, FeedElement, RecordChange } from "../model/feed.ts";
+import {
+  cutIntoParts,
+  type Payload,
+  type PayloadKind,
+  type StoredPayload,
+} from "../model/payload.ts";
 import type { StoredRecord } from "../model/record.ts";
 import { addressesOf, type InstanceRecord, type RecordName } from "../model/record.ts";
 import { parseNetworks, parseRecord } from "../model/record-parse.ts";
@@ -25,6 +31,7 @@ import {
 import { written } from "./documents.ts";
 import { Followers } from "./followers.ts";
 import { PAGE_RECORDS_MAX, REMEMBERED_REVISIONS } from "./limits.ts";
+import { checkNamed, checkRoom, payloadHead, payloadInUse } from "./payloads.ts";
 import type { ListQuery, Page, Store } from "./store.ts";
 
 /** Which record a revision changed; none if it changed the networks. */
@@ -38,6 +45,7 @@ export class MemoryStore implements Store {
   readonly #held = new Map<string, Held>();
   readonly #holders = new Map<string, string>();
   readonly #documents = new Map<string, Map<string, string>>();
+  readonly #payloads = new Map<string, Payload & StoredPayload>();
   readonly #log: Logged[] = [];
   readonly #followers = new Followers();
   #isClosed = false;
@@ -64,6 +72,7 @@ export class MemoryStore implements Store {
       const holder = this.#holders.get(placeOf(record, address));
       if (holder !== undefined) throw addressTaken(record, address, holder);
     }
+    checkNamed(record, (sha256) => this.#payloads.get(sha256));
     for (const address of lost) this.#holders.delete(placeOf(record, address));
     for (const address of gained) this.#holders.set(placeOf(record, address), record.id);
     this.#epochFloor = decision.epochFloor;
@@ -170,6 +179,41 @@ export class MemoryStore implements Store {
     }
   }
 
+  async putPayload(
+    content: Uint8Array,
+    kind: PayloadKind,
+  ): Promise<StoredPayload & { isNew: boolean }> {
+    this.#checkOpen();
+    const { sha256, bytes } = payloadHead(content, kind);
+    const known = this.#payloads.get(sha256);
+    if (known !== undefined) return { ...listed(known), isNew: false };
+    let all = 0;
+    for (const { bytes } of this.#payloads.values()) all += bytes;
+    checkRoom({ count: this.#payloads.size, bytes: all }, bytes);
+    const payload = { sha256, bytes, kind, parts: cutIntoParts(content.slice()) };
+    this.#payloads.set(sha256, payload);
+    return { ...listed(payload), isNew: true };
+  }
+
+  async payload(sha256: string): Promise<(Payload & StoredPayload) | undefined> {
+    this.#checkOpen();
+    return this.#payloads.get(sha256);
+  }
+
+  async payloads(): Promise<readonly StoredPayload[]> {
+    this.#checkOpen();
+    return [...this.#payloads.values()].map(listed).sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
+  }
+
+  async deletePayload(sha256: string): Promise<boolean> {
+    this.#checkOpen();
+    for (const { record } of this.#held.values()) {
+      const isNamed = record.payloads?.some((named) => named.sha256 === sha256) === true;
+      if (isNamed) throw payloadInUse(sha256, record);
+    }
+    return this.#payloads.delete(sha256);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#followers.close();
@@ -221,4 +265,8 @@ function placeOf({ network }: { readonly network: string }, address: Ip): string
 
 function stored({ record, revision }: Held): StoredRecord {
   return { record, revision };
+}
+
+function listed({ sha256, bytes, kind }: StoredPayload): StoredPayload {
+  return { sha256, bytes, kind };
 }

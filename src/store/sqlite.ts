@@ -13,6 +13,7 @@ import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises"
 import type { Network } from "../model/change.ts";
 import { StoreError } from "../model/errors.ts";
 import type { Acknowledgement, FeedElement } from "../model/feed.ts";
+import type { Payload, PayloadKind, StoredPayload } from "../model/payload.ts";
 import type { InstanceRecord, RecordName, StoredRecord } from "../model/record.ts";
 import { parseNetworks, parseRecord } from "../model/record-parse.ts";
 import { watchFiles } from "../platform/watch.ts";
@@ -23,6 +24,14 @@ import { BUSY_PATIENCE_MS, BUSY_TIMEOUT_MS, PAGE_RECORDS_MAX, SLICE_RECORDS } fr
 import { asStoreError, type Database, isBusy, openDatabase, transact } from "./sqlite/database.ts";
 import { type Opened, openFile } from "./sqlite/file.ts";
 import { View } from "./sqlite/follow.ts";
+import {
+  dropPayload,
+  findPayload,
+  listPayloads,
+  openPart,
+  type PayloadTables,
+  payloadWrite,
+} from "./sqlite/payloads.ts";
 import { openBody, openRow, type RecordRow } from "./sqlite/rows.ts";
 import { prepare, type Statements } from "./sqlite/statements.ts";
 import { deleteRow, putRow } from "./sqlite/write.ts";
@@ -203,6 +212,33 @@ class SqliteStore implements Store {
     });
   }
 
+  async putPayload(
+    content: Uint8Array,
+    kind: PayloadKind,
+  ): Promise<StoredPayload & { isNew: boolean }> {
+    this.#checkWriter();
+    return this.#write(false, payloadWrite(this.#tables, content, kind));
+  }
+
+  async payload(sha256: string): Promise<(Payload & StoredPayload) | undefined> {
+    this.#checkOpen();
+    const read = async (name: Uint8Array, part: number): Promise<Uint8Array> => {
+      this.#checkOpen();
+      return this.#try(() => openPart(this.#tables, name, part));
+    };
+    return this.#try(() => findPayload(this.#tables, sha256, read));
+  }
+
+  async payloads(): Promise<readonly StoredPayload[]> {
+    this.#checkOpen();
+    return this.#try(() => listPayloads(this.#tables));
+  }
+
+  async deletePayload(sha256: string): Promise<boolean> {
+    this.#checkWriter();
+    return this.#write(false, () => dropPayload(this.#tables, sha256));
+  }
+
   async close(): Promise<void> {
     if (this.#end.signal.aborted) return;
     this.#end.abort();
@@ -214,6 +250,10 @@ class SqliteStore implements Store {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  get #tables(): PayloadTables {
+    return { statements: this.#statements, seal: this.#opened.seal };
   }
 
   /** User data of another record or of an older revision is read, that of this one stays there. */

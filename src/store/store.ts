@@ -8,6 +8,7 @@
 
 import type { Network } from "../model/change.ts";
 import type { Feed } from "../model/feed.ts";
+import type { Payload, PayloadKind, StoredPayload } from "../model/payload.ts";
 import type { InstanceRecord, RecordName, StoredRecord } from "../model/record.ts";
 import type { Conditions } from "../observe/conditions.ts";
 
@@ -28,7 +29,8 @@ export interface Store extends Feed, AsyncDisposable {
    * @returns the record as it is kept, with the revision in which it became so
    * @throws {RecordError} if it is malformed.
    * @throws {StoreConflictError} if it has another revision than the one expected.
-   * @throws {StoreError} STORE_ADDRESS_TAKEN if another record of the network has an address of it.
+   * @throws {StoreError} STORE_ADDRESS_TAKEN if another record of the network has an address of it,
+   *   STORE_PAYLOAD_UNKNOWN if it names a payload that is not here, or another number of bytes.
    */
   put(record: InstanceRecord, options?: { readonly expect?: number }): Promise<StoredRecord>;
 
@@ -59,6 +61,30 @@ export interface Store extends Feed, AsyncDisposable {
 
   /** Keeps documents of a kind, all or none of them; `undefined` takes one away. */
   putDocuments(kind: string, documents: Iterable<readonly [string, unknown]>): Promise<void>;
+
+  /**
+   * Keeps a payload, sealed and in parts. What is kept already stays as it is.
+   *
+   * @returns what is kept, and whether it is new
+   * @throws {RecordError} if it is empty or too large.
+   * @throws {StoreError} STORE_PAYLOADS_FULL
+   */
+  putPayload(
+    content: Uint8Array,
+    kind: PayloadKind,
+  ): Promise<StoredPayload & { readonly isNew: boolean }>;
+
+  /** The payload of a name; its parts lie in the store until they are read. */
+  payload(sha256: string): Promise<(Payload & StoredPayload) | undefined>;
+
+  /** All payloads, in the order of their names. */
+  payloads(): Promise<readonly StoredPayload[]>;
+
+  /**
+   * @returns whether there was one
+   * @throws {StoreError} STORE_PAYLOAD_IN_USE while a record names it.
+   */
+  deletePayload(sha256: string): Promise<boolean>;
 
   /** Ends all followers. What is called afterwards rejects with STORE_CLOSED. */
   close(): Promise<void>;

@@ -312,6 +312,10 @@ for (const [name, open] of Object.entries(STORES)) {
       () => store.list(),
       () => store.networks(),
       () => store.putNetworks([]),
+      () => store.putPayload(new Uint8Array(1), "file"),
+      () => store.payload("0".repeat(64)),
+      () => store.payloads(),
+      () => store.deletePayload("0".repeat(64)),
       () => store.ack({ network: "204", instance: "i-1", epoch: 1, secretId: "s" }),
       () => store.follow(new AbortController().signal)[Symbol.asyncIterator]().next(),
     ]) {

@@ -61,6 +61,31 @@ export const MIGRATIONS: readonly string[] = [
      sealed BLOB NOT NULL,
      PRIMARY KEY (kind, id)
    ) STRICT;`,
+  // By triggers, because a program of the version before writes records too, and names none.
+  `CREATE TABLE payload (
+     name BLOB PRIMARY KEY,
+     bytes INTEGER NOT NULL,
+     sealed BLOB NOT NULL
+   ) STRICT;
+   CREATE TABLE payload_part (
+     name BLOB NOT NULL,
+     part INTEGER NOT NULL,
+     sealed BLOB NOT NULL,
+     PRIMARY KEY (name, part)
+   ) STRICT;
+   CREATE TABLE payload_use (
+     name BLOB NOT NULL,
+     network TEXT NOT NULL,
+     id TEXT NOT NULL,
+     PRIMARY KEY (name, network, id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX payload_use_by_record ON payload_use (network, id);
+   CREATE TRIGGER payload_use_anew AFTER UPDATE OF document ON record BEGIN
+     DELETE FROM payload_use WHERE network = OLD.network AND id = OLD.id;
+   END;
+   CREATE TRIGGER payload_use_ends AFTER DELETE ON record BEGIN
+     DELETE FROM payload_use WHERE network = OLD.network AND id = OLD.id;
+   END;`,
 ];
 
 export function versionOf(database: Database): number {

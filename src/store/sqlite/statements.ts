@@ -106,6 +106,21 @@ export function prepare(database: Database) {
     ),
     dropDocument: run("DELETE FROM document WHERE kind = ? AND id = ?"),
 
+    payload: one<{ sealed: Uint8Array }>("SELECT sealed FROM payload WHERE name = ?"),
+    payloads: all<{ name: Uint8Array; sealed: Uint8Array }>("SELECT name, sealed FROM payload"),
+    payloadTotals: one<{ count: number; bytes: number }>(
+      "SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM payload",
+    ),
+    payloadPart: one<{ sealed: Uint8Array }>(
+      "SELECT sealed FROM payload_part WHERE name = ? AND part = ?",
+    ),
+    payloadUser: one<RecordName>("SELECT network, id FROM payload_use WHERE name = ? LIMIT 1"),
+    putPayload: run("INSERT INTO payload (name, bytes, sealed) VALUES (?, ?, ?)"),
+    putPayloadPart: run("INSERT INTO payload_part (name, part, sealed) VALUES (?, ?, ?)"),
+    usePayload: run("INSERT INTO payload_use (network, id, name) VALUES (?, ?, ?)"),
+    dropPayload: run("DELETE FROM payload WHERE name = ?"),
+    dropPayloadParts: run("DELETE FROM payload_part WHERE name = ?"),
+
     forget: run("DELETE FROM removed WHERE revision <= ?"),
   };
 }

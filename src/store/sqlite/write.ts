@@ -7,6 +7,7 @@ import type { StoredRecord } from "../../model/record.ts";
 import { addressTaken, type Decision, type Held } from "../decide.ts";
 import { REMEMBERED_REVISIONS } from "../limits.ts";
 import type { StoreSeal } from "../seal.ts";
+import { usePayloads } from "./payloads.ts";
 import { type Pieces, type RecordRow, sealBody, sealRecord } from "./rows.ts";
 import type { Head, Statements } from "./statements.ts";
 
@@ -20,7 +21,7 @@ export interface PutRow {
   readonly decision: Decision;
 }
 
-/** @throws {StoreError} STORE_ADDRESS_TAKEN */
+/** @throws {StoreError} STORE_ADDRESS_TAKEN, STORE_PAYLOAD_UNKNOWN */
 export function putRow(put: PutRow): StoredRecord {
   const { statements, seal, head, row, held, decision } = put;
   const { record, isContent } = decision;
@@ -35,6 +36,7 @@ export function putRow(put: PutRow): StoredRecord {
     ...[network, id, revision, contentRevision, epoch],
     ...[pieces.document, pieces.secret, JSON.stringify(held?.acknowledged ?? []), body],
   );
+  usePayloads({ statements, seal }, record);
   if (row?.body != null) statements.dropBody(row.body);
   return { record, revision };
 }
