@@ -97,7 +97,7 @@ export function dropPayload({ statements, seal }: PayloadTables, sha256: string)
   return true;
 }
 
-/** Notes which payloads a record names, behind its row. @throws {StoreError} if one is not there. */
+/** Notes what a record names, behind its row. @throws {StoreError} if a payload is not there. */
 export function usePayloads(tables: PayloadTables, record: InstanceRecord): void {
   if (record.payloads === undefined) return;
   const { statements, seal } = tables;
