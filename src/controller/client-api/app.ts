@@ -66,7 +66,7 @@ async function answer(context: Context, served: Served): Promise<Response> {
     const command = asked.params.get("command") ?? "";
     const known = Object.hasOwn(commands, command) ? commands[command] : undefined;
     // Of a command that is not known, nothing is repeated.
-    if (known !== undefined) name = `${command.toLowerCase()}response`;
+    if (known !== undefined) name = known.answerName ?? `${command.toLowerCase()}response`;
     const { peer }: ConnectionBindings = context.env ?? {};
     served.door.enter(asked.sent, peer);
     checkFormat(asked.params);

@@ -5,6 +5,7 @@
  */
 
 import type { Network } from "../../model/change.ts";
+import { refuse } from "./errors.ts";
 
 /** The version of CloudStack whose answers these are. */
 export const VERSION = "4.22.0.0";
@@ -97,3 +98,14 @@ export const TEMPLATES: readonly Template[] = [
     passwordenabled: true,
   },
 ];
+
+/** The thing of an id. @throws {ClientApiError} 431 */
+export function oneOf<T extends { readonly id: string }>(
+  items: readonly T[],
+  id: string,
+  param: string,
+): T {
+  const item = items.find((one) => one.id === id);
+  if (item === undefined) throw refuse("parameter", `${param}: there is no such thing in this lab`);
+  return item;
+}

@@ -25,6 +25,8 @@ export interface Task {
 /** A command with its parameters' types, as its file writes it. */
 export type Definition<S extends Schema> = {
   readonly params: S;
+  /** What its answer stands under, where that is not made from the command's own name. */
+  readonly answerName?: string;
 } & (
   | { readonly kind: "read" | "change"; answer(values: Values<S>, call: Call): Promise<Fields> }
   /** `begin` refuses what cannot be done at all; whatever fails later is the job's failure. */

@@ -21,10 +21,12 @@ import {
   registerKeyPair,
 } from "./commands/key-pairs.ts";
 import { listInstances } from "./commands/list-instances.ts";
+import { listVolumes } from "./commands/list-volumes.ts";
 import { listNics } from "./commands/nics.ts";
 import { reboot, start, stop } from "./commands/power.ts";
 import { deleteUserData, listUserData, registerUserData } from "./commands/registered-user-data.ts";
 import { resetPassword, resetSshKey, resetUserData } from "./commands/resets.ts";
+import { restore } from "./commands/restore.ts";
 import { update } from "./commands/update.ts";
 
 // biome-ignore format: a table
@@ -40,6 +42,7 @@ export const commands: Readonly<Record<string, Command>> = {
   resetSSHKeyForVirtualMachine:   resetSshKey,
   resetPasswordForVirtualMachine: resetPassword,
   resetUserDataForVirtualMachine: resetUserData,
+  restoreVirtualMachine:          restore,
   registerUserData:               registerUserData,
   listUserData:                   listUserData,
   deleteUserData:                 deleteUserData,
@@ -52,6 +55,7 @@ export const commands: Readonly<Record<string, Command>> = {
   listServiceOfferings:           listOfferings,
   listNetworks:                   listNetworks,
   listNics:                       listNics,
+  listVolumes:                    listVolumes,
   queryAsyncJobResult:            queryJob,
   listCapabilities:               listCapabilities,
   getUser:                        getUser,
@@ -62,5 +66,4 @@ export const commands: Readonly<Record<string, Command>> = {
   listPortForwardingRules:        nothing,
   listProjects:                   nothing,
   listPublicIpAddresses:          nothing,
-  listVolumes:                    nothing,
 };

@@ -14,6 +14,8 @@ const MANAGEMENT = z.object({
   displayname: z.string(),
   /** Milliseconds since 1970. */
   created: z.number(),
+  /** When it was installed anew, if it was. Milliseconds since 1970. */
+  restored: z.number().optional(),
   state: z.enum(["Running", "Stopped"]),
   serviceofferingid: z.string(),
   templateid: z.string(),

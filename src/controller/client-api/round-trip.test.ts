@@ -7,12 +7,16 @@
 import { expect, test } from "bun:test";
 import { Hono } from "hono";
 import { equal } from "../../model/record.ts";
+import { Conditions } from "../../observe/conditions.ts";
 import { contentHash } from "../../protocol/etag.ts";
 import { CloudStackClient } from "../../source/cloudstack/client.ts";
 import { Findings } from "../../source/cloudstack/findings.ts";
 import { networksOf } from "../../source/cloudstack/networks.ts";
 import { readCloud } from "../../source/cloudstack/read-cloud.ts";
 import { recordsOf } from "../../source/cloudstack/records.ts";
+import { MemoryStore } from "../../store/memory.ts";
+import { Reconciler } from "../reconcile.ts";
+import { Troubles } from "../troubles.ts";
 import { CLIENT_API_PATH } from "./app.ts";
 import { OFFERINGS } from "./catalogue.ts";
 import { base64Of, KEYS, LEAST, openTestLab, PUBLIC_KEY, WITH_PASSWORD } from "./testing.ts";
@@ -95,4 +99,41 @@ test("our source reads fifty instances through it, and gets the store's records"
     if (!equal(ours, same, contentHash)) expect(ours).toEqual(same);
     expect(equal(ours, same, contentHash)).toBe(true);
   }
+});
+
+test("our source sees that an instance was installed anew, and of whom", async () => {
+  const lab = openTestLab();
+  lab.time = Date.now();
+  const root = new Hono().route(CLIENT_API_PATH, lab.app);
+  using server = Bun.serve({ port: PORT, hostname: "127.0.0.1", fetch: root.fetch });
+  using client = new CloudStackClient({
+    endpoint: new URL(`${server.url.origin}${CLIENT_API_PATH}`),
+    credentials: KEYS,
+  });
+  const ids: string[] = [];
+  for (let n = 0; n < 3; n++) {
+    ids.push(String((await lab.done("deployVirtualMachine", { ...LEAST, name: `web-${n}` })).id));
+  }
+  const [virtualmachineid = "", alone = "", never = ""] = ids;
+  const store = new MemoryStore();
+  const conditions = new Conditions(() => 0);
+  const look = new Reconciler({
+    ...{ api: client, apiAlone: client, apiKey: () => KEYS.apiKey, store, now: () => lab.time },
+    troubles: new Troubles(conditions, "lab"),
+  });
+  const seen = async (): Promise<Record<string, number>> => {
+    const { records } = await store.list();
+    return Object.fromEntries(records.map(({ record }) => [record.id, record.incarnation]));
+  };
+  await look.all(SIGNAL);
+  expect(await seen()).toEqual({ [virtualmachineid]: 1, [alone]: 1, [never]: 1 });
+  await lab.done("restoreVirtualMachine", { virtualmachineid });
+  await look.all(SIGNAL);
+  expect(await seen()).toEqual({ [virtualmachineid]: 2, [alone]: 1, [never]: 1 });
+  await lab.done("restoreVirtualMachine", { virtualmachineid: alone });
+  expect(await look.some([alone], SIGNAL)).toBe(true);
+  await lab.done("stopVirtualMachine", { id: never });
+  await look.all(SIGNAL);
+  expect(await seen()).toEqual({ [virtualmachineid]: 2, [alone]: 2, [never]: 1 });
+  expect(conditions.list()).toEqual([]);
 });

@@ -200,7 +200,7 @@ function joined(items: readonly string[]): string | undefined {
 }
 
 /** Always the same one for a name, so that it need not be kept. @see RFC 9562 section 5.8 */
-function uuidOf(name: string): string {
+export function uuidOf(name: string): string {
   const hash = createHash("sha256").update(name).digest();
   hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x80;
   hash[8] = ((hash[8] ?? 0) & 0x3f) | 0x80;

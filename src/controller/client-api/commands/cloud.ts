@@ -49,7 +49,7 @@ export const getCloudIdentifier: Command = define({
   },
 });
 
-/** Of things that no lab has: addresses before a router, disks, projects, settings of its own. */
+/** Of things that no lab has: addresses before a router, projects, settings of its own. */
 export const nothing: Command = define({
   kind: "read",
   params: PAGING,

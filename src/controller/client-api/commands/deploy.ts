@@ -6,7 +6,15 @@ import type { Writable } from "../../../model/binding.ts";
 import type { Network } from "../../../model/change.ts";
 import type { InstanceRecord, RecordNic, Secret } from "../../../model/record.ts";
 import { belongs, nextFree } from "../addresses.ts";
-import { ACCOUNT, LAB_FIRST, LAB_NETWORK, OFFERINGS, TEMPLATES, ZONE } from "../catalogue.ts";
+import {
+  ACCOUNT,
+  LAB_FIRST,
+  LAB_NETWORK,
+  OFFERINGS,
+  oneOf,
+  TEMPLATES,
+  ZONE,
+} from "../catalogue.ts";
 import { type Call, type Command, define } from "../command.ts";
 import { checkedDetails } from "../details.ts";
 import { refuse } from "../errors.ts";
@@ -125,17 +133,6 @@ function recordOf(made: Made): InstanceRecord {
   if (userData !== undefined) record.userData = userData;
   if (secret !== undefined) record.password = secret;
   return record;
-}
-
-/** The catalogue's thing of an id. @throws {ClientApiError} 431 */
-function oneOf<T extends { readonly id: string }>(
-  items: readonly T[],
-  id: string,
-  param: string,
-): T {
-  const item = items.find((one) => one.id === id);
-  if (item === undefined) throw refuse("parameter", `${param}: there is no such thing in this lab`);
-  return item;
 }
 
 /** Those that are named, each once; without a name the lab's, or the only one there is. */
