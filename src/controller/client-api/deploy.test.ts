@@ -139,6 +139,101 @@ test("an instance in several networks has a record in each, and its password in 
   expect(await lab.ok("listNics", { virtualmachineid: String(id) })).toMatchObject({ count: 2 });
 });
 
+test("each network gets the address that is asked for there, and what is not asked for is given", async () => {
+  const lab = await withNetworks();
+  const { id, nic } = await lab.done("deployVirtualMachine", {
+    ...WITH_PASSWORD,
+    "iptonetworklist[10].networkid": "c",
+    "iptonetworklist[2].networkid": "b",
+    "iptonetworklist[2].ipv6": "FD00:0::9",
+    "iptonetworklist[2].ip": "",
+    "iptonetworklist[0].networkid": "a",
+    "iptonetworklist[0].ip": "10.1.1.77",
+    "iptonetworklist[0].mac": "02:00:00:00:00:AB",
+    "iptonetworklist[0].linkstate": "true",
+    "iptonetworklist[9].networkid": "d",
+    "iptonetworklist[9].ipv6": "fd01::9",
+  });
+  const { records } = await lab.store.list();
+  const by = new Map(records.map(({ record }) => [record.network, record]));
+  const nics = [...by].map(([network, { nics }]) => [network, nics[0]?.addresses.map(String)]);
+  nics.sort();
+  expect(nics).toEqual([
+    ["a", ["10.1.1.77"]],
+    ["b", ["fd00::9"]],
+    ["c", ["10.3.0.2"]],
+    ["d", ["10.4.0.2", "fd01::9"]],
+  ]);
+  expect(records.every(({ record }) => record.id === id)).toBe(true);
+  expect(by.get("a")?.nics[0]).toMatchObject({ mac: "02:00:00:00:00:ab", default: true });
+  expect(by.get("a")?.keys).toContainEqual(["local-ipv4", "10.1.1.77"]);
+  expect(by.get("a")?.password).toBeDefined();
+  expect(by.get("d")?.keys).toContainEqual(["local-ipv4", "10.4.0.2"]);
+  expect((nic as { networkid: string }[]).map(({ networkid }) => networkid)).toEqual([
+    ...["a", "b", "d", "c"],
+  ]);
+});
+
+test("a list of networks and addresses that cannot be had is refused, and nothing is kept", async () => {
+  const lab = await withNetworks();
+  const a = { "iptonetworklist[0].networkid": "a" };
+  const ip = { ...a, "iptonetworklist[0].ip": "10.1.1.9" };
+  await lab.done("deployVirtualMachine", { ...LEAST, ...ip });
+  const kept = await lab.store.list();
+  const both = /^iptonetworklist can't be specified along with/;
+  const form = /^The parameter iptonetworklist must be iptonetworklist\[0\]\.key=value/;
+  const cases: readonly (readonly [params: Params, said: RegExp])[] = [
+    [{ ...a, networkids: "a" }, both],
+    [{ ...a, ipaddress: "10.1.1.10" }, both],
+    [{ ...a, macaddress: "02:00:00:00:00:01" }, both],
+    [{ "iptonetworklist[x].networkid": "a" }, form],
+    [{ "iptonetworklist[-1].networkid": "a" }, form],
+    [{ "iptonetworklist[00].networkid": "a" }, form],
+    [{ "iptonetworklist[1000].networkid": "a" }, form],
+    [{ "iptonetworklist[].networkid": "a" }, form],
+    [{ "iptonetworklist[0]": "a" }, form],
+    [{ "iptonetworklist[0]networkid": "a" }, form],
+    [{ iptonetworklist: "a" }, form],
+    [{ "iptonetworklist[0].networkid": "a\nb" }, form],
+    [
+      Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`iptonetworklist[${n}].ip`, "1"])),
+      /over 100/,
+    ],
+    [{ "iptonetworklist[0].ip": "10.1.1.10" }, /^iptonetworklist: a networkid is missing/],
+    [{ ...a, "iptonetworklist[1].ip": "10.1.1.10" }, /^iptonetworklist: a networkid is missing/],
+    [{ "iptonetworklist[0].networkId": "a" }, /^iptonetworklist: a networkid is missing/],
+    [{ "iptonetworklist[0].networkid": "<b>" }, /^iptonetworklist: there is no such network/],
+    [{ ...a, "iptonetworklist[1].networkid": "a" }, /^iptonetworklist: a network is named twice/],
+    [{ ...ip, "iptonetworklist[1].networkid": "b" }, /^iptonetworklist: .* another instance's/],
+    [{ ...a, "iptonetworklist[0].ip": "10.2.0.1" }, /^iptonetworklist: .* outside/],
+    [{ ...a, "iptonetworklist[0].ipv6": "fd00::2" }, /^iptonetworklist: .* outside/],
+    [{ ...a, "iptonetworklist[0].ip": "fd00::2" }, /^iptonetworklist: its ip is not an IPv4/],
+    [{ ...a, "iptonetworklist[0].ipv6": "10.1.1.8" }, /^iptonetworklist: its ipv6 is not an IPv6/],
+    [{ ...a, "iptonetworklist[0].ip": "010.1.1.8" }, /^iptonetworklist: its ip is not an IPv4/],
+    [{ ...a, "iptonetworklist[0].mac": "02:00" }, /^iptonetworklist: its mac is not a MAC/],
+  ];
+  for (const [params, said] of cases) {
+    const { status, content } = await lab.ask("deployVirtualMachine", { ...LEAST, ...params });
+    expect([params, status]).toEqual([params, 431]);
+    expect(content.cserrorcode).toBe(4350);
+    expect(content.errortext).toMatch(said);
+  }
+  // What another writer has taken between the answer and the job.
+  const put = lab.store.put.bind(lab.store);
+  const [first] = kept.records;
+  lab.store.put = async (record, options) => {
+    lab.store.put = put;
+    await put({ ...(first?.record as InstanceRecord), id: "other", nics: record.nics });
+    return put(record, options);
+  };
+  const late = { "iptonetworklist[0].networkid": "a", "iptonetworklist[0].ip": "10.1.1.10" };
+  const { jobstatus, jobresult } = await lab.job("deployVirtualMachine", { ...LEAST, ...late });
+  expect([jobstatus, jobresult]).toMatchObject([2, { errorcode: 431 }]);
+  const ids = (await lab.store.list()).records.map(({ record }) => record.id);
+  expect(ids.sort()).toEqual([first?.record.id, "other"].sort() as string[]);
+  expect((await lab.store.documents("client-api-instance")).size).toBe(1);
+});
+
 test("what cannot be deployed is refused at once, and nothing is kept", async () => {
   const lab = openTestLab();
   await lab.done("deployVirtualMachine", { ...LEAST, ipaddress: "127.0.0.9" });
@@ -148,8 +243,8 @@ test("what cannot be deployed is refused at once, and nothing is kept", async ()
     [{ templateid: "x".repeat(300) }, /templateid is longer than 255/],
     [{ networkids: "nowhere" }, /^networkids: there is no such network/],
     [{ networkids: "," }, /networkids is not a list/],
-    [{ ipaddress: "127.0.0.9" }, /^ipaddress: it is another instance's/],
-    [{ ipaddress: "10.0.0.1" }, /^ipaddress: it is outside/],
+    [{ ipaddress: "127.0.0.9" }, /^ipaddress: an address is another instance's/],
+    [{ ipaddress: "10.0.0.1" }, /^ipaddress: an address is outside/],
     [{ ipaddress: "127.1" }, /ipaddress is not an IP address/],
     [{ macaddress: "02:00" }, /macaddress is not a MAC/],
     [{ name: "-web" }, /^name: it is no host name/],
@@ -177,6 +272,19 @@ test("what cannot be deployed is refused at once, and nothing is kept", async ()
   }
   expect((await lab.store.list()).records.length).toBe(1);
 });
+
+/** A lab with networks of both families. */
+async function withNetworks(): Promise<TestLab> {
+  const lab = openTestLab();
+  await lab.ok("listNetworks");
+  await lab.store.putNetworks([
+    { id: "a", cidrs: ["10.1.1.0/24"] },
+    { id: "b", cidrs: ["fd00::/64"] },
+    { id: "c", cidrs: ["10.3.0.0/16"] },
+    { id: "d", cidrs: ["10.4.0.0/16", "fd01::/64"] },
+  ]);
+  return lab;
+}
 
 async function addressOf(lab: TestLab, id: unknown): Promise<string | undefined> {
   return (await lab.record(id))?.nics[0]?.addresses[0];

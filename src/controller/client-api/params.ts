@@ -20,6 +20,8 @@ interface Kinds {
   readonly mac: Mac;
   /** `name[0].key=value`, in the order of the numbers. */
   readonly map: readonly (readonly [key: string, value: string])[];
+  /** `name[0].key=value&name[0].other=value` is one row. In the order of the numbers. */
+  readonly rows: readonly ReadonlyMap<string, string>[];
   /** Kept as it is, also when it is empty. Who asks for it limits it. */
   readonly body: string;
 }
@@ -56,6 +58,7 @@ export function readParams<S extends Schema>(
 
 function readOne(name: string, param: Param, given: ReadonlyMap<string, string>): unknown {
   if (param.kind === "map") return mapOf(name, given);
+  if (param.kind === "rows") return rowsOf(name, given);
   const text = given.get(name);
   if (param.kind === "body") return text;
   if (text === undefined || text === "") return undefined;
@@ -102,15 +105,18 @@ function isLine(text: string): boolean {
   return /^[^\p{Cc}\u2028\u2029]*$/u.test(text);
 }
 
-/** `details[0].key=value`; `details[0].key=a&details[0].other=b` is one map with two keys. */
-function mapOf(
-  name: string,
-  given: ReadonlyMap<string, string>,
-): readonly (readonly [string, string])[] | undefined {
-  const found: { readonly at: number; readonly key: string; readonly value: string }[] = [];
+interface Pair {
+  readonly at: number;
+  readonly key: string;
+  readonly value: string;
+}
+
+/** `name[0].key=value`, in the order of the numbers. Several may have one number. */
+function pairsOf(name: string, given: ReadonlyMap<string, string>): readonly Pair[] | undefined {
+  const found: Pair[] = [];
   for (const [param, value] of given) {
     if (param !== name && !param.startsWith(`${name}[`)) continue;
-    const [, at, key = ""] = /^\[(\d{1,3})\]\.(.+)$/.exec(param.slice(name.length)) ?? [];
+    const [, at, key = ""] = /^\[(0|[1-9]\d{0,2})\]\.(.+)$/.exec(param.slice(name.length)) ?? [];
     if (at === undefined || !isLine(key) || !isLine(value) || value.length > TEXT_CHARS_MAX) {
       const limit = `${TEXT_CHARS_MAX} characters`;
       throw refuse("parameter", `The parameter ${name} must be ${name}[0].key=value, in ${limit}`);
@@ -119,6 +125,26 @@ function mapOf(
   }
   if (found.length === 0) return undefined;
   if (found.length > LIST_MAX) throw refuse("parameter", `${name} has over ${LIST_MAX} pairs`);
-  const ordered = found.sort((a, b) => a.at - b.at);
-  return [...new Map(ordered.map(({ key, value }) => [key, value]))];
+  return found.sort((a, b) => a.at - b.at);
+}
+
+/** `details[0].key=value`; `details[0].key=a&details[0].other=b` is one map with two keys. */
+function mapOf(
+  name: string,
+  given: ReadonlyMap<string, string>,
+): readonly (readonly [string, string])[] | undefined {
+  const pairs = pairsOf(name, given);
+  return pairs && [...new Map(pairs.map(({ key, value }) => [key, value]))];
+}
+
+function rowsOf(
+  name: string,
+  given: ReadonlyMap<string, string>,
+): readonly ReadonlyMap<string, string>[] | undefined {
+  const rows = new Map<number, Map<string, string>>();
+  const pairs = pairsOf(name, given);
+  for (const { at, key, value } of pairs ?? []) {
+    rows.set(at, (rows.get(at) ?? new Map()).set(key, value));
+  }
+  return pairs && [...rows.values()];
 }

@@ -1,21 +1,12 @@
 /** `deployVirtualMachine`: a new instance, with everything that its guest will be answered. */
 
-import { randomBytes, randomUUID } from "node:crypto";
-import { type Ip, type Mac, parseMac } from "../../../model/address.ts";
+import { randomUUID } from "node:crypto";
 import type { Writable } from "../../../model/binding.ts";
 import type { Network } from "../../../model/change.ts";
 import type { InstanceRecord, RecordNic, Secret } from "../../../model/record.ts";
-import { belongs, nextFree } from "../addresses.ts";
-import {
-  ACCOUNT,
-  LAB_FIRST,
-  LAB_NETWORK,
-  OFFERINGS,
-  oneOf,
-  TEMPLATES,
-  ZONE,
-} from "../catalogue.ts";
-import { type Call, type Command, define } from "../command.ts";
+import { ACCOUNT, OFFERINGS, oneOf, TEMPLATES, ZONE } from "../catalogue.ts";
+import { chosenNics, madeNic, NIC_PARAMS } from "../chosen-nics.ts";
+import { type Command, define } from "../command.ts";
 import { checkedDetails } from "../details.ts";
 import { refuse } from "../errors.ts";
 import { chosenKeyPairs, KEY_PAIR_PARAMS } from "../keys.ts";
@@ -34,11 +25,9 @@ export const deploy: Command = define({
     zoneid: { kind: "text", required: true },
     name: { kind: "text" },
     displayname: { kind: "text" },
-    networkids: { kind: "list" },
-    ipaddress: { kind: "address" },
-    macaddress: { kind: "mac" },
     startvm: { kind: "flag" },
     details: { kind: "map" },
+    ...NIC_PARAMS,
     ...USER_DATA_PARAMS,
     ...KEY_PAIR_PARAMS,
     ...PASSWORD_PARAM,
@@ -50,7 +39,7 @@ export const deploy: Command = define({
     const offering = oneOf(OFFERINGS, given.serviceofferingid, "serviceofferingid");
     const template = oneOf(TEMPLATES, given.templateid, "templateid");
     oneOf([ZONE], given.zoneid, "zoneid");
-    const networks = await chosenNetworks(call, given.networkids);
+    const nics = await chosenNics(given, call);
     if (given.password !== undefined && !hasPassword(template.id)) {
       throw refuse("parameter", "password: the template has no password");
     }
@@ -69,19 +58,15 @@ export const deploy: Command = define({
       details: checkedDetails(given.details),
     };
     const secret = hasPassword(template.id) ? newSecret(given.password) : undefined;
-    const first = networks[0] as Network;
-    if (given.ipaddress !== undefined) await checkFree(call, first, given.ipaddress);
 
     const work = async () => {
       const records: InstanceRecord[] = [];
-      for (const [at, network] of networks.entries()) {
+      for (const [at, chosen] of nics.entries()) {
         const isFirst = at === 0;
-        const address = (isFirst ? given.ipaddress : undefined) ?? (await freeIn(call, network));
-        const mac = (isFirst ? given.macaddress : undefined) ?? newMac();
         records.push(
           recordOf({
-            network,
-            nic: { mac, addresses: [address], default: isFirst },
+            network: chosen.network,
+            nic: await madeNic(call, chosen, isFirst),
             described: { id, name, offering: offering.displaytext, details },
             template: template.name,
             publicKeys: keyPairs.map((pair) => pair.publicKey),
@@ -133,45 +118,4 @@ function recordOf(made: Made): InstanceRecord {
   if (userData !== undefined) record.userData = userData;
   if (secret !== undefined) record.password = secret;
   return record;
-}
-
-/** Those that are named, each once; without a name the lab's, or the only one there is. */
-async function chosenNetworks(
-  { lab }: Call,
-  ids: readonly string[] | undefined,
-): Promise<readonly Network[]> {
-  const networks = await lab.ports.store.networks();
-  if (ids === undefined) {
-    const own = networks.find(({ id }) => id === LAB_NETWORK.id) ?? networks[0];
-    if (own === undefined) throw refuse("parameter", "networkids: there is no network");
-    return [own];
-  }
-  return [...new Set(ids)].map((id) => {
-    const network = networks.find((one) => one.id === id);
-    if (network === undefined) throw refuse("parameter", "networkids: there is no such network");
-    return network;
-  });
-}
-
-async function checkFree({ lab }: Call, network: Network, address: Ip): Promise<void> {
-  if (!belongs(network, address)) {
-    throw refuse("parameter", "ipaddress: it is outside of the network's range");
-  }
-  if ((await lab.inventory.addresses(network.id)).has(address)) {
-    throw refuse("parameter", "ipaddress: it is another instance's");
-  }
-}
-
-async function freeIn({ lab }: Call, network: Network): Promise<Ip> {
-  const taken = await lab.inventory.addresses(network.id);
-  const first = network.id === LAB_NETWORK.id ? { first: LAB_FIRST } : {};
-  const address = nextFree(network, { taken, ...first, last: lab.lastGiven.get(network.id) });
-  lab.lastGiven.set(network.id, address);
-  return address;
-}
-
-/** In the range in which CloudStack makes them. */
-function newMac(): Mac {
-  const bytes = [...randomBytes(4)].map((byte) => byte.toString(16).padStart(2, "0"));
-  return parseMac(`02:00:${bytes.join(":")}`);
 }
