@@ -6,7 +6,7 @@
  * holds more of it than of user data.
  */
 
-import type { Body } from "./binding.ts";
+import type { Body, StoredBody } from "./binding.ts";
 
 /** A payload as a record names it. */
 export interface PayloadRef {
@@ -33,7 +33,7 @@ export interface StoredPayload extends PayloadRef {
   readonly kind: PayloadKind;
 }
 
-/** One part: what user data may have at most, so that whatever carries that carries a part. Bytes. */
+/** One part: the most that user data has, so that what carries that carries a part. Bytes. */
 export const PART_BYTES: number = 1024 * 1024;
 
 /** One payload: an agent's package or a few hundred scripts. More belongs on a server. Bytes. */
@@ -64,4 +64,11 @@ export function cutIntoParts(content: Uint8Array): Uint8Array[] {
 /** Whether the content of what a record names is at hand. */
 export function isAtHand(named: PayloadRef | Payload): named is Payload {
   return "parts" in named;
+}
+
+/** Whether none of it lies in memory. */
+export function isStored(
+  payload: Payload,
+): payload is Payload & { readonly parts: readonly StoredBody[] } {
+  return payload.parts.every((part) => !(part instanceof Uint8Array));
 }

@@ -54,6 +54,12 @@ export const STORE_CONDITIONS = {
     advice: "check the disk; write the instance again, or let the source do so",
     where: "router",
   },
+  PAYLOAD_LACKING: {
+    title: "a payload of an instance is not on the router's disk; its guest cannot fetch it",
+    severity: "error",
+    advice: "free space in the router's state directory, or add the payload to the store again",
+    where: "router",
+  },
   STORE_UNWRITABLE: {
     title: "the store cannot be written; what it holds stays in force",
     severity: "error",

@@ -6,6 +6,7 @@
  */
 
 import type { Body, KeyValue } from "../model/binding.ts";
+import type { Payload } from "../model/payload.ts";
 import { contentHash } from "./etag.ts";
 import { KEYS } from "./keys.ts";
 
@@ -23,6 +24,8 @@ export interface Document {
   /** Beside `shape.names`. `null`: known, without a value. */
   readonly values: readonly (string | null)[];
   readonly userData: Body | undefined;
+  /** What this guest may fetch beside it, and no other guest. */
+  readonly payloads: readonly Payload[] | undefined;
   /** Validator of the user data, made when first asked for. Quoted. */
   userDataEtag: string | undefined;
   /** Validator of the whole instance, made when first asked for. Quoted. */
@@ -95,7 +98,8 @@ export function render(
   }
   if (!names.includes("public-keys")) insertPublicKeys(names, values);
   const shape = shapes.of(names);
-  const document = { shape, values, userData, userDataEtag: undefined, wholeEtag: undefined };
+  const etags = { userDataEtag: undefined, wholeEtag: undefined };
+  const document = { shape, values, userData, payloads: undefined, ...etags };
   return { document, hostNameCut };
 }
 

@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { KEY_NAME, type KeyValue } from "../model/binding.ts";
+import { PART_BYTES } from "../model/payload.ts";
 import { type Document, render, Shapes } from "./document.ts";
+import { contentHash } from "./etag.ts";
 import type { GuestRequest, Reply } from "./http.ts";
 import { KEYS, RESERVED } from "./keys.ts";
 import { type Asker, answerMetadata } from "./metadata.ts";
@@ -97,6 +99,68 @@ test("user data goes out as the bytes that came in, and its absence is an empty 
   expect(reply).toMatchObject({ status: 200, body: USER_DATA, type: "application/octet-stream" });
   check(BARE, "/latest/user-data", "");
 });
+
+const PAYLOADS = ["a", "b", "c"].map((letter, index) => ({
+  sha256: letter.repeat(64),
+  bytes: PART_BYTES + 1,
+  parts: [new Uint8Array(PART_BYTES).fill(index), new Uint8Array([index])],
+}));
+
+test("a payload goes out in parts, as bytes with a validator, and is listed nowhere", () => {
+  const guest = withPayloads([0]);
+  const path = `/latest/payloads/${"a".repeat(64)}`;
+  const type = "application/octet-stream" as const;
+  for (const part of [0, 1]) {
+    const reply = ask(guest, `${path}/${part}`);
+    const body = PAYLOADS[0]?.parts[part] as Uint8Array;
+    expect(reply).toEqual({ status: 200, body, type, etag: `"${contentHash(body)}"` });
+    const header = { "if-none-match": reply.etag as string };
+    expect(ask(guest, `${path}/${part}`, header)).toEqual({ status: 304, etag: `${reply.etag}` });
+    expect(ask(guest, `${path}/${part}`, { method: "HEAD" }).status).toBe(200);
+    expect(ask(guest, `${path}/${part}`, { method: "PUT" }).status).toBe(405);
+  }
+  for (const rest of ["", "/", "/2", "/00"]) check(guest, path + rest, 404);
+  expect([...walk(guest, "/")]).toEqual([...walk(withPayloads([]), "/")]);
+  expect(ask(guest, "/latest/meta-data/")).toEqual(ask(withPayloads([]), "/latest/meta-data/"));
+});
+
+test("a key called payloads is a key all the same", () => {
+  const guest = { ...make([["payloads", "mine"]]), payloads: PAYLOADS };
+  check(guest, "/latest/payloads", "mine");
+  check(guest, "/latest/meta-data/payloads/", "mine");
+  expect(ask(guest, `/latest/payloads/${"b".repeat(64)}/1`).status).toBe(200);
+});
+
+// Goal: nobody reaches what another instance was given. Method: each guest names any payload and
+// any part in any spelling; what comes back is of its own payloads, whole and the right one.
+test("no name and no number reaches another instance's bytes", () => {
+  const sha256 = fc.oneof(
+    fc.constantFrom(...PAYLOADS.map((payload) => payload.sha256), "d".repeat(64)),
+    fc.stringMatching(/^[a-c/.%2fF]{0,70}$/),
+  );
+  const part = fc.oneof(fc.integer({ min: -1, max: 20 }).map(String), fc.string({ maxLength: 4 }));
+  const own = fc.uniqueArray(fc.constantFrom(0, 1, 2), { maxLength: 3 });
+  fc.assert(
+    fc.property(own, sha256, part, (own, name, part) => {
+      const { status, body } = ask(withPayloads(own), `/latest/payloads/${name}/${part}`);
+      if (status !== 200) return expect({ status, body }).toEqual({ status: 404, body: undefined });
+      const whose = own.find((index) => PAYLOADS[index]?.parts.includes(body as never));
+      // What is no part is a listing or a key, which have no bytes of a payload.
+      if (typeof body === "string") return;
+      expect(PAYLOADS[whose ?? -1]?.sha256).toBe(name);
+    }),
+    { numRuns: 2000 },
+  );
+  for (const { sha256 } of PAYLOADS) {
+    check(withPayloads([]), `/latest/payloads/${sha256}/0`, 404);
+    expect(ask("unknown", `/latest/payloads/${sha256}/0`)).toEqual({ status: 404 });
+  }
+});
+
+function withPayloads(own: readonly number[]): Document {
+  const payloads = PAYLOADS.filter((_, index) => own.includes(index));
+  return { ...BARE, payloads: payloads.length === 0 ? undefined : payloads };
+}
 
 test("unknown guests get 404 whatever they ask, unsettled ones 503", () => {
   for (const target of ["/", "/latest/meta-data/instance-id", "/nothing", "/latest/user-data"]) {

@@ -40,6 +40,37 @@ test("a trailing slash on a leaf is the leaf, but for public-keys, where it asks
   check("/latest/public-keys/0/x", NOTHING);
 });
 
+test("a payload has one name, and its parts one spelling of their number", () => {
+  const sha256 = "0123456789abcdef".repeat(4);
+  check(`/latest/payloads/${sha256}/0`, { kind: "payload", sha256, part: 0 });
+  check(`/latest/payloads/${sha256}/15/`, { kind: "payload", sha256, part: 15 });
+  check(`//LATEST/./Payloads//${sha256}/%31?x`, { kind: "payload", sha256, part: 1 });
+  for (const rest of [
+    "",
+    "/",
+    "/00",
+    "/01",
+    "/-1",
+    "/+1",
+    "/1.0",
+    "/0x1",
+    "/10000",
+    "/0/0",
+    "/a",
+  ]) {
+    check(`/latest/payloads/${sha256}${rest}`, NOTHING);
+  }
+  for (const name of [sha256.toUpperCase(), sha256.slice(1), `${sha256}0`, "x", "..%2f"]) {
+    check(`/latest/payloads/${name}/0`, NOTHING);
+  }
+  check(`/latest/meta-data/payloads/${sha256}/0`, NOTHING);
+  check(`/payloads/${sha256}/0`, NOTHING);
+  // A tenant may call a key so.
+  for (const path of ["/latest/payloads", "/latest/payloads/", "/latest/meta-data/payloads"]) {
+    check(path, key("payloads"));
+  }
+});
+
 test("key names are case-sensitive, the rest of the path is not", () => {
   check("/LATEST/META-DATA/instance-id", key("instance-id"));
   check("/latest/meta-data/Instance-ID", key("Instance-ID"));

@@ -7,6 +7,7 @@
  */
 
 import { KEY_NAME } from "../model/binding.ts";
+import { SHA256 } from "../model/payload.ts";
 import { KEYS, RESERVED } from "./keys.ts";
 
 export type Route =
@@ -18,6 +19,8 @@ export type Route =
   | { readonly kind: "listing" }
   | { readonly kind: "key"; readonly name: string }
   | { readonly kind: "user-data" }
+  /** `payloads/SHA256/PART` */
+  | { readonly kind: "payload"; readonly sha256: string; readonly part: number }
   /** `public-keys/`: the EC2 form, with the slash. */
   | { readonly kind: "key-names" }
   /** `public-keys/0` */
@@ -31,6 +34,9 @@ export type PathClass = Route["kind"];
 
 /** Longer targets ask for nothing that exists. Characters; the longest real one is under 100. */
 const TARGET_MAX = 2048;
+
+/** The number of a part, in the one spelling that it has. */
+const PART = /^(0|[1-9][0-9]{0,3})$/;
 
 const NOTHING: Route = { kind: "nothing" };
 const PREFIXES = ["/latest/meta-data", "/latest/metadata"];
@@ -106,9 +112,17 @@ function find(segments: readonly string[], slash: boolean): Route {
     case "meta-data":
     case "metadata":
       return rest.length === 0 ? { kind: "listing" } : findKey(rest, slash);
+    case "payloads":
+      return rest.length === 0 ? findKey([folder], slash) : findPart(rest);
     default:
       return RESERVED.has(folder) ? NOTHING : findKey(segments.slice(1), slash);
   }
+}
+
+/** Digits and letters are compared as they are: a payload has one name. */
+function findPart([sha256 = "", part = "", ...rest]: readonly string[]): Route {
+  if (!SHA256.test(sha256) || !PART.test(part) || rest.length > 0) return NOTHING;
+  return { kind: "payload", sha256, part: Number(part) };
 }
 
 function findKey([name = "", index, form, ...rest]: readonly string[], slash: boolean): Route {

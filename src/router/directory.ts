@@ -11,7 +11,7 @@ import type { Change, Network } from "../model/change.ts";
 import { type Document, keysOf, render, Shapes } from "../protocol/document.ts";
 
 /** A binding that answers. Its keys live in the document, so that they are there once. */
-export interface Bound extends Omit<Binding, "keys" | "userData"> {
+export interface Bound extends Omit<Binding, "keys" | "userData" | "payloads"> {
   readonly kind: "bound";
   readonly document: Document;
 }
@@ -122,7 +122,9 @@ export class Directory {
 
   #put(binding: Binding): void {
     const { network, address, mac, epoch, instance, name, origin, note } = binding;
-    const { document, hostNameCut } = render(binding.keys, binding.userData, this.#shapes);
+    const { keys, userData, payloads } = binding;
+    const { document: rendered, hostNameCut } = render(keys, userData, this.#shapes);
+    const document = payloads === undefined ? rendered : { ...rendered, payloads };
     // Written out, because there is one for each address: a copy with `...` is twice the size.
     const kind = "bound";
     const bound = { kind, network, address, epoch, instance, name, origin, document } as const;
@@ -191,8 +193,11 @@ export function changeOf(entry: Entry): Change {
 
 /** A bound entry as a source made it. */
 function toBinding({ kind, document, ...rest }: Bound): Binding {
-  const { userData } = document;
-  return { ...rest, keys: keysOf(document), ...(userData === undefined ? {} : { userData }) };
+  const { userData, payloads } = document;
+  const binding: Writable<Binding> = { ...rest, keys: keysOf(document) };
+  if (userData !== undefined) binding.userData = userData;
+  if (payloads !== undefined) binding.payloads = payloads;
+  return binding;
 }
 
 /**

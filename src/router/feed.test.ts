@@ -10,7 +10,7 @@ import type { Source } from "../source/source.ts";
 import { Directory } from "./directory.ts";
 import { Feed } from "./feed.ts";
 import { Passwords } from "./passwords.ts";
-import { JOURNAL_CHANGES_MAX } from "./state/limits.ts";
+import { BODY_GRACE_MS, JOURNAL_CHANGES_MAX } from "./state/limits.ts";
 import type { StateOptions } from "./state/state.ts";
 
 /** How long something in the background may take. ms. */
@@ -104,6 +104,54 @@ describe("large user data", () => {
     await until(() => router.opened.held().length === 0);
     expect(await body.read()).toEqual(bytes); // For all who have the same.
     expect(asked).toEqual([addressOf(1)]);
+  });
+
+  test("that is a part of a payload is asked of the source again too", async () => {
+    using folder = scratch();
+    await using router = await desk(folder.path);
+    const part = await router.opened.state.bodies.store(bytes);
+    if (part === undefined) throw new Error("was not stored");
+    const payload = { sha256: "a".repeat(64), bytes: bytes.length, parts: [part] };
+    const asked: string[] = [];
+    const again = (address: string): readonly Change[] => {
+      asked.push(address);
+      return [];
+    };
+    const named = binding(2, { payloads: [payload] });
+    await look(router, sourceOf([putOf(1), { kind: "put", binding: named }], { again }));
+    spoil(folder.path);
+    await expect(part.read()).rejects.toThrow("cannot be read");
+    await until(() => asked.length > 0);
+    expect(asked).toEqual([addressOf(2)]);
+  });
+
+  test("that is a part of a payload outlives a restart, and goes when nobody names it", async () => {
+    using folder = scratch();
+    const payload = { sha256: "a".repeat(64), bytes: bytes.length };
+    {
+      await using router = await desk(folder.path);
+      const part = await router.opened.state.bodies.store(bytes);
+      const named = binding(1, { payloads: [{ ...payload, parts: [part as StoredBody] }] });
+      await look(router, sourceOf([{ kind: "put", binding: named }]));
+    }
+    let now = Date.now();
+    await using router = await desk(folder.path, { now: () => now });
+    const known = router.directory.at("204", addressOf(1));
+    const [found] = (known?.kind === "bound" ? known.document.payloads : undefined) ?? [];
+    expect(found).toMatchObject(payload);
+    const part = found?.parts[0] as StoredBody;
+    expect(await part.read()).toEqual(bytes);
+    const files = () => readdirSync(join(folder.path, "router", REALM, "bodies")).length;
+    await router.opened.state.flush();
+    now += 2 * BODY_GRACE_MS;
+    router.opened.state.requestSnapshot();
+    await router.opened.state.flush();
+    expect(files()).toBe(1);
+    now += 2 * BODY_GRACE_MS;
+    await look(router, sourceOf([putOf(1)]));
+    router.opened.state.requestSnapshot();
+    await router.opened.state.flush();
+    await until(() => files() === 0);
   });
 
   test("that the source cannot say again is a condition until the next start", async () => {

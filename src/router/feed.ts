@@ -7,13 +7,19 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Ip } from "../model/address.ts";
-import type { Binding, NetworkId } from "../model/binding.ts";
+import type { Binding, Body, NetworkId } from "../model/binding.ts";
 import { type Change, VIA_STORE } from "../model/change.ts";
 import { CommandError, SourceError, StateError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Log } from "../observe/log.ts";
 import type { Source } from "../source/source.ts";
-import { canonicalPeer, changeOf, type Directory, type Entry as Known } from "./directory.ts";
+import {
+  type Bound,
+  canonicalPeer,
+  changeOf,
+  type Directory,
+  type Entry as Known,
+} from "./directory.ts";
 import type { Passwords } from "./passwords.ts";
 import type { BodyRef } from "./state/bodies.ts";
 import type { SnapshotEntry } from "./state/entry.ts";
@@ -254,17 +260,18 @@ export class Feed {
   }
 
   /**
-   * A large body is lost on the disk. One of those who have it as user data is asked of the source
-   * again; where that does not help, a condition holds, and the next start reads it.
+   * A large body is lost on the disk. One of those who have it is asked of the source again; where
+   * that does not help, a condition holds, and the next start reads it.
    */
   #restore(source: Source, { hash, length }: BodyRef): void {
     const { directory, log } = this.#ports;
+    const isLost = (body: Body): boolean =>
+      body.length === length && !(body instanceof Uint8Array) && body.hash === hash;
     for (const known of directory.entries()) {
-      const body = known.kind === "bound" ? known.document.userData : undefined;
-      if (body?.length !== length || body instanceof Uint8Array || body.hash !== hash) continue;
+      if (known.kind !== "bound" || !bodiesOf(known).some(isLost)) continue;
       const { address } = known;
       const changes = source.again?.(address) ?? [];
-      log.warn({ address, restored: changes.length > 0 }, "user data was lost on the disk");
+      log.warn({ address, restored: changes.length > 0 }, "a body was lost on the disk");
       if (changes.length === 0) continue;
       this.#tell(changes);
       if (changes.some((change) => hasBody(change, length))) return;
@@ -331,6 +338,12 @@ export class Feed {
       }
     }
   }
+}
+
+/** What may lie on the disk of what answers at an address. */
+function bodiesOf({ document: { userData, payloads = [] } }: Bound): readonly Body[] {
+  const parts = payloads.flatMap((payload) => payload.parts);
+  return userData === undefined ? parts : [userData, ...parts];
 }
 
 /** Whether it brings user data of this length, so probably what was lost. */

@@ -59,6 +59,6 @@ export async function openInstances(
   return new StoreSource({
     ...{ name, conditions, now },
     open: () => openStore(name, { ...{ sealKey, conditions, now }, role: "reader" }),
-    keepBody: (bytes) => bodies.store(bytes),
+    disk: { keepBody: (bytes) => bodies.store(bytes), keptBody: (ref) => bodies.keep(ref) },
   });
 }

@@ -7,7 +7,7 @@
  */
 
 import { type Document, lookUp, userDataEtag, wholeEtag } from "../document.ts";
-import { noneMatch, textEtag } from "../etag.ts";
+import { contentHash, noneMatch, textEtag } from "../etag.ts";
 import { type GuestRequest, NOT_FOUND, type Reply } from "../http.ts";
 import type { Route } from "../path.ts";
 import { keyNames, parseKeys } from "../public-keys.ts";
@@ -27,6 +27,8 @@ export function answer(document: Document, route: Route, request: GuestRequest):
       return key(document, route.name, request);
     case "user-data":
       return userData(document, request);
+    case "payload":
+      return payload(document, route, request);
     case "listing":
       return body(document.shape.listing, wholeEtag(document), request);
     case "latest":
@@ -57,6 +59,19 @@ function userData(document: Document, request: GuestRequest): Reply {
   const etag = userDataEtag(document);
   if (matches(request, etag)) return { status: 304, etag };
   return { status: 200, body: document.userData ?? "", type: BINARY, etag };
+}
+
+/** Of this guest's own payloads only: whose they are, the document says. */
+function payload(
+  { payloads = [] }: Document,
+  { sha256, part }: Extract<Route, { kind: "payload" }>,
+  request: GuestRequest,
+): Reply {
+  const body = payloads.find((payload) => payload.sha256 === sha256)?.parts[part];
+  if (body === undefined) return NOT_FOUND;
+  const etag = `"${body instanceof Uint8Array ? contentHash(body) : body.hash}"`;
+  if (matches(request, etag)) return { status: 304, etag };
+  return { status: 200, body, type: BINARY, etag };
 }
 
 function publicKeys(document: Document): readonly string[] {

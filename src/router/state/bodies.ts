@@ -39,6 +39,8 @@ export interface BodyStore {
   open(ref: BodyRef): StoredBody;
   /** Whether there is a file of the right size for it. Blocks, for the start of the program. */
   has(ref: BodyRef): boolean;
+  /** A body that is there: it is not removed within `BODY_GRACE_MS`, named or not. Blocks. */
+  keep(ref: BodyRef): StoredBody | undefined;
   /** Called once when a body turns out to be lost: the source must say its binding again. */
   onLost: ((ref: BodyRef) => void) | undefined;
 }
@@ -127,6 +129,12 @@ export class Bodies implements BodyStore {
     // The size is written after the content, so it tells what a loss of power has spoilt.
     const path = join(this.#options.folder, name);
     return statSync(path, { throwIfNoEntry: false })?.size === sizeOf(ref.length);
+  }
+
+  keep(ref: BodyRef): StoredBody | undefined {
+    if (!this.has(ref)) return undefined;
+    this.mark(ref);
+    return this.open(ref);
   }
 
   /** A binding names it. */

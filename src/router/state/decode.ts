@@ -18,6 +18,14 @@ import {
   type Writable,
 } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
+import {
+  PAYLOAD_BYTES_MAX,
+  PAYLOADS_OF_RECORD_MAX,
+  type Payload,
+  partBytes,
+  partsOf,
+  SHA256,
+} from "../../model/payload.ts";
 import { BODY, ENCODINGS, HEAD_BYTES, RECORD } from "./encode.ts";
 import type { Acknowledged, Entry, PasswordEntry } from "./entry.ts";
 
@@ -124,6 +132,8 @@ class Fields {
   readonly pairs: readonly KeyValue[];
   /** The frame's user data. */
   readonly bodies: Uint8Array;
+  /** Those of the frame that were looked for, by their names. */
+  readonly payloads = new Map<string, Payload | "gone">();
 
   constructor(frame: Pick<Fields, "numbers" | "at" | "strings" | "pairs" | "bodies">) {
     this.numbers = frame.numbers;
@@ -178,7 +188,7 @@ class Fields {
 function decodeRecord(fields: Fields, end: number, openBody: OpenBody): Entry | undefined {
   const kind = fields.raw();
   if (kind === RECORD.password) return decodePassword(fields);
-  if (kind === RECORD.put) return { kind: "change", change: decodePut(fields, openBody) };
+  if (kind === RECORD.put) return { kind: "change", change: decodePut(fields, end, openBody) };
   if (kind === RECORD.withhold) return { kind: "change", change: decodeWithhold(fields, end) };
   if (kind !== RECORD.delete) return undefined;
   return { kind: "change", change: gone(fields.text(), fields.address()) };
@@ -189,7 +199,7 @@ function gone(network: string, address: Ip): Change {
 }
 
 /** Field by field without calls, because most of a start is spent here, before any compiler. */
-function decodePut(fields: Fields, openBody: OpenBody): Change {
+function decodePut(fields: Fields, end: number, openBody: OpenBody): Change {
   const { numbers, strings } = fields;
   let { at } = fields;
   const network = strings[(numbers[at++] as number) - 1];
@@ -214,6 +224,7 @@ function decodePut(fields: Fields, openBody: OpenBody): Change {
   fields.at = at;
   const userData = decodeBody(fields, openBody);
   const keys = fields.keys();
+  const payloads = fields.at < end ? decodePayloads(fields, openBody) : [];
   const ip = asAddress(address);
   // A body that is gone: better nothing, until the source is read, than an answer without it.
   if (userData === "gone" || !ORIGINS.has(originKind)) return gone(network, ip);
@@ -222,6 +233,7 @@ function decodePut(fields: Fields, openBody: OpenBody): Change {
   if (mac !== undefined) binding.mac = mac;
   if (userData !== undefined) binding.userData = userData;
   if (note !== undefined) binding.note = note;
+  if (payloads.length > 0) binding.payloads = payloads;
   return { kind: "put", binding };
 }
 
@@ -251,6 +263,34 @@ function decodeBody(fields: Fields, openBody: OpenBody): Body | undefined | "gon
   const { bodies } = fields;
   if (at + length > bodies.length) throw new FrameError("body length");
   return bodies.slice(at, at + length); // A copy, so that the frame can go.
+}
+
+/** Those that are there whole: an instance that lacks one is answered, and gets it later. */
+function decodePayloads(fields: Fields, openBody: OpenBody): readonly Payload[] {
+  const count = fields.raw();
+  if (count > PAYLOADS_OF_RECORD_MAX) throw new FrameError("payloads");
+  const payloads: Payload[] = [];
+  for (let left = count; left > 0; left--) {
+    const sha256 = fields.text();
+    const bytes = fields.raw();
+    if (!SHA256.test(sha256) || bytes > PAYLOAD_BYTES_MAX) throw new FrameError("payload");
+    const hashes = Array.from({ length: partsOf(bytes) }, () => fields.text());
+    // Many instances have the same: its files are looked for once a frame.
+    const known = fields.payloads.get(sha256) ?? openPayload({ sha256, bytes, hashes }, openBody);
+    fields.payloads.set(sha256, known);
+    if (known !== "gone") payloads.push(known);
+  }
+  return payloads;
+}
+
+function openPayload(
+  { sha256, bytes, hashes }: { sha256: string; bytes: number; hashes: readonly string[] },
+  openBody: OpenBody,
+): Payload | "gone" {
+  const parts = hashes.flatMap((hash, part) => {
+    return openBody({ length: partBytes(bytes, part), hash }) ?? [];
+  });
+  return parts.length === hashes.length ? { sha256, bytes, parts } : "gone";
 }
 
 function decodeWithhold(fields: Fields, end: number): Change {

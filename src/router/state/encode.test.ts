@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { anyEntry, binding, put } from "../../../test/state/samples.ts";
 import type { Change } from "../../model/change.ts";
+import { PART_BYTES } from "../../model/payload.ts";
 import { render, Shapes } from "../../protocol/document.ts";
 import { contentHash } from "../../protocol/etag.ts";
 import { decodeFrame, FrameError, type OpenBody } from "./decode.ts";
@@ -120,6 +121,57 @@ describe("a body outside the frame", () => {
   });
 });
 
+describe("payloads, whose parts lie outside the frame,", () => {
+  const part = (seed: string, length: number) => {
+    const ref = { length, hash: contentHash(seed) };
+    return { ...ref, read: () => Promise.resolve(new Uint8Array(length)) };
+  };
+  const two = {
+    sha256: "a".repeat(64),
+    bytes: PART_BYTES + 5,
+    parts: [part("a0", PART_BYTES), part("a1", 5)],
+  };
+  const one = { sha256: "b".repeat(64), bytes: PART_BYTES, parts: [part("b0", PART_BYTES)] };
+  const all = [...two.parts, ...one.parts];
+  const entries = [put(1, { payloads: [two, one] }), put(2), put(3, { payloads: [two] })];
+
+  test("are named when they are written, and found when they are read", () => {
+    const named: unknown[] = [];
+    const encoder = new FrameEncoder((body) => named.push(body));
+    const shapes = new Shapes();
+    for (const entry of entries) encoder.add(entry);
+    const { keys, userData, payloads, ...rest } = binding(4, { payloads: [one] });
+    const { document } = render(keys, userData, shapes);
+    encoder.add({ kind: "kept", kept: { ...rest, document: { ...document, payloads } } });
+    expect(named).toEqual([...all, ...two.parts, ...one.parts]);
+    const asked: string[] = [];
+    const found = decode(encoder.finish(), ({ hash, length }) => {
+      asked.push(hash);
+      return all.find((body) => body.hash === hash && body.length === length);
+    });
+    expect(found).toEqual([...entries, put(4, { payloads: [one] })]);
+    // Looked for once, however many have the same.
+    expect(asked).toEqual(all.map(({ hash }) => hash));
+  });
+
+  test("of which a part is gone are left out, and their bindings stay", () => {
+    const found = decode(encode(entries), ({ hash }) =>
+      all.find((body) => body.hash === hash && body !== two.parts[1]),
+    );
+    expect(found).toEqual([put(1, { payloads: [one] }), put(2), put(3)]);
+  });
+
+  test("are skipped by a program that knows none, with all that follows read", () => {
+    const frame = encode(entries);
+    const before = frame.readUInt32LE(0) + frame.readUInt32LE(4);
+    const length = frame.readUInt32LE(HEAD_BYTES + 4 * before);
+    const plain = encode([put(1)]);
+    const plainAt = HEAD_BYTES + 4 * (plain.readUInt32LE(0) + plain.readUInt32LE(4));
+    // They are the record's last numbers: count, then name, bytes and hashes of each.
+    expect(length - plain.readUInt32LE(plainAt)).toBe(1 + (2 + 2) + (2 + 1));
+  });
+});
+
 describe("a frame of another release", () => {
   /** Rewrites the numbers of the records, which begin behind the strings and pairs. */
   function edit(frame: Buffer, change: (records: number[]) => number[]): Buffer {
@@ -150,7 +202,8 @@ describe("a frame of another release", () => {
     const frame = encode([put(1), put(2)]);
     const foreign = edit(frame, (numbers) => {
       const length = numbers[0] ?? 0;
-      const first = [length + 2, ...numbers.slice(1, length), 7, 8];
+      // Where payloads stand, there are none of them.
+      const first = [length + 3, ...numbers.slice(1, length), 0, 7, 8];
       return [...first, ...numbers.slice(length)];
     });
     expect(decode(foreign)).toEqual([put(1), put(2)]);

@@ -15,11 +15,13 @@
  * | bytes | user data, one after the other |
  *
  * A string is its place among the strings plus one; 0 is "none". A number takes two places.
- * Readers skip records of unknown kind, and fields that they do not know at a record's end.
+ * Readers skip records of unknown kind, and fields that they do not know at a record's end: there
+ * payloads stand, behind the keys.
  */
 
 import type { Binding, Body, StoredBody } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
+import { isStored, type Payload } from "../../model/payload.ts";
 import type { Entry, KeptBinding, PasswordEntry, SnapshotEntry } from "./entry.ts";
 import { FRAME_BYTES, INLINE_BYTES_MAX } from "./limits.ts";
 import { type Column, FrameStrings } from "./strings.ts";
@@ -41,6 +43,9 @@ const WORD = 0x1_0000_0000;
 
 /** Numbers of a put record, without its keys. */
 const PUT_NUMBERS = 15;
+
+/** A payload, as its name and those of its parts. Estimated bytes. */
+const PAYLOAD_BYTES = 512;
 
 /** Buffers longer than this are not kept for the next frame. Bytes. */
 const KEPT_BYTES_MAX = 8 * FRAME_BYTES;
@@ -155,10 +160,11 @@ export class FrameEncoder {
     let at = this.#records.length;
     for (const [name, value] of keys) array[at++] = strings.pair(strings.column(name), value);
     this.#records.length = at;
+    if (binding.payloads !== undefined) this.#addPayloads(binding.payloads);
   }
 
   #addKept(kept: KeptBinding): void {
-    const { shape, values, userData } = kept.document;
+    const { shape, values, userData, payloads } = kept.document;
     if (!this.#addPut(kept, userData, shape.names.length)) return;
     const strings = this.#strings;
     if (shape.names !== this.#names) {
@@ -172,11 +178,12 @@ export class FrameEncoder {
       array[at++] = strings.pair(columns[index] as Column, values[index] ?? null);
     }
     this.#records.length = at;
+    if (payloads !== undefined) this.#addPayloads(payloads);
   }
 
   /** All but the keys. False if it says that nothing is known, and no keys may follow. */
   #addPut(
-    binding: Omit<Binding, "keys" | "userData">,
+    binding: Omit<Binding, "keys" | "userData" | "payloads">,
     userData: Body | undefined,
     keyCount: number,
   ): boolean {
@@ -219,6 +226,19 @@ export class FrameEncoder {
     }
     this.#onStored(userData);
     return this.#strings.shared(userData.hash);
+  }
+
+  /** How many, then of each its name, its bytes, and the hashes of its parts. */
+  #addPayloads(payloads: readonly Payload[]): void {
+    const stored = payloads.filter(isStored);
+    this.#words(stored.length);
+    for (const { sha256, bytes, parts } of stored) {
+      this.#words(this.#strings.shared(sha256), bytes);
+      for (const part of parts) {
+        this.#onStored(part);
+        this.#words(this.#strings.shared(part.hash));
+      }
+    }
   }
 
   #addPassword(record: PasswordEntry): void {
@@ -270,8 +290,9 @@ function isTooLong(userData: Body | undefined): boolean {
 export function estimate(entry: Entry): number {
   if (entry.kind === "password") return 512;
   if (entry.change.kind !== "put") return 128;
-  const { keys, userData } = entry.change.binding;
+  const { keys, userData, payloads } = entry.change.binding;
   let bytes = 256 + (userData instanceof Uint8Array ? userData.length : 0);
+  bytes += PAYLOAD_BYTES * (payloads?.length ?? 0);
   for (const [name, value] of keys) bytes += name.length + (value?.length ?? 0) + 8;
   return bytes;
 }

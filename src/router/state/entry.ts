@@ -8,6 +8,7 @@
 import type { Ip } from "../../model/address.ts";
 import type { Binding, Body, NetworkId } from "../../model/binding.ts";
 import type { Change } from "../../model/change.ts";
+import type { Payload } from "../../model/payload.ts";
 
 /** A password that was acknowledged: never itself, only its digest. */
 export interface Acknowledged {
@@ -51,12 +52,13 @@ export type Entry =
  * A binding as the directory keeps it: values beside names that many share. A snapshot takes it as
  * it is, because ten thousand copies with pairs of their own would be so much garbage.
  */
-export interface KeptBinding extends Omit<Binding, "keys" | "userData"> {
+export interface KeptBinding extends Omit<Binding, "keys" | "userData" | "payloads"> {
   readonly document: {
     readonly shape: { readonly names: readonly string[] };
     /** Beside the names. */
     readonly values: readonly (string | null)[];
     readonly userData: Body | undefined;
+    readonly payloads: readonly Payload[] | undefined;
   };
 }
 

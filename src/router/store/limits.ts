@@ -20,3 +20,12 @@ export const REFILL_MS_MAX = 600_000;
 
 /** User data beyond this is not kept in memory, but on the router's own disk. Bytes. */
 export const BODY_IN_MEMORY_MAX: number = 64 * 1024;
+
+/** A payload that could not be had is tried again so often: a disk is seldom freed faster. ms. */
+export const PAYLOAD_RETRY_MS = 30_000;
+
+/** A payload whose files were looked at is taken to be there: files stay longer than that. ms. */
+export const PAYLOADS_TRUSTED_MS = 1000;
+
+/** Payloads that are known to be on the disk: two kilobytes each, and few are in use at a time. */
+export const PAYLOADS_KNOWN_MAX = 256;

@@ -21,6 +21,7 @@ import type { Store } from "../../store/store.ts";
 import { Acks } from "./acks.ts";
 import { Follower, type Handed } from "./follower.ts";
 import { BODY_IN_MEMORY_MAX, REFILL_MS_MAX, REFILLED_AFTER_MS } from "./limits.ts";
+import { type Disk, Payloads } from "./payloads.ts";
 import { Records } from "./records.ts";
 
 export interface StoreSourceOptions {
@@ -31,8 +32,8 @@ export interface StoreSourceOptions {
   readonly conditions: Conditions;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** Puts a body on the router's own disk; `undefined` where that cannot be. */
-  readonly keepBody: (bytes: Uint8Array) => Promise<Body | undefined>;
+  readonly disk: Disk;
+  readonly payloadRetryMs?: number;
   readonly refilledAfterMs?: number;
   readonly refillMsMax?: number;
 }
@@ -60,6 +61,7 @@ export class StoreSource implements Source {
   readonly #records: Records;
   readonly #follower: Follower;
   readonly #acks: Acks;
+  readonly #payloads: Payloads;
   readonly #closed = new AbortController();
   readonly #news = new Latch();
   readonly #first = new Latch();
@@ -67,12 +69,12 @@ export class StoreSource implements Source {
   #networks: readonly Network[] = [];
   #refill: Refill | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Addresses whose user data the router's disk has lost. */
+  /** Addresses that have what the router's disk has lost. */
   readonly #lost = new Set<Ip>();
   #endpoints: { readonly at: number; readonly found: readonly Endpoint[] } | undefined;
 
   constructor(options: StoreSourceOptions) {
-    const { name, open, conditions } = options;
+    const { name, open, conditions, disk, payloadRetryMs: retryMs } = options;
     this.#options = options;
     this.#records = new Records(name);
     const onNews = (): void => {
@@ -81,6 +83,11 @@ export class StoreSource implements Source {
     };
     this.#follower = new Follower({ name, open, conditions, onNews });
     this.#acks = new Acks(() => this.#follower.store);
+    const onDue = (): void => this.#news.set();
+    this.#payloads = new Payloads({
+      ...{ disk, conditions, onDue },
+      ...(retryMs !== undefined && { retryMs }),
+    });
   }
 
   async poll(signal: AbortSignal, show: Show = () => {}): Promise<readonly Change[]> {
@@ -125,6 +132,7 @@ export class StoreSource implements Source {
   /** Reading takes longer than who asks here waits: it comes with the next look. */
   again(address: Ip): readonly Change[] {
     this.#lost.add(address);
+    this.#payloads.distrust();
     this.#news.set();
     return [];
   }
@@ -139,6 +147,7 @@ export class StoreSource implements Source {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort();
     clearTimeout(this.#timer);
+    this.#payloads.close();
     await this.#acks.close();
     await this.#follower.close();
   }
@@ -192,11 +201,19 @@ export class StoreSource implements Source {
     show(changes);
   }
 
-  /** With user data that no store needs to be asked for. */
+  /** Whether there is more to it than its fields. */
+  #hasMore(stored: StoredRecord): boolean {
+    const { record } = stored;
+    if (record.payloads !== undefined || this.#payloads.isLacking(record)) return true;
+    return hasBodyElsewhere(stored);
+  }
+
+  /** With user data and payloads that no store needs to be asked for. */
   async #whole(changes: readonly RecordChange[], store: Store): Promise<RecordChange[]> {
     const whole: RecordChange[] = [];
     for (const change of changes) {
-      if (change.kind !== "put" || !hasBodyElsewhere(change)) whole.push(change);
+      if (change.kind === "delete") this.#payloads.forget(change);
+      if (change.kind !== "put" || !this.#hasMore(change)) whole.push(change);
       else {
         const stored = await this.#withBytes(change, store);
         if (stored !== undefined) whole.push({ kind: "put", ...stored });
@@ -214,7 +231,7 @@ export class StoreSource implements Source {
     let stored: StoredRecord | undefined = given;
     for (let attempt = 1; stored !== undefined; attempt++) {
       try {
-        return await this.#withBytesOnce(stored);
+        return await this.#withBytesOnce(stored, store);
       } catch (error) {
         const code = error instanceof StoreError ? error.code : undefined;
         if (code === "STORE_UNREADABLE") return this.#damaged(stored);
@@ -225,12 +242,14 @@ export class StoreSource implements Source {
     return undefined;
   }
 
-  async #withBytesOnce(stored: StoredRecord): Promise<StoredRecord> {
-    const { userData } = stored.record;
-    if (userData === undefined) return stored;
+  async #withBytesOnce(stored: StoredRecord, store: Store): Promise<StoredRecord> {
+    const record = await this.#payloads.take(stored.record, store);
+    const { userData } = record;
+    if (userData === undefined) return { ...stored, record };
     let body: Body = userData instanceof Uint8Array ? userData : await userData.read();
-    if (body.length > BODY_IN_MEMORY_MAX) body = (await this.#options.keepBody(body)) ?? body;
-    return { ...stored, record: { ...stored.record, userData: body } };
+    const { keepBody } = this.#options.disk;
+    if (body.length > BODY_IN_MEMORY_MAX) body = (await keepBody(body)) ?? body;
+    return { ...stored, record: { ...record, userData: body } };
   }
 
   #damaged({ record: { network, id } }: StoredRecord): undefined {
@@ -240,12 +259,12 @@ export class StoreSource implements Source {
 
   async #readAgain(show: Show): Promise<void> {
     const { store } = this.#follower;
-    if (store === undefined || this.#lost.size === 0) return;
-    const addresses = [...this.#lost];
+    if (store === undefined) return;
+    const lost = [...this.#lost].flatMap((address) => this.#records.nameAt(address) ?? []);
     this.#lost.clear();
-    for (const address of addresses) {
-      const name = this.#records.nameAt(address);
-      const given = name && (await store.get(name));
+    for (const name of [...lost, ...this.#payloads.due()]) {
+      const given = await store.get(name);
+      if (given === undefined) this.#payloads.forget(name);
       const stored = given && (await this.#withBytes(given, store));
       if (stored !== undefined) show(this.#records.changes([{ kind: "put", ...stored }]));
     }

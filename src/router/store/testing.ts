@@ -5,12 +5,14 @@
 import type { Ip } from "../../model/address.ts";
 import type { Change, Epoch } from "../../model/change.ts";
 import type { Acknowledgement, FeedElement } from "../../model/feed.ts";
+import type { Payload } from "../../model/payload.ts";
 import type { StoredRecord } from "../../model/record.ts";
 import { Conditions } from "../../observe/conditions.ts";
 import { lookUp } from "../../protocol/document.ts";
 import type { Store } from "../../store/store.ts";
 import { Directory } from "../directory.ts";
 import { Passwords } from "../passwords.ts";
+import type { Disk } from "./payloads.ts";
 import { StoreSource } from "./source.ts";
 
 export interface Desk extends AsyncDisposable {
@@ -34,6 +36,8 @@ export interface DeskOptions {
   readonly open: () => Promise<Store>;
   readonly restored?: readonly Change[];
   readonly epochs?: Iterable<Epoch>;
+  readonly disk?: Disk;
+  readonly payloadRetryMs?: number;
   readonly refilledAfterMs?: number;
   readonly refillMsMax?: number;
 }
@@ -46,7 +50,8 @@ export function openDesk(options: DeskOptions): Desk {
   const { open, restored = [], epochs = [], refilledAfterMs, refillMsMax } = options;
   const source = new StoreSource({
     ...{ name: "sqlite:/s", open, conditions, now: () => desk.now },
-    keepBody: async () => undefined,
+    disk: options.disk ?? { keepBody: async () => undefined, keptBody: () => undefined },
+    ...(options.payloadRetryMs !== undefined && { payloadRetryMs: options.payloadRetryMs }),
     ...(refilledAfterMs !== undefined && { refilledAfterMs }),
     ...(refillMsMax !== undefined && { refillMsMax }),
   });
@@ -104,6 +109,8 @@ export interface Scripted {
   readonly opened: () => number;
   /** What `ack` does; it fails where this throws. */
   onAck: () => boolean;
+  /** The payload of a name, while there is one. */
+  onPayload: (sha256: string) => Payload | undefined;
   /** What is there when it is asked for by name. */
   onGet: (id: string) => StoredRecord | undefined;
   /** While it cannot be opened: why. */
@@ -137,6 +144,7 @@ export function scripted(): Scripted {
     opened: () => opened,
     onAck: () => true,
     onGet: () => undefined,
+    onPayload: () => undefined,
     broken: undefined,
     async open() {
       if (script.broken !== undefined) throw script.broken;
@@ -150,6 +158,10 @@ export function scripted(): Scripted {
           return result;
         },
         get: async ({ id }) => script.onGet(id),
+        payload: async (sha256) => {
+          const found = script.onPayload(sha256);
+          return found && { ...found, kind: "script" };
+        },
         close: async () => {},
       };
       return store as Store;
