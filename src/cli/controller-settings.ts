@@ -8,9 +8,10 @@ import { join } from "node:path";
 import type { Config, LoadedConfig } from "../config/load.ts";
 import { flaw, LOG_LEVELS } from "../config/settings.ts";
 import { type ControllerSettings, USER_DATA_MAX } from "../controller/daemon.ts";
-import { EXCHANGE, type RabbitSettings } from "../controller/hints/rabbit.ts";
+import { EXCHANGE, type RabbitSettings, type RabbitUser } from "../controller/hints/rabbit.ts";
 import { CLOUDSTACK, checkLookSource, type LookSource } from "../controller/open-look.ts";
 import { readSecretFile } from "../controller/secret-file.ts";
+import type { Secret } from "../controller/secrets.ts";
 import { tryParseHostPort } from "../model/address.ts";
 import { ConfigError, quote, UsageError } from "../model/errors.ts";
 import type { ListenAddress } from "../router/http/rim.ts";
@@ -85,7 +86,9 @@ export async function controllerPlan(options: Options): Promise<ControllerPlan> 
   if (webhook !== undefined && listen === undefined) {
     throw new UsageError("--webhook-secret-file is for --api-listen, which is missing");
   }
-  const rabbit = await rabbitOf(text);
+  const rabbit = rabbitOf(text);
+  // Now: nothing is opened by settings that cannot be used.
+  await rabbit?.user.read();
   const poll = text("poll-seconds", "pollSeconds");
   const settings: ControllerSettings = {
     store,
@@ -147,19 +150,20 @@ function apiEnvironment(source: LookSource | undefined): NodeJS.ProcessEnv {
   return { FRONTDESK_TOKEN: process.env.FRONTDESK_TOKEN };
 }
 
-function secretOf(file: string | undefined): (() => Promise<string>) | undefined {
+function secretOf(file: string | undefined): Secret<string> | undefined {
   const given = process.env[WEBHOOK_SECRET]?.trim() ?? "";
-  if (file === undefined) return given === "" ? undefined : async () => given;
-  return async () => {
+  if (file === undefined) return given === "" ? undefined : { read: async () => given };
+  const read = async (): Promise<string> => {
     const secret = (await readSecretFile(file, SECRET_BYTES_MAX))?.trim() ?? "";
     if (secret === "") throw new ConfigError("has no secret for webhooks", { file });
     return secret;
   };
+  return { file, read };
 }
 
-async function rabbitOf(
+function rabbitOf(
   text: (flag: string, name: keyof Section) => string | undefined,
-): Promise<RabbitSettings | undefined> {
+): RabbitSettings | undefined {
   const given = text("amqp", "amqp");
   if (given === undefined) return undefined;
   const url = URL.canParse(given) ? new URL(given) : undefined;
@@ -169,19 +173,26 @@ async function rabbitOf(
     const place = `${AMQP_USER} and ${AMQP_PASSWORD}, or --amqp-credentials-file`;
     throw new UsageError(`--amqp: has a user or a query; the user is read from ${place}`);
   }
-  const file = text("amqp-credentials-file", "amqpCredentialsFile");
-  const values = file === undefined ? process.env : await variablesOf(file);
-  const take = (name: string): string => {
-    const value = values[name]?.trim() ?? "";
-    if (value !== "") return value;
-    throw new ConfigError(`${name} is missing or empty`, file === undefined ? undefined : { file });
-  };
   const caFile = text("amqp-ca-file", "amqpCaFile");
   return {
-    ...{ url, username: take(AMQP_USER), password: take(AMQP_PASSWORD) },
+    ...{ url, user: rabbitUserOf(text("amqp-credentials-file", "amqpCredentialsFile")) },
     exchange: text("amqp-exchange", "amqpExchange") ?? EXCHANGE,
     ...(caFile !== undefined && { ca: readPem(caFile) }),
   };
+}
+
+function rabbitUserOf(file: string | undefined): Secret<RabbitUser> {
+  const read = async (): Promise<RabbitUser> => {
+    const values = file === undefined ? process.env : await variablesOf(file);
+    const take = (name: string): string => {
+      const value = values[name]?.trim() ?? "";
+      if (value !== "") return value;
+      const place = file === undefined ? undefined : { file };
+      throw new ConfigError(`${name} is missing or empty`, place);
+    };
+    return { username: take(AMQP_USER), password: take(AMQP_PASSWORD) };
+  };
+  return { ...(file !== undefined && { file }), read };
 }
 
 async function variablesOf(file: string): Promise<Readonly<Record<string, string | undefined>>> {

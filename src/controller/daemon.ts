@@ -19,6 +19,7 @@ import { webhookApp } from "./hints/webhook.ts";
 import { type ApiListener, type ApiListenOptions, openApiListener } from "./http.ts";
 import { type LookSource, openLook } from "./open-look.ts";
 import type { ApiPorts } from "./parts.ts";
+import { reloadAll, type Secret } from "./secrets.ts";
 import { Troubles } from "./troubles.ts";
 
 /** Where webhooks are received. */
@@ -41,7 +42,7 @@ export interface ControllerSettings {
   readonly pollSeconds?: number;
   readonly userDataMax?: number;
   /** Read at the start and on `reload`. */
-  readonly webhookSecret?: () => Promise<string>;
+  readonly webhookSecret?: Secret<string>;
   readonly rabbit?: RabbitSettings;
 }
 
@@ -127,7 +128,8 @@ async function assemble(
   const hints = { hint, counts, conditions };
 
   const isReady = (): boolean => follow === undefined || follow.status.lookedAt !== undefined;
-  const secret = { text: await settings.webhookSecret?.() };
+  const { webhookSecret } = settings;
+  const secret = { text: await webhookSecret?.read() };
   const api = await listenApi(settings, {
     ...{ store, conditions, log, hint, now, readOnly: source !== undefined },
     hooks:
@@ -163,16 +165,20 @@ async function assemble(
     },
     apiUrl: api?.url,
     async reload() {
-      const secrets = [
-        async () => opened?.reload(),
-        async () => {
-          secret.text = (await settings.webhookSecret?.()) ?? secret.text;
-        },
-      ];
-      for (const { reason } of await settled(secrets)) {
-        // What was read last stays in force.
-        log.error({ reason: reasonOf(reason) }, "a key or a secret cannot be read anew");
-      }
+      const { rabbit } = beside;
+      await reloadAll(
+        [
+          { file: source?.credentialsFile, reload: async () => opened?.reload() },
+          {
+            file: webhookSecret?.file,
+            reload: async () => {
+              secret.text = await webhookSecret?.read();
+            },
+          },
+          { file: settings.rabbit?.user.file, reload: async () => rabbit?.reload() },
+        ],
+        conditions,
+      );
       follow?.reload();
     },
     async close(graceMs) {
@@ -181,17 +187,6 @@ async function assemble(
       log.info("stopped");
     },
   };
-}
-
-async function settled(
-  works: readonly (() => Promise<unknown>)[],
-): Promise<PromiseRejectedResult[]> {
-  const results = await Promise.allSettled(works.map((work) => work()));
-  return results.filter((result) => result.status === "rejected");
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Follows the source until the controller is closed. */

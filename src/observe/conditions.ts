@@ -287,9 +287,11 @@ export const CONDITIONS = {
     where: "controller",
   },
   CREDENTIALS_UNREADABLE: {
-    title: "credentials of the APIs cannot be read; those that were read last count",
+    title: "credentials or a secret cannot be used; those that were good last count",
     severity: "warning",
-    advice: "mend the file that is named; only its owner may read it (chmod 600)",
+    advice:
+      "mend the file that is named; only its owner may read it (chmod 600); then send SIGHUP " +
+      "to the controller",
     where: "controller",
   },
   RECONCILE_FAILED: {

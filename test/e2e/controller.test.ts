@@ -54,7 +54,7 @@ test(
     const secretFile = join(lab.folder, "webhook.secret");
     writeFileSync(secretFile, `${secret}\n`, { mode: 0o600 });
     const listen = ["--api-listen", `127.0.0.1:${PORT}`, "--poll-seconds", "3600"];
-    await lab.start(...listen, "--webhook-secret-file", secretFile);
+    const program = await lab.start(...listen, "--webhook-secret-file", secretFile);
     const deliver = async (by: string): Promise<number> => {
       const body = JSON.stringify({ event: "VM.UPDATE", entity: "VirtualMachine", entityuuid: id });
       const headers = { "X-CS-Signature": createHmac("sha256", by).update(body).digest("base64") };
@@ -73,6 +73,20 @@ test(
     const { body } = await lab.admin("/metrics");
     expect(body).toContain('hints_total{via="webhook",outcome="looked"} 1');
     expect(body).toContain('hints_total{via="webhook",outcome="refused"} 1');
+
+    // On SIGHUP the secret is read anew, and one that cannot be used leaves the last one.
+    const unusable = async (): Promise<string | undefined> => {
+      const all = await lab.conditions();
+      return all.find(({ code }) => code === "CREDENTIALS_UNREADABLE")?.subject;
+    };
+    writeFileSync(secretFile, "");
+    program.signal("SIGHUP");
+    await until("the condition", SOON_MS, async () => (await unusable()) === secretFile);
+    expect(await deliver(secret)).toBe(200);
+    writeFileSync(secretFile, "another secret\n");
+    program.signal("SIGHUP");
+    await until("the end of it", SOON_MS, async () => (await unusable()) === undefined);
+    expect([await deliver("another secret"), await deliver(secret)]).toEqual([200, 401]);
   },
   TEST_MS_MAX,
 );

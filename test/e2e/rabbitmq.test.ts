@@ -9,13 +9,20 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { Connection } from "rabbitmq-client";
 import { HintCounts } from "../../src/controller/hints/event.ts";
-import { EXCHANGE, followRabbit, type RabbitSettings } from "../../src/controller/hints/rabbit.ts";
+import {
+  EXCHANGE,
+  followRabbit,
+  type RabbitPorts,
+  type RabbitSettings,
+  type RabbitUser,
+} from "../../src/controller/hints/rabbit.ts";
+import type { Secret } from "../../src/controller/secrets.ts";
 import { change } from "../../src/controller/testing.ts";
 import { Conditions } from "../../src/observe/conditions.ts";
 import { openControllerLab } from "./controller-lab.ts";
 import { hasTool } from "./lab.ts";
 import { until } from "./program.ts";
-import { rabbitMissing, startRabbit, USER } from "./rabbitmq.ts";
+import { type RabbitServer, rabbitMissing, startRabbit, USER } from "./rabbitmq.ts";
 
 const lacking = rabbitMissing(hasTool);
 const TEST_MS_MAX = 240_000;
@@ -45,7 +52,7 @@ test.skipIf(lacking !== undefined)(
       hint: (id?: string) => hints.push(id),
     };
     const raised = () => conditions.list().map(({ code, detail }) => `${code} ${detail}`);
-    const settings: RabbitSettings = { url: server.url, ...USER, exchange: EXCHANGE };
+    const settings: RabbitSettings = { url: server.url, user: secretOf(USER), exchange: EXCHANGE };
 
     // CloudStack has not declared its exchange yet.
     await using rabbit = await followRabbit(settings, ports);
@@ -75,6 +82,9 @@ test.skipIf(lacking !== undefined)(
     // This process has heard it too.
     expect(hints.splice(0)).toEqual([ID]);
 
+    await takesAnotherUser(server, ports);
+    hints.splice(0);
+
     await server.stop();
     await until("the condition", WAIT_MS_MAX, () => raised().length > 0);
     expect(rabbit.isFollowing).toBe(false);
@@ -83,7 +93,7 @@ test.skipIf(lacking !== undefined)(
     expect(raised()).toEqual([]);
     expect(hints).toEqual([undefined]);
 
-    const wrong = { ...settings, password: "EXAMPLE-wrong" };
+    const wrong = { ...settings, user: secretOf({ ...USER, password: "EXAMPLE-wrong" }) };
     await using refused = await followRabbit(wrong, ports);
     await until("the refusal", WAIT_MS_MAX, () => raised().length > 0);
     expect(raised()[0]).toStartWith("HINTS_DOWN the user or the password is refused");
@@ -119,6 +129,42 @@ async function followedByProgram(url: URL): Promise<void> {
     expect(performance.now() - begun).toBeLessThan(1000);
   });
   expect(await lab.conditions()).toEqual([]);
+}
+
+/** Another user is taken while the events go on, and one that the bus refuses is not. */
+async function takesAnotherUser(
+  server: RabbitServer,
+  ports: Omit<RabbitPorts, "conditions">,
+): Promise<void> {
+  const conditions = new Conditions(() => 0);
+  const given = { user: { ...USER } as RabbitUser };
+  const user = { file: "bus.env", read: async () => given.user };
+  const settings = { url: server.url, user, exchange: EXCHANGE };
+  await using rabbit = await followRabbit(settings, { ...ports, conditions });
+  await until("the bus to be followed", WAIT_MS_MAX, () => rabbit.isFollowing);
+  const raised = () => conditions.list().map(({ code, subject }) => `${code} ${subject}`);
+
+  given.user = { ...USER, password: "EXAMPLE-wrong" };
+  await rabbit.reload();
+  await until("the refusal", WAIT_MS_MAX, () => raised().length > 0);
+  expect(raised()).toEqual(["CREDENTIALS_UNREADABLE bus.env"]);
+  expect(rabbit.isFollowing).toBe(true);
+  expect(JSON.stringify(conditions.list())).not.toContain("EXAMPLE");
+
+  given.user = { username: "another", password: "EXAMPLE-another" };
+  await server.control("add_user", given.user.username, given.user.password);
+  await server.control("set_permissions", given.user.username, ".*", ".*", ".*");
+  await rabbit.reload();
+  await until("the condition to be over", WAIT_MS_MAX, () => raised().length === 0);
+  expect(rabbit.isFollowing).toBe(true);
+  const users = async () => (await server.control("list_connections", "user")).trim().split("\n");
+  await until("the former one to be gone", WAIT_MS_MAX, async () => {
+    return (await users()).filter((name) => name === given.user.username).length === 1;
+  });
+}
+
+function secretOf(user: RabbitUser): Secret<RabbitUser> {
+  return { read: async () => user };
 }
 
 /** Declares the exchange as CloudStack does, and sends to it. */

@@ -3,13 +3,16 @@
  * port mapper and ports of its own. No service is started, and nothing of it is left.
  */
 
+import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { onEnd, scratchFolder } from "./leftovers.ts";
 import { type Program, start } from "./program.ts";
 
 const SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+const CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 export const USER = { username: "frontdesk", password: "EXAMPLE-pass" };
 
 /** A start takes five to ten seconds, and longer where others work beside. ms. */
@@ -19,6 +22,8 @@ export interface RabbitServer extends AsyncDisposable {
   readonly url: URL;
   stop(): Promise<void>;
   start(): Promise<void>;
+  /** `rabbitmqctl` of this server. */
+  control(...args: string[]): Promise<string>;
 }
 
 export async function startRabbit(): Promise<RabbitServer> {
@@ -72,6 +77,14 @@ export async function startRabbit(): Promise<RabbitServer> {
     url: new URL(`amqp://127.0.0.1:${port}`),
     start: begin,
     stop,
+    async control(...args) {
+      const argv = ["--quiet", ...args];
+      const { stdout } = await promisify(execFile)(CONTROL, argv, {
+        env: { ...process.env, ...env },
+        timeout: START_MS_MAX,
+      });
+      return stdout;
+    },
     async [Symbol.asyncDispose]() {
       await stop();
       await epmd[Symbol.asyncDispose]();

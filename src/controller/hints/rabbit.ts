@@ -5,8 +5,10 @@
  * have been missed while there was no connection, a look at everything finds.
  */
 
+import type { Connection, ConnectionOptions } from "rabbitmq-client";
 import type { Conditions } from "../../observe/conditions.ts";
 import type { Log } from "../../observe/log.ts";
+import type { Secret } from "../secrets.ts";
 import { type HintCounts, hintOf } from "./event.ts";
 
 /** The exchange that CloudStack's documentation names. */
@@ -26,11 +28,15 @@ const CONNECT_MS_MAX = 10_000;
 const RETRY_MS_MIN = 1000;
 const RETRY_MS_MAX = 30_000;
 
+export interface RabbitUser {
+  readonly username: string;
+  readonly password: string;
+}
+
 export interface RabbitSettings {
   /** `amqp://HOST[:PORT][/VHOST]`, or `amqps:`; without a user. */
   readonly url: URL;
-  readonly username: string;
-  readonly password: string;
+  readonly user: Secret<RabbitUser>;
   readonly exchange: string;
   /** A certificate to trust instead of the system's, in PEM. */
   readonly ca?: string;
@@ -42,76 +48,181 @@ export interface RabbitPorts {
   readonly conditions: Conditions;
   readonly log: Log;
   readonly retryMsMin?: number;
+  /** Of tests. */
+  readonly connect?: Connect;
 }
+
+type Connect = (
+  options: ConnectionOptions,
+) => Pick<Connection, "on" | "createConsumer" | "unsafeDestroy" | "ready">;
 
 export interface Rabbit extends AsyncDisposable {
   /** Whether events come now. */
   readonly isFollowing: boolean;
+  /**
+   * Reads the user anew. The bus is followed as the former one until it takes the new one; where it
+   * refuses that, a condition says so.
+   *
+   * @throws {ConfigError | StateError} if the user cannot be read.
+   */
+  reload(): Promise<void>;
 }
 
-/** Connects, now and again whenever that is lost. Never throws: a condition says what is wrong. */
+/**
+ * Connects, now and again whenever that is lost: a condition says what is wrong.
+ *
+ * @throws {ConfigError | StateError} if the user cannot be read.
+ */
 export async function followRabbit(settings: RabbitSettings, ports: RabbitPorts): Promise<Rabbit> {
   const { Connection } = await import("rabbitmq-client");
-  const { url, username, password, exchange, ca } = settings;
-  const { hint, counts, conditions, log, retryMsMin = RETRY_MS_MIN } = ports;
-  const isSecure = url.protocol === "amqps:";
-  const subject = url.host;
-  let isFollowing = false;
-  let isClosed = false;
-  const connection = new Connection({
-    hostname: url.hostname.replace(/^\[|\]$/g, ""),
-    port: url.port === "" ? (isSecure ? "5671" : "5672") : url.port,
-    vhost: url.pathname.length > 1 ? decodeURIComponent(url.pathname.slice(1)) : "/",
-    ...{ username, password },
-    ...(isSecure && { tls: ca === undefined ? true : { ca } }),
-    connectionTimeout: CONNECT_MS_MAX,
-    ...{ retryLow: retryMsMin, retryHigh: RETRY_MS_MAX },
-    connectionName: "frontdesk",
-  });
-  const fail = (error: unknown): void => {
-    if (isClosed) return;
-    isFollowing = false;
-    conditions.raise("HINTS_DOWN", subject, reasonOf(error, exchange));
-  };
-  connection.on("error", fail);
-  const consumer = connection.createConsumer(
-    {
-      noAck: true,
-      exclusive: true,
-      queueOptions: {
+  const { connect = (options: ConnectionOptions) => new Connection(options) } = ports;
+  const user = await settings.user.read();
+  return new Follower(settings, { ...ports, connect }, user);
+}
+
+/** A connection of one user. */
+interface Line {
+  readonly user: RabbitUser;
+  readonly connection: ReturnType<Connect>;
+  isFollowing: boolean;
+  /** What it still says, nobody listens to. */
+  isOver: boolean;
+}
+
+class Follower implements Rabbit {
+  readonly #settings: RabbitSettings;
+  readonly #ports: RabbitPorts & { readonly connect: Connect };
+  #current: Line;
+  /** Of the user that was read last, until the bus takes or refuses it. */
+  #next: Line | undefined;
+
+  constructor(
+    settings: RabbitSettings,
+    ports: RabbitPorts & { readonly connect: Connect },
+    user: RabbitUser,
+  ) {
+    this.#settings = settings;
+    this.#ports = ports;
+    this.#current = this.#open(user);
+  }
+
+  get isFollowing(): boolean {
+    return this.#current.isFollowing && this.#current.connection.ready;
+  }
+
+  async reload(): Promise<void> {
+    const user = await this.#settings.user.read();
+    if (this.#current.isOver || isSame(user, (this.#next ?? this.#current).user)) return;
+    if (this.#next !== undefined) end(this.#next);
+    this.#next = isSame(user, this.#current.user) ? undefined : this.#open(user);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    end(this.#current);
+    if (this.#next !== undefined) end(this.#next);
+    this.#ports.conditions.clear("HINTS_DOWN", this.#settings.url.host);
+  }
+
+  #open(user: RabbitUser): Line {
+    const { exchange } = this.#settings;
+    const connection = this.#ports.connect(this.#options(user));
+    const line: Line = { user, connection, isFollowing: false, isOver: false };
+    const fail = (error: unknown): void => {
+      if (!line.isOver) this.#fail(line, error);
+    };
+    connection.on("error", fail);
+    const consumer = connection.createConsumer(
+      {
+        noAck: true,
         exclusive: true,
-        autoDelete: true,
-        arguments: { "x-max-length": QUEUE_EVENTS_MAX },
+        queueOptions: {
+          exclusive: true,
+          autoDelete: true,
+          arguments: { "x-max-length": QUEUE_EVENTS_MAX },
+        },
+        // It is CloudStack's: where it is not there, its name is wrong.
+        exchanges: [{ exchange, passive: true }],
+        queueBindings: KEYS.map((routingKey) => ({ exchange, routingKey })),
       },
-      // It is CloudStack's: where it is not there, its name is wrong.
-      exchanges: [{ exchange, passive: true }],
-      queueBindings: KEYS.map((routingKey) => ({ exchange, routingKey })),
-    },
-    (message) => {
-      const said = hintOf(bodyOf(message.body));
-      counts.add("rabbitmq", said.kind === "look" ? "looked" : "ignored");
-      if (said.kind === "look") hint(said.id);
-    },
-  );
-  consumer.on("error", fail);
-  consumer.on("ready", () => {
-    isFollowing = true;
-    conditions.clear("HINTS_DOWN", subject);
-    log.info({ exchange, at: subject }, "following the event bus");
+      (message) => {
+        if (!line.isOver) this.#take(message.body);
+      },
+    );
+    consumer.on("error", fail);
+    consumer.on("ready", () => {
+      if (!line.isOver) this.#follow(line);
+    });
+    return line;
+  }
+
+  #options({ username, password }: RabbitUser): ConnectionOptions {
+    const { url, ca } = this.#settings;
+    const isSecure = url.protocol === "amqps:";
+    return {
+      hostname: url.hostname.replace(/^\[|\]$/g, ""),
+      port: url.port === "" ? (isSecure ? "5671" : "5672") : url.port,
+      vhost: url.pathname.length > 1 ? decodeURIComponent(url.pathname.slice(1)) : "/",
+      ...{ username, password },
+      ...(isSecure && { tls: ca === undefined ? true : { ca } }),
+      connectionTimeout: CONNECT_MS_MAX,
+      ...{ retryLow: this.#ports.retryMsMin ?? RETRY_MS_MIN, retryHigh: RETRY_MS_MAX },
+      connectionName: "frontdesk",
+    };
+  }
+
+  #take(body: unknown): void {
+    const said = hintOf(bodyOf(body));
+    this.#ports.counts.add("rabbitmq", said.kind === "look" ? "looked" : "ignored");
+    if (said.kind === "look") this.#ports.hint(said.id);
+  }
+
+  #follow(line: Line): void {
+    const { url, exchange, user } = this.#settings;
+    const { conditions, log, hint } = this.#ports;
+    line.isFollowing = true;
+    if (line === this.#next) {
+      end(this.#current);
+      this.#current = line;
+      this.#next = undefined;
+      conditions.clear("CREDENTIALS_UNREADABLE", user.file ?? "");
+    }
+    conditions.clear("HINTS_DOWN", url.host);
+    log.info({ exchange, at: url.host }, "following the event bus");
     hint();
-  });
-  return {
-    get isFollowing() {
-      return isFollowing && connection.ready;
-    },
-    async [Symbol.asyncDispose]() {
-      isClosed = true;
-      isFollowing = false;
-      conditions.clear("HINTS_DOWN", subject);
-      // Nothing is under way that would have to end in order.
-      connection.unsafeDestroy();
-    },
-  };
+  }
+
+  #fail(line: Line, error: unknown): void {
+    const { url, exchange, user } = this.#settings;
+    const { conditions } = this.#ports;
+    line.isFollowing = false;
+    const reason = reasonOf(error, exchange);
+    if (line !== this.#next) {
+      conditions.raise("HINTS_DOWN", url.host, reason);
+      return;
+    }
+    // Where the bus does not answer at all, it has not refused: both go on asking.
+    if (!isRefusal(error)) return;
+    end(line);
+    this.#next = undefined;
+    conditions.raise("CREDENTIALS_UNREADABLE", user.file ?? "", `${url.host}: ${reason}`);
+  }
+}
+
+function isSame(a: RabbitUser, b: RabbitUser): boolean {
+  return a.username === b.username && a.password === b.password;
+}
+
+/** Nothing is under way that would have to end in order. */
+function end(line: Line): void {
+  line.isOver = true;
+  line.isFollowing = false;
+  line.connection.unsafeDestroy();
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(["ACCESS_REFUSED", "NOT_ALLOWED"]);
+
+function isRefusal(error: unknown): boolean {
+  return REFUSALS.has((error as { code?: string }).code ?? "");
 }
 
 /** A message's body is parsed by the client only where its sender said that it is JSON. */
@@ -129,8 +240,7 @@ function bodyOf(body: unknown): unknown {
 function reasonOf(error: unknown, exchange: string): string {
   const { code = "", message = "" } = error as { code?: string; message?: string };
   if (code === "NOT_FOUND") return `there is no exchange ${JSON.stringify(exchange)}`;
-  if (code === "ACCESS_REFUSED")
-    return "the user or the password is refused, or lacks a permission";
+  if (isRefusal(error)) return "the user or the password is refused, or lacks a permission";
   const isLate = /timeout|timed out/i.test(message);
   return `${code || "no connection"}${isLate ? ": no answer in time" : ""}`;
 }
