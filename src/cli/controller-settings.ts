@@ -5,35 +5,31 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Config, LoadedConfig } from "../config/load.ts";
 import { flaw, LOG_LEVELS } from "../config/settings.ts";
 import { type ControllerSettings, USER_DATA_MAX } from "../controller/daemon.ts";
 import { EXCHANGE, type RabbitSettings, type RabbitUser } from "../controller/hints/rabbit.ts";
-import { CLOUDSTACK, checkLookSource, type LookSource } from "../controller/open-look.ts";
+import { CLOUDSTACK, type LookSource } from "../controller/open-look.ts";
 import { readSecretFile } from "../controller/secret-file.ts";
 import type { Secret } from "../controller/secrets.ts";
-import { tryParseHostPort } from "../model/address.ts";
-import { ConfigError, quote, UsageError } from "../model/errors.ts";
+import { ConfigError, UsageError } from "../model/errors.ts";
 import type { ListenAddress } from "../router/http/rim.ts";
-import { parseSource } from "../source/index.ts";
-import { parseStore } from "../store/index.ts";
 import { parseAdmin } from "./addresses.ts";
 import type { Options } from "./command.ts";
+import {
+  AMQP_PASSWORD,
+  AMQP_USER,
+  type ControllerValues,
+  controllerValues,
+  parseBus,
+  parseHostPort,
+} from "./controller-values.ts";
 import { openSealKey } from "./seal-key.ts";
 import { defaultStateDir } from "./state-dir.ts";
-
-/** Between two looks at everything. More often is a hint's work; seldomer, and changes are lost. */
-const POLL_SECONDS_MIN = 1;
-const POLL_SECONDS_MAX = 86_400;
 
 /** Secrets of webhooks and users are one line. Bytes. */
 const SECRET_BYTES_MAX = 4096;
 
 const WEBHOOK_SECRET = "FRONTDESK_WEBHOOK_SECRET";
-const AMQP_USER = "FRONTDESK_AMQP_USER";
-const AMQP_PASSWORD = "FRONTDESK_AMQP_PASSWORD";
-
-type Section = NonNullable<Config["controller"]>;
 
 export interface ControllerPlan {
   readonly settings: ControllerSettings;
@@ -62,18 +58,12 @@ export async function controllerPlan(options: Options): Promise<ControllerPlan> 
   const path = options.string("config");
   const file =
     path === undefined ? undefined : await (await import("../config/load.ts")).loadConfig(path);
-  const section: Section = file?.config.controller ?? {};
-  const text = <Name extends keyof Section>(flag: string, name: Name): string | undefined => {
-    const given = options.string(flag);
-    return given === undefined || given === "" ? section[name]?.toString() : given;
-  };
-  const stateDir =
-    options.string("state-dir") ?? file?.config.stateDir ?? defaultStateDir(process.env);
-  const store = text("store", "store") ?? defaultStore(stateDir);
-  parseStore(store);
-  const source = sourceOf(options, section, file);
-  const listen = text("api-listen", "apiListen");
-  const tls = pairOf(text("api-cert", "apiCert"), text("api-cert-key", "apiCertKey"));
+  const values = controllerValues(options, file);
+  const { text } = values;
+  const stateDir = values.shared("stateDir") ?? defaultStateDir(process.env);
+  const source = sourceOf(values);
+  const listen = text("apiListen");
+  const tls = pairOf(text("apiCert"), text("apiCertKey"));
   if (tls !== undefined && listen === undefined) {
     throw new UsageError("--api-cert is for --api-listen, which is missing");
   }
@@ -81,59 +71,49 @@ export async function controllerPlan(options: Options): Promise<ControllerPlan> 
     const forms = `--source ${CLOUDSTACK}URL, or --api-listen ADDR:PORT to write by the API`;
     throw new UsageError(`nothing to keep the store true by: write ${forms}`);
   }
-  const webhook = text("webhook-secret-file", "webhookSecretFile");
+  const webhook = text("webhookSecretFile");
   const webhookSecret = secretOf(webhook);
   if (webhook !== undefined && listen === undefined) {
     throw new UsageError("--webhook-secret-file is for --api-listen, which is missing");
   }
-  const rabbit = rabbitOf(text);
+  const rabbit = rabbitOf(values);
   // Now: nothing is opened by settings that cannot be used.
   await rabbit?.user.read();
-  const poll = text("poll-seconds", "pollSeconds");
+  const pollSeconds = values.number("pollSeconds");
   const settings: ControllerSettings = {
-    store,
-    sealKey: await openSealKey(stateDir, options.string("seal-key") ?? file?.config.sealKey),
+    store: text("store") ?? defaultStore(stateDir),
+    sealKey: await openSealKey(stateDir, values.shared("sealKey")),
     ...(source !== undefined && { source }),
     ...(listen !== undefined && {
       api: {
-        ...{ listen: hostPort("api-listen", listen), stateDir },
-        guests: options.strings("guest-listen").map((text) => hostPort("guest-listen", text)),
+        ...{ listen: parseHostPort(listen), stateDir },
+        guests: values.guestListen.map(parseHostPort),
         env: apiEnvironment(source),
-        tokensFile: text("tokens-file", "tokensFile") ?? defaultTokens(stateDir),
+        tokensFile: text("tokensFile") ?? defaultTokens(stateDir),
         ...(tls !== undefined && { tls }),
       },
     }),
-    ...(poll !== undefined && { pollSeconds: whole("poll-seconds", poll, POLL_SECONDS_MAX) }),
-    userDataMax: whole(
-      "user-data-max",
-      text("user-data-max", "userDataMax") ?? String(USER_DATA_MAX),
-      1024 * 1024,
-    ),
+    ...(pollSeconds !== undefined && { pollSeconds }),
+    userDataMax: values.number("userDataMax") ?? USER_DATA_MAX,
     ...(webhookSecret !== undefined && listen !== undefined && { webhookSecret }),
     ...(rabbit !== undefined && { rabbit }),
   };
-  const logLevel = options.string("log-level") ?? file?.config.logLevel ?? "info";
+  const logLevel = values.shared("logLevel") ?? "info";
   const wrong = flaw("log-level", logLevel);
   if (wrong !== undefined) throw new UsageError(`--log-level: must be ${LOG_LEVELS.join(", ")}`);
-  const admin = parseAdmin(text("admin-listen", "adminListen") ?? defaultControllerAdmin(stateDir));
+  const admin = parseAdmin(text("adminListen") ?? defaultControllerAdmin(stateDir));
   return { settings, admin, logLevel };
 }
 
-function sourceOf(
-  options: Options,
-  section: Section,
-  file: LoadedConfig | undefined,
-): LookSource | undefined {
-  const text = options.string("source") ?? section.source;
-  if (text === undefined) return undefined;
-  checkLookSource(text, parseSource);
-  const credentialsFile = options.string("credentials-file") ?? section.credentialsFile;
-  const caFile = options.string("ca-file") ?? section.caFile;
-  const network = options.string("network") ?? file?.config.network;
-  const cacheDir = options.string("cache-dir") ?? file?.config.cacheDir;
-  const insecure = options.flag("insecure") || section.insecure === true;
+function sourceOf({ text, shared, insecure }: ControllerValues): LookSource | undefined {
+  const source = text("source");
+  if (source === undefined) return undefined;
+  const credentialsFile = text("credentialsFile");
+  const caFile = text("caFile");
+  const network = shared("network");
+  const cacheDir = shared("cacheDir");
   return {
-    ...{ text, env: process.env },
+    ...{ text: source, env: process.env },
     ...(credentialsFile !== undefined && { credentialsFile }),
     tls: {
       ...(caFile !== undefined && { ca: readPem(caFile) }),
@@ -161,22 +141,13 @@ function secretOf(file: string | undefined): Secret<string> | undefined {
   return { file, read };
 }
 
-function rabbitOf(
-  text: (flag: string, name: keyof Section) => string | undefined,
-): RabbitSettings | undefined {
-  const given = text("amqp", "amqp");
-  if (given === undefined) return undefined;
-  const url = URL.canParse(given) ? new URL(given) : undefined;
-  const isAmqp = url !== undefined && /^amqps?:$/.test(url.protocol) && url.hostname !== "";
-  if (!isAmqp) throw new UsageError("--amqp: write amqp://HOST[:PORT][/VHOST], or amqps:");
-  if (url.username !== "" || url.password !== "" || url.search !== "") {
-    const place = `${AMQP_USER} and ${AMQP_PASSWORD}, or --amqp-credentials-file`;
-    throw new UsageError(`--amqp: has a user or a query; the user is read from ${place}`);
-  }
-  const caFile = text("amqp-ca-file", "amqpCaFile");
+function rabbitOf({ text }: ControllerValues): RabbitSettings | undefined {
+  const url = text("amqp");
+  if (url === undefined) return undefined;
+  const caFile = text("amqpCaFile");
   return {
-    ...{ url, user: rabbitUserOf(text("amqp-credentials-file", "amqpCredentialsFile")) },
-    exchange: text("amqp-exchange", "amqpExchange") ?? EXCHANGE,
+    ...{ url: parseBus(url), user: rabbitUserOf(text("amqpCredentialsFile")) },
+    exchange: text("amqpExchange") ?? EXCHANGE,
     ...(caFile !== undefined && { ca: readPem(caFile) }),
   };
 }
@@ -210,12 +181,6 @@ function readPem(file: string): string {
   }
 }
 
-function hostPort(flag: string, text: string): { readonly host: string; readonly port: number } {
-  const at = tryParseHostPort(text);
-  if (at === undefined) throw new UsageError(`--${flag}: ${quote(text)} is not ADDR:PORT`);
-  return at;
-}
-
 function pairOf(
   cert: string | undefined,
   key: string | undefined,
@@ -223,10 +188,4 @@ function pairOf(
   if (cert === undefined && key === undefined) return undefined;
   if (cert !== undefined && key !== undefined) return { cert, key };
   throw new UsageError("--api-cert and --api-cert-key go together");
-}
-
-function whole(flag: string, text: string, most: number): number {
-  const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= POLL_SECONDS_MIN && value <= most) return value;
-  throw new UsageError(`--${flag}: ${quote(text)} is not a number from 1 to ${most}`);
 }

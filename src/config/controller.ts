@@ -6,6 +6,9 @@ import { z } from "zod";
 import { fields } from "./issues.ts";
 import { flaw, type SettingKind } from "./settings.ts";
 
+/** Addresses of the routers of one machine. */
+const ADDRESSES_MAX = 100;
+
 const setting = (kind: SettingKind, description: string) =>
   z
     .string()
@@ -23,6 +26,18 @@ export const CONTROLLER = fields({
   source: setting("place", "cloudstack:URL, file:PATH or databag:DIR"),
   store: setting("place", "sqlite:PATH"),
   apiListen: setting("text", "ADDR:PORT of the APIs and of webhooks"),
+  guestListen: z
+    .array(
+      z.string().superRefine((text, context) => {
+        const message = flaw("listen", text);
+        if (message !== undefined) context.addIssue({ code: "custom", message });
+        if (text !== "auto") return;
+        context.addIssue({ code: "custom", message: "auto is not possible here; name addresses" });
+      }),
+    )
+    .max(ADDRESSES_MAX)
+    .describe("Where a router of this machine answers guests: the APIs refuse to be there")
+    .optional(),
   apiCert: setting("path", "Certificate of the API listener, PEM"),
   apiCertKey: setting("path", "Its key"),
   tokensFile: setting("path", "Who may use the operator API"),

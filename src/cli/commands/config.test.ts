@@ -150,6 +150,83 @@ test("settings without a mistake that the router would refuse need attention", a
   expect(await check(good)).toMatchObject({ code: EXIT.done, stderr: "" });
 });
 
+test("the controller's section is checked as the program checks it, each with its line", async () => {
+  const good = `controller:
+  source: cloudstack:https://cloud.example.org
+  store: sqlite:/var/lib/frontdesk/store.sqlite
+  apiListen: 192.0.2.10:8776
+  guestListen: [10.1.1.1:80]
+  pollSeconds: 60
+  amqp: amqps://bus.example.org/cloudstack
+`;
+  expect(await check(good)).toMatchObject({ code: EXIT.done, stderr: "" });
+  const cases: readonly (readonly [from: string, to: string, said: string])[] = [
+    [
+      "pollSeconds: 60",
+      "polSeconds: 60",
+      '6: controller.polSeconds: there is no such field; did you mean "pollSeconds"?',
+    ],
+    [
+      "pollSeconds: 60",
+      "pollSeconds: '60'",
+      "6: controller.pollSeconds: expected a number, found text",
+    ],
+    ["pollSeconds: 60", "pollSeconds: 0", "6: controller.pollSeconds: must be 1 at least"],
+    [
+      "apiListen: 192.0.2.10:8776",
+      "apiListen: 8776",
+      "4: controller.apiListen: expected text, found a number; put it in quotes",
+    ],
+    ["192.0.2.10:8776", "192.0.2.10", '4: controller.apiListen: "192.0.2.10" is not ADDR:PORT'],
+    [
+      "10.1.1.1:80",
+      "auto",
+      "5: controller.guestListen[0]: auto is not possible here; name addresses",
+    ],
+    ["sqlite:/", "sqlte:/", '3: controller.store: no such store: "sqlte"; did you mean "sqlite"?'],
+    [
+      "cloudstack:https",
+      "cloudstack:ftp",
+      "2: controller.source: not the API's address: write cloudstack:https://HOST[:PORT][/PATH]",
+    ],
+    [
+      "//cloud.",
+      "//me:EXAMPLE@cloud.",
+      "2: controller.source: the API's address has a user, a query or a fragment: keys are read from FRONTDESK_API_KEY and FRONTDESK_SECRET_KEY, or a file of them",
+    ],
+    [
+      "cloudstack:https",
+      "nowhere:https",
+      '2: controller.source: no such source: "nowhere"; write databag:PATH or file:PATH, or cloudstack:URL',
+    ],
+    ["amqps:", "http:", "7: controller.amqp: write amqp://HOST[:PORT][/VHOST], or amqps:"],
+    [
+      "//bus.",
+      "//me:EXAMPLE@bus.",
+      "7: controller.amqp: has a user or a query; the user is read from FRONTDESK_AMQP_USER and FRONTDESK_AMQP_PASSWORD, or --amqp-credentials-file",
+    ],
+    [
+      "  pollSeconds: 60",
+      "  apiCert: x.pem",
+      "6: controller.apiCert: goes together with apiCertKey, which is missing",
+    ],
+  ];
+  for (const [from, to, said] of cases) {
+    const { code, stdout } = await check(good.replace(from, to));
+    expect([code, stdout]).toEqual([EXIT.usage, `${FILE}:${said}\n`]);
+  }
+  const { stdout } = await check(
+    good.replace("amqps:", "http:").replace("192.0.2.10", ""),
+    "--json",
+  );
+  expect(JSON.parse(stdout)).toMatchObject({
+    problems: [
+      { line: 4, field: "controller.apiListen" },
+      { line: 7, field: "controller.amqp" },
+    ],
+  });
+});
+
 test("- is stdin", () => {
   for (const [input, code, text] of [
     ["hosts: any\n", EXIT.done, "stdin: nothing is wrong (settings"],

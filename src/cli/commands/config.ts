@@ -63,13 +63,21 @@ async function instances(bytes: Buffer, name: string) {
 }
 
 async function settings(bytes: Buffer, name: string) {
-  const { problems, loaded } = await checkConfig(bytes, name);
-  const refused = loaded === undefined ? undefined : refusal(loaded);
+  const { problems: ofForm, loaded } = await checkConfig(bytes, name);
+  const problems = [...ofForm, ...(loaded === undefined ? [] : await ofController(loaded))];
+  if (problems.length > 0 || loaded === undefined) return { kind: "settings", problems };
+  const refused = refusal(loaded);
   return {
-    ...{ kind: "settings", problems },
-    ...(loaded !== undefined && { config: loaded.config }),
+    ...{ kind: "settings", problems, config: loaded.config },
     ...(refused !== undefined && { refused }),
   };
+}
+
+/** The controller's own checks are loaded for a file that has something for it. */
+async function ofController(loaded: LoadedConfig): Promise<readonly Problem[]> {
+  if (loaded.config.controller === undefined) return [];
+  const { controllerProblems } = await import("../controller-values.ts");
+  return [...controllerProblems(loaded)].sort((a, b) => a.line - b.line);
 }
 
 /** Why the router does not start with it; `frontdesk router firewall` may take it. */

@@ -1,0 +1,146 @@
+/**
+ * The values of the controller's settings: a flag's or its variable's, else the file's. What a
+ * value must be beyond its form is one check, wherever it is given; `config check` asks the same.
+ */
+
+import type { Problem } from "../config/document.ts";
+import type { Config, LoadedConfig } from "../config/load.ts";
+import { checkLookSource } from "../controller/open-look.ts";
+import { tryParseHostPort } from "../model/address.ts";
+import { ConfigError, quote, UsageError } from "../model/errors.ts";
+import { parseSource } from "../source/index.ts";
+import { parseStore } from "../store/index.ts";
+import type { Options } from "./command.ts";
+
+/** Between two looks at everything. More often is a hint's work; seldomer, and changes are lost. */
+const POLL_SECONDS_MAX = 86_400;
+
+/** User data is never longer, whoever asks: CloudStack's own limit. Characters of base64. */
+const USER_DATA_CHARS_MAX: number = 1024 * 1024;
+
+export const AMQP_USER = "FRONTDESK_AMQP_USER";
+export const AMQP_PASSWORD = "FRONTDESK_AMQP_PASSWORD";
+
+type Section = NonNullable<Config["controller"]>;
+type Name = Exclude<keyof Section, "insecure" | "guestListen">;
+
+/** Settings that stand beside the section, because the router has them too. */
+type Shared = "stateDir" | "sealKey" | "network" | "cacheDir" | "logLevel";
+
+/** Each throws a `UsageError` that does not name the setting. */
+const CHECKS: { readonly [N in Name]?: (text: string) => unknown } = {
+  source: (text) => checkLookSource(text, parseSource),
+  store: parseStore,
+  apiListen: parseHostPort,
+  pollSeconds: (text) => parseCount(text, POLL_SECONDS_MAX),
+  userDataMax: (text) => parseCount(text, USER_DATA_CHARS_MAX),
+  amqp: parseBus,
+};
+
+export interface ControllerValues {
+  /** Checked. @throws {UsageError} if a flag's or variable's value is wrong */
+  text(name: Name): string | undefined;
+  number(name: "pollSeconds" | "userDataMax"): number | undefined;
+  shared(name: Shared): string | undefined;
+  readonly guestListen: readonly string[];
+  readonly insecure: boolean;
+}
+
+/** @throws {ConfigError} if a value of the file is wrong, with its line. */
+export function controllerValues(
+  options: Options,
+  file: LoadedConfig | undefined,
+): ControllerValues {
+  if (file !== undefined) refuseProblems(file);
+  const section: Section = file?.config.controller ?? {};
+  // A variable that is set but empty is one that is not set.
+  const given = (name: Name | Shared): string | undefined =>
+    options.string(flagOf(name)) || undefined;
+  const text = (name: Name): string | undefined => {
+    const own = given(name);
+    if (own === undefined) return section[name]?.toString();
+    const flaw = flawOf(name, own);
+    if (flaw !== undefined) throw new UsageError(`--${flagOf(name)}: ${flaw}`);
+    return own;
+  };
+  const guests = options.strings("guest-listen");
+  return {
+    text,
+    number: (name) => {
+      const number = text(name);
+      return number === undefined ? undefined : Number(number);
+    },
+    shared: (name) => given(name) ?? file?.config[name],
+    guestListen: guests.length > 0 ? guests : (section.guestListen ?? []),
+    insecure: options.flag("insecure") || section.insecure === true,
+  };
+}
+
+function refuseProblems(loaded: LoadedConfig): void {
+  const [first] = controllerProblems(loaded);
+  if (first === undefined) return;
+  const { message, line, field } = first;
+  throw new ConfigError(message, { file: loaded.file, line, field });
+}
+
+/** What is wrong with `controller:` of a file whose form is good. */
+export function controllerProblems({ config, line }: LoadedConfig): readonly Problem[] {
+  const { controller } = config;
+  if (controller === undefined) return [];
+  const problem = (name: Name, message: string): Problem => {
+    return { line: line(["controller", name]), field: `controller.${name}`, message };
+  };
+  const problems = (Object.keys(CHECKS) as Name[]).flatMap((name) => {
+    const value = controller[name];
+    const flaw = value === undefined ? undefined : flawOf(name, String(value));
+    return flaw === undefined ? [] : [problem(name, flaw)];
+  });
+  for (const [name, other] of [
+    ["apiCert", "apiCertKey"] as const,
+    ["apiCertKey", "apiCert"] as const,
+  ]) {
+    if (controller[name] !== undefined && controller[other] === undefined) {
+      problems.push(problem(name, `goes together with ${other}, which is missing`));
+    }
+  }
+  return problems;
+}
+
+function flawOf(name: Name, text: string): string | undefined {
+  try {
+    CHECKS[name]?.(text);
+    return undefined;
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
+}
+
+/** `apiListen` is the flag `--api-listen`. */
+function flagOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+export function parseHostPort(text: string): { readonly host: string; readonly port: number } {
+  const at = tryParseHostPort(text);
+  if (at === undefined) throw new UsageError(`${quote(text)} is not ADDR:PORT`);
+  return at;
+}
+
+/** The user is no part of it: it would stand in `ps` and in logs. */
+export function parseBus(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isAmqp = url !== undefined && /^amqps?:$/.test(url.protocol) && url.hostname !== "";
+  if (!isAmqp) throw new UsageError("write amqp://HOST[:PORT][/VHOST], or amqps:");
+  if (url.username !== "" || url.password !== "" || url.search !== "") {
+    const place = `${AMQP_USER} and ${AMQP_PASSWORD}, or --amqp-credentials-file`;
+    throw new UsageError(`has a user or a query; the user is read from ${place}`);
+  }
+  return url;
+}
+
+function parseCount(text: string, most: number): number {
+  const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= 1 && value <= most) return value;
+  throw new UsageError(`${quote(text)} is not a number from 1 to ${most}`);
+}
