@@ -18,8 +18,8 @@ import { ConfigError, ListenError, UsageError } from "../model/errors.ts";
 /** Request line and headers: a GET of a CloudStack client carries its user data there. Bytes. */
 const HEADER_BYTES_MAX = 64 * 1024;
 
-/** A longer body is not read. Each API has a smaller limit, and words for it. Bytes. */
-const BODY_BYTES_MAX: number = 16 * 1024 * 1024;
+/** A longer body is not looked at. Each API has a smaller limit, and words for it. Bytes. */
+const BODY_BYTES_MAX: number = 64 * 1024 * 1024;
 
 /** Operators, their programs, and a console each: more is a mistake or an attack. */
 const CONNECTIONS_MAX = 256;

@@ -337,12 +337,16 @@ export class OperatorApiError extends MetadataError {
     | "NETWORK_IN_USE"
     | "NETWORK_UNKNOWN"
     | "PATH_UNKNOWN"
+    | "PAYLOAD_NONE"
+    | "PAYLOAD_NOT_RUNNABLE"
+    | "PAYLOAD_UNKNOWN"
     | "RECORDS_READ_ONLY"
     | "REQUEST_INVALID"
     | "REVISION_MISMATCH"
     | "ROLE_TOO_LOW"
     | "TOKEN_MISSING"
     | "TOKEN_UNKNOWN"
+    | "UPLOADS_TOO_MANY"
     | "USER_DATA_NONE";
   readonly remedy = "fix-request";
 

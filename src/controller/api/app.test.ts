@@ -13,12 +13,15 @@ import {
   Network,
   Networks,
   PasswordState,
+  Payload,
+  Payloads,
   PublicKeys,
 } from "./schemas.ts";
 import { type Asked, openApi, TOKENS } from "./testing.ts";
 
 const BODY = { name: "web-01", nics: [{ addresses: ["10.1.1.5"], default: true }] };
 const AT = "/v1/instances/204/i-1";
+const PAYLOAD = `/v1/payloads/${"0".repeat(64)}`;
 const PASSWORD = "T0p-s3cret";
 
 /** Every route, and the least role that may use it. */
@@ -35,6 +38,13 @@ const ROUTES: readonly (readonly [request: string, role: "read" | "write" | "adm
   [`GET ${AT}/password`, "read"],
   [`PUT ${AT}/password`, "write"],
   [`DELETE ${AT}/password`, "write"],
+  [`PUT ${AT}/payload`, "write"],
+  [`DELETE ${AT}/payload`, "write"],
+  ["GET /v1/payloads", "read"],
+  ["POST /v1/payloads", "write"],
+  [`GET ${PAYLOAD}`, "read"],
+  [`DELETE ${PAYLOAD}`, "write"],
+  [`GET ${PAYLOAD}/stub`, "read"],
   ["GET /v1/networks", "read"],
   ["GET /v1/networks/204", "read"],
   ["PUT /v1/networks/204", "admin"],
@@ -131,7 +141,8 @@ test("the document has every route, and every route is in the document", async (
   const known = ROUTES.map(([request]) =>
     request
       .replace("/instances/204/i-1", "/instances/{network}/{id}")
-      .replace("/204", "/{network}"),
+      .replace("/204", "/{network}")
+      .replace(PAYLOAD, "/v1/payloads/{sha}"),
   );
   expect(described.sort()).toEqual(known.sort());
   for (const methods of Object.values(document.paths)) {
@@ -155,12 +166,18 @@ test("what is answered is what the document says", async () => {
   const all = { account: "a", project: "p", zone: "z", template: "t", publicKeys: ["k"] };
   await ask("PUT /v1/networks/204", { body: { cidrs: ["10.1.1.0/24"], dnsDomain: "x.example" } });
   await ask(`PUT ${AT}`, { body: { ...BODY, ...all, nics, userData: { base64: "aGk=" } } });
+  const headers = { "content-type": "application/octet-stream" };
+  const { json } = await ask("POST /v1/payloads", { body: "#!/bin/sh\n", headers });
+  const { sha256 } = json as { sha256: string };
+  await ask(`PUT ${AT}/payload`, { body: { sha256 } });
   ports.conditions.raise("HINTS_DOWN", "amqp", "no route");
   const answers: readonly (readonly [path: string, schema: z.ZodType])[] = [
     ["/v1/instances?limit=1", InstancePage],
     [AT, Instance],
     [`${AT}/keys`, PublicKeys],
     [`${AT}/password`, PasswordState],
+    ["/v1/payloads", Payloads],
+    [`/v1/payloads/${sha256}`, Payload],
     ["/v1/networks", Networks],
     ["/v1/networks/204", Network],
     ["/v1/conditions", ConditionList],

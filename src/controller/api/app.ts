@@ -15,6 +15,7 @@ import { answerError } from "./errors.ts";
 import { addEvents } from "./events.ts";
 import { addInstances } from "./instances.ts";
 import { addNetworks } from "./networks.ts";
+import { addPayloads } from "./payloads.ts";
 import {
   type AddRoutes,
   failures,
@@ -51,6 +52,7 @@ const GROUPS: readonly AddRoutes[] = [
   addUserData,
   addKeys,
   addPassword,
+  addPayloads,
   addNetworks,
   addEvents,
   addConditions,

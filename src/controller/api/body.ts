@@ -6,19 +6,31 @@
 import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { OperatorApiError, quote } from "../../model/errors.ts";
+import { PAYLOAD_BYTES_MAX } from "../../model/payload.ts";
 import { BODY_BYTES_MAX, FAULTS_MAX } from "./limits.ts";
 
 export const JSON_TYPE = "application/json";
 export const BYTES_TYPE = "application/octet-stream";
 
-/** Of each request that may have a body. */
-export const bounded: MiddlewareHandler = bodyLimit({
-  maxSize: BODY_BYTES_MAX,
-  onError: () => {
-    const message = `the body is longer than ${BODY_BYTES_MAX} bytes`;
-    throw new OperatorApiError("BODY_TOO_LARGE", message);
-  },
-});
+/** Of each request that may have a body; of uploads, by what a payload may have. */
+export const bounded: MiddlewareHandler = (c, next) =>
+  c.req.path === PAYLOADS_PATH ? atMostPayload(c, next) : atMost(c, next);
+
+const PAYLOADS_PATH = "/v1/payloads";
+const atMost = limitedTo(BODY_BYTES_MAX);
+const atMostPayload = limitedTo(PAYLOAD_BYTES_MAX);
+
+function limitedTo(bytesMax: number): MiddlewareHandler {
+  return bodyLimit({
+    maxSize: bytesMax,
+    onError: (c) => {
+      const length = c.req.header("content-length");
+      const size = length === undefined ? "is longer" : `has ${Number(length)} bytes`;
+      const message = `the body ${size}; the limit is ${bytesMax} bytes`;
+      throw new OperatorApiError("BODY_TOO_LARGE", message);
+    },
+  });
+}
 
 /**
  * Reads the body, so that whoever asks for it later gets it at once.

@@ -37,6 +37,11 @@ const REFUSALS = {
   NETWORK_IN_USE: { status: 409, advice: "delete the network's instances first" },
   NETWORK_UNKNOWN: { status: 404, advice: "see GET /v1/networks for those that there are" },
   PATH_UNKNOWN: { status: 404, advice: "see /openapi.json for the paths that there are" },
+  PAYLOAD_IN_USE: { status: 409, advice: "detach it from the instance that is named first" },
+  PAYLOAD_NONE: { status: 404, advice: "give it one with PUT on the same path" },
+  PAYLOAD_NOT_RUNNABLE: { status: 400, advice: "begin it with #!, put a file named run at the archive's top, or add ?as=file for one that is only put somewhere" },
+  PAYLOAD_UNKNOWN: { status: 404, advice: "see GET /v1/payloads for those that there are" },
+  PAYLOADS_FULL: { status: 409, advice: "remove payloads that no instance is given" },
   RECORD_INVALID: { status: 400, advice: "correct the field that is named" },
   RECORDS_READ_ONLY: { status: 409, advice: "change it in the source, as CloudStack or the file" },
   REQUEST_INVALID: { status: 400, advice: "correct what is named; /openapi.json has the schema" },
@@ -45,6 +50,7 @@ const REFUSALS = {
   STORE_UNAVAILABLE: { status: 503, advice: "try again; if it lasts, see GET /v1/conditions" },
   TOKEN_MISSING: { status: 401, advice: "send Authorization: Bearer TOKEN; make one with frontdesk token create" },
   TOKEN_UNKNOWN: { status: 401, advice: "check the token; frontdesk token list names those that count" },
+  UPLOADS_TOO_MANY: { status: 503, advice: "try again later" },
   USER_DATA_NONE: { status: 404, advice: "set some with PUT on the same path" },
   USER_DATA_NOT_BASE64: { status: 400, advice: "encode it as base64, or send the bytes as application/octet-stream" },
   USER_DATA_TOO_LARGE: { status: 431, advice: "send less, compress it, or raise userDataMax" },
@@ -56,7 +62,11 @@ export type ErrorCode = keyof typeof REFUSALS;
 /** For the OpenAPI document. */
 export const ERROR_CODES: readonly ErrorCode[] = Object.keys(REFUSALS) as ErrorCode[];
 
-const RETRY_AFTER: ReadonlySet<ErrorCode> = new Set(["FOLLOWERS_TOO_MANY", "STORE_UNAVAILABLE"]);
+const RETRY_AFTER: ReadonlySet<ErrorCode> = new Set([
+  "FOLLOWERS_TOO_MANY",
+  "STORE_UNAVAILABLE",
+  "UPLOADS_TOO_MANY",
+]);
 
 /** The answer to whatever was thrown. A bug is logged here, once, and told nobody else. */
 export function answerError(error: unknown, c: Context, log: Log): Response {
@@ -90,6 +100,9 @@ function refusalOf(error: unknown): { code: ErrorCode; message: string } {
 function refusalOfStore({ code, message }: StoreError): { code: ErrorCode; message: string } {
   if (code === "STORE_CONFLICT") return { code: "REVISION_MISMATCH", message };
   if (code === "STORE_ADDRESS_TAKEN") return { code: "ADDRESS_TAKEN", message };
+  if (code === "STORE_PAYLOAD_IN_USE") return { code: "PAYLOAD_IN_USE", message };
+  if (code === "STORE_PAYLOAD_UNKNOWN") return { code: "PAYLOAD_UNKNOWN", message };
+  if (code === "STORE_PAYLOADS_FULL") return { code: "PAYLOADS_FULL", message };
   // The message may name a file of this machine.
   return { code: "STORE_UNAVAILABLE", message: "the store could not do it" };
 }

@@ -3,6 +3,9 @@
 /** A body: 1 MiB of user data as JSON text, at its worst six characters for one. Bytes. */
 export const BODY_BYTES_MAX: number = 8 * 1024 * 1024;
 
+/** Payloads that come in at a time: each is in memory, and once more while it is sealed. */
+export const UPLOADS_MAX = 2;
+
 /** Records of one page, where nobody says, and at most. */
 export const PAGE_DEFAULT = 100;
 export const PAGE_MAX = 1000;

@@ -6,6 +6,7 @@
  */
 
 import { z } from "@hono/zod-openapi";
+import { PAYLOAD_KINDS, PAYLOADS_OF_RECORD_MAX } from "../../model/payload.ts";
 import {
   ADDRESSES_MAX,
   CIDRS_MAX,
@@ -42,6 +43,17 @@ const publicKey = () => z.string().min(1).max(VALUE_CHARS_MAX);
 const publicKeys = () => z.array(publicKey()).max(PUBLIC_KEYS_MAX);
 const passwordState = () => z.enum(["pending", "none"]);
 
+const sha256 = () =>
+  z
+    .string()
+    .max(64)
+    .openapi({ description: "SHA-256 of the content, in lower-case hexadecimal digits." });
+const payloads = () =>
+  z
+    .array(z.strictObject({ sha256: sha256(), bytes: z.number().int() }))
+    .max(PAYLOADS_OF_RECORD_MAX)
+    .openapi({ description: "What this instance may fetch, and no other." });
+
 const texts = {
   account: line().optional(),
   project: line().optional(),
@@ -66,6 +78,7 @@ export const InstanceBody = z
       .union([UserDataBody, z.strictObject({ bytes: z.number() }), z.null()])
       .optional()
       .openapi({ description: "Absent, or as it was read: it stays. null: there is none." }),
+    payloads: payloads().optional().openapi({ description: "Absent: they stay." }),
     publicKeys: publicKeys().optional(),
     incarnation: z.number().int().min(1).optional(),
     epoch: z.number().int().min(1).optional(),
@@ -82,6 +95,7 @@ export const InstanceSummary = z
     ...texts,
     nics: z.array(nic.omit({ keys: true })),
     userData: z.object({ bytes: z.number().int() }).optional(),
+    payloads: payloads().optional(),
     password: passwordState(),
     incarnation: z.number().int(),
     epoch: z.number().int(),
@@ -118,6 +132,39 @@ export const RevisionHeaders = z.object({
   "if-match": z.string().optional().openapi({ description: "Its ETag, or *: only if it is so." }),
   "if-none-match": z.string().optional().openapi({ description: "*: only if it is not there." }),
 });
+
+export const PayloadName = z.object({ sha: sha256() });
+export const Payload = z
+  .object({
+    sha256: sha256(),
+    bytes: z.number().int(),
+    kind: z.enum(PAYLOAD_KINDS).openapi({
+      description: "A script is run; of an archive, the file named run; a file is put somewhere.",
+    }),
+  })
+  .openapi("Payload");
+export const Payloads = z
+  .object({
+    payloads: z.array(Payload),
+    bytes: z.number().int().openapi({ description: "Of all of them." }),
+    bytesMax: z.number().int(),
+    bytesOfOneMax: z.number().int(),
+  })
+  .openapi("Payloads");
+export const UploadQuery = z.strictObject({
+  as: z
+    .enum(["file"])
+    .optional()
+    .openapi({ description: "Take it though a guest could not run it." }),
+});
+const to = () =>
+  z
+    .string()
+    .max(255)
+    .optional()
+    .openapi({ description: "Where the guest puts it; then it runs nothing." });
+export const StubQuery = z.strictObject({ to: to() });
+export const Attachment = z.strictObject({ sha256: sha256(), to: to() }).openapi("Attachment");
 
 const range = { cidrs: z.array(z.string().max(64)).max(CIDRS_MAX), dnsDomain: line().optional() };
 

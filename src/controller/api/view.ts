@@ -37,7 +37,7 @@ export function instanceView(stored: StoredRecord): InstanceOutput {
 }
 
 export function summaryView({ record, revision }: StoredRecord): SummaryOutput {
-  const { network, id, name, userData, incarnation, epoch } = record;
+  const { network, id, name, userData, payloads, incarnation, epoch } = record;
   return {
     ...{ network, id, name },
     ...textsOf(record),
@@ -47,6 +47,9 @@ export function summaryView({ record, revision }: StoredRecord): SummaryOutput {
       default: nic.default,
     })),
     ...(userData !== undefined && { userData: { bytes: userData.length } }),
+    ...(payloads !== undefined && {
+      payloads: payloads.map(({ sha256, bytes }) => ({ sha256, bytes })),
+    }),
     ...{ password: passwordState(record), incarnation, epoch, revision },
   };
 }
@@ -70,12 +73,13 @@ export function recordOf(
   const publicKeys = body.publicKeys ?? before?.publicKeys ?? [];
   const userData = userDataFor(body, before, userDataMax);
   const password = before?.password;
+  const payloads = body.payloads ?? before?.payloads ?? [];
   return parseRecord({
     ...name,
     name: body.name,
     ...textsOf(body),
     ...(body.keys === undefined ? standardKeys(name, body) : { nics: body.nics, keys: body.keys }),
-    ...{ publicKeys, ...(userData !== undefined && { userData }) },
+    ...{ publicKeys, payloads, ...(userData !== undefined && { userData }) },
     ...(password !== undefined && { password }),
     incarnation: body.incarnation ?? before?.incarnation ?? 1,
     epoch: body.epoch ?? before?.epoch ?? 1,
