@@ -6,11 +6,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { flaw, LOG_LEVELS } from "../config/settings.ts";
-import { type ControllerSettings, USER_DATA_MAX } from "../controller/daemon.ts";
+import type { ControllerSettings } from "../controller/daemon.ts";
 import { EXCHANGE, type RabbitSettings, type RabbitUser } from "../controller/hints/rabbit.ts";
 import { CLOUDSTACK, type LookSource } from "../controller/open-look.ts";
-import { readSecretFile } from "../controller/secret-file.ts";
-import type { Secret } from "../controller/secrets.ts";
+import { readSecretFile, readVariables } from "../controller/secret-file.ts";
+import type { SecretSource } from "../controller/secrets.ts";
+import { USER_DATA_CHARS_DEFAULT } from "../controller/user-data.ts";
 import { ConfigError, UsageError } from "../model/errors.ts";
 import type { ListenAddress } from "../router/http/rim.ts";
 import { parseAdmin } from "./addresses.ts";
@@ -94,7 +95,7 @@ export async function controllerPlan(options: Options): Promise<ControllerPlan> 
       },
     }),
     ...(pollSeconds !== undefined && { pollSeconds }),
-    userDataMax: values.number("userDataMax") ?? USER_DATA_MAX,
+    userDataMax: values.number("userDataMax") ?? USER_DATA_CHARS_DEFAULT,
     ...(webhookSecret !== undefined && listen !== undefined && { webhookSecret }),
     ...(rabbit !== undefined && { rabbit }),
   };
@@ -130,7 +131,7 @@ function apiEnvironment(source: LookSource | undefined): NodeJS.ProcessEnv {
   return { FRONTDESK_TOKEN: process.env.FRONTDESK_TOKEN };
 }
 
-function secretOf(file: string | undefined): Secret<string> | undefined {
+function secretOf(file: string | undefined): SecretSource<string> | undefined {
   const given = process.env[WEBHOOK_SECRET]?.trim() ?? "";
   if (file === undefined) return given === "" ? undefined : { read: async () => given };
   const read = async (): Promise<string> => {
@@ -152,7 +153,7 @@ function rabbitOf({ text }: ControllerValues): RabbitSettings | undefined {
   };
 }
 
-function rabbitUserOf(file: string | undefined): Secret<RabbitUser> {
+function rabbitUserOf(file: string | undefined): SecretSource<RabbitUser> {
   const read = async (): Promise<RabbitUser> => {
     const values = file === undefined ? process.env : await variablesOf(file);
     const take = (name: string): string => {
@@ -167,10 +168,9 @@ function rabbitUserOf(file: string | undefined): Secret<RabbitUser> {
 }
 
 async function variablesOf(file: string): Promise<Readonly<Record<string, string | undefined>>> {
-  const text = await readSecretFile(file, SECRET_BYTES_MAX);
-  if (text === undefined) throw new ConfigError("does not exist", { file });
-  const lines = text.split("\n").map((line) => /^\s*([A-Z_]+)\s*=\s*(.*?)\s*$/.exec(line));
-  return Object.fromEntries(lines.flatMap((found) => (found ? [[found[1], found[2]]] : [])));
+  const variables = await readVariables(file, SECRET_BYTES_MAX);
+  if (variables === undefined) throw new ConfigError("does not exist", { file });
+  return Object.fromEntries(variables);
 }
 
 function readPem(file: string): string {

@@ -8,15 +8,13 @@ import type { Config, LoadedConfig } from "../config/load.ts";
 import { checkLookSource } from "../controller/open-look.ts";
 import { tryParseHostPort } from "../model/address.ts";
 import { ConfigError, quote, UsageError } from "../model/errors.ts";
+import { USER_DATA_CHARS_MAX } from "../source/cloudstack/limits.ts";
 import { parseSource } from "../source/index.ts";
 import { parseStore } from "../store/index.ts";
 import type { Options } from "./command.ts";
 
 /** Between two looks at everything. More often is a hint's work; seldomer, and changes are lost. */
 const POLL_SECONDS_MAX = 86_400;
-
-/** User data is never longer, whoever asks: CloudStack's own limit. Characters of base64. */
-const USER_DATA_CHARS_MAX: number = 1024 * 1024;
 
 export const AMQP_USER = "FRONTDESK_AMQP_USER";
 export const AMQP_PASSWORD = "FRONTDESK_AMQP_PASSWORD";

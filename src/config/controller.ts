@@ -6,6 +6,9 @@ import { z } from "zod";
 import { fields } from "./issues.ts";
 import { flaw, type SettingKind } from "./settings.ts";
 
+/** The most that CloudStack can be set to accept. Characters of base64. */
+const USER_DATA_CHARS_MAX = 1024 * 1024;
+
 /** Addresses of the routers of one machine. */
 const ADDRESSES_MAX = 100;
 
@@ -46,7 +49,7 @@ export const CONTROLLER = fields({
   caFile: setting("path", "Certificate that CloudStack's is checked by, PEM"),
   insecure: z.boolean().describe("Check no certificate, in a lab").optional(),
   pollSeconds: number(86_400, "Between two looks at everything"),
-  userDataMax: number(1024 * 1024, "Characters of base64 of user data that the APIs take"),
+  userDataMax: number(USER_DATA_CHARS_MAX, "Characters of base64 of user data that the APIs take"),
   webhookSecretFile: setting("path", "The secret key of CloudStack's webhook"),
   amqp: setting("text", "CloudStack's events: amqp://HOST[:PORT][/VHOST], or amqps:"),
   amqpExchange: setting("text", "The topic exchange"),

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Conditions } from "../observe/conditions.ts";
@@ -36,14 +36,20 @@ test("keys that cannot be used leave those in force that were", async () => {
   const dir = mkdtempSync(join(tmpdir(), "frontdesk-clients-"));
   const credentialsFile = join(dir, "keys.env");
   const lines = Object.entries(ENV).map(([name, value]) => `${name}=${value}\n`);
-  writeFileSync(credentialsFile, lines.join(""));
+  writeFileSync(credentialsFile, lines.join(""), { mode: 0o600 });
   try {
     const { store, api, conditions } = lab;
     const ports = { store, conditions, sealKey: new Uint8Array(32), now: () => 0 };
     const source = { text: `cloudstack:${api.url}`, env: {}, credentialsFile };
     await using opened = await openLook(source, ports);
     await opened.look.all(SIGNAL);
+    chmodSync(credentialsFile, 0o640);
+    await expect(opened.reload()).rejects.toMatchObject({ code: "STATE_PERMISSIONS" });
+    await expect(openLook(source, ports)).rejects.toMatchObject({ code: "STATE_PERMISSIONS" });
+    chmodSync(credentialsFile, 0o600);
     writeFileSync(credentialsFile, "FRONTDESK_API_KEY=\n");
+    await expect(opened.reload()).rejects.toMatchObject({ code: "CONFIG" });
+    rmSync(credentialsFile);
     await expect(opened.reload()).rejects.toMatchObject({ code: "CONFIG" });
     expect(await opened.look.all(SIGNAL)).toMatchObject({ instances: 2 });
   } finally {

@@ -3,15 +3,21 @@
  * which would else wait behind the pages of a large cloud. Their keys can be replaced.
  */
 
+import { ConfigError } from "../model/errors.ts";
 import { type Api, CloudStackClient } from "../source/cloudstack/client.ts";
 import { readCredentials } from "../source/cloudstack/endpoint.ts";
 import type { Tls } from "../source/cloudstack/http.ts";
+import type { Credentials } from "../source/cloudstack/sign.ts";
+import { readVariables } from "./secret-file.ts";
 
 /**
  * After so much that was read, garbage is collected: the runtime lets the pages of a large cloud
  * pile up to twice of what is needed. Characters.
  */
 const COLLECT_CHARS = 8 * 1024 * 1024;
+
+/** Two keys, comments, and what else its owner has there. Bytes. */
+const KEY_FILE_BYTES_MAX = 4096;
 
 /** A client whose keys were replaced lives so long: longer than a call with its repetitions. ms. */
 const RETIRED_MS = 600_000;
@@ -31,12 +37,16 @@ export interface Clients extends Disposable {
   readonly alone: Api;
   /** Names the keys' user to the API. */
   readonly apiKey: () => string;
-  /** Reads the keys anew. @throws {ConfigError} if they cannot be used; then the last ones stay. */
-  reload(): void;
+  /**
+   * Reads the keys anew.
+   *
+   * @throws {ConfigError | StateError} if they cannot be used; then the last ones stay.
+   */
+  reload(): Promise<void>;
 }
 
-/** @throws {ConfigError} if the keys cannot be used. */
-export function openClients(options: ClientsOptions): Clients {
+/** @throws {ConfigError | StateError} if the keys cannot be used. */
+export async function openClients(options: ClientsOptions): Promise<Clients> {
   const { endpoint, credentialsFile, env, tls, collect } = options;
   let read = 0;
   const onAnswer = (length: number): void => {
@@ -46,20 +56,22 @@ export function openClients(options: ClientsOptions): Clients {
     // When what was read has become what is kept.
     if (collect !== undefined) setImmediate(collect);
   };
-  const open = (): readonly [whole: CloudStackClient, alone: CloudStackClient] => {
-    const credentials = readCredentials(env, credentialsFile);
+  const open = async (): Promise<readonly [whole: CloudStackClient, alone: CloudStackClient]> => {
+    const credentials =
+      credentialsFile === undefined ? readCredentials(env) : await fromFile(credentialsFile);
     const shared = { endpoint, credentials, onAnswer, ...(tls !== undefined && { tls }) };
     return [new CloudStackClient(shared), new CloudStackClient(shared)];
   };
-  let [whole, alone] = open();
+  let [whole, alone] = await open();
   const retired = new Set<CloudStackClient>();
   return {
     whole: { read: (command, params, signal) => whole.read(command, params, signal) },
     alone: { read: (command, params, signal) => alone.read(command, params, signal) },
     apiKey: () => whole.apiKey,
-    reload() {
+    async reload() {
+      const opened = await open();
       const former = [whole, alone];
-      [whole, alone] = open();
+      [whole, alone] = opened;
       // What they were asked they answer still.
       for (const each of former) retired.add(each);
       const end = (): void => {
@@ -72,4 +84,10 @@ export function openClients(options: ClientsOptions): Clients {
       retired.clear();
     },
   };
+}
+
+async function fromFile(file: string): Promise<Credentials> {
+  const variables = await readVariables(file, KEY_FILE_BYTES_MAX);
+  if (variables === undefined) throw new ConfigError("the file of keys does not exist", { file });
+  return readCredentials(Object.fromEntries(variables), file);
 }

@@ -9,7 +9,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { ConfigError } from "../model/errors.ts";
-import { readSecretFile, stampOf, writeSecretFile } from "./secret-file.ts";
+import { readVariables, stampOf, writeSecretFile } from "./secret-file.ts";
 import { newToken } from "./tokens.ts";
 
 /** Variables of the file and the environment, and what they are here. */
@@ -46,8 +46,10 @@ export const ADMIN_ENV = "admin.env";
  */
 export async function readCredentials(stateDir: string): Promise<Credentials | undefined> {
   const file = join(stateDir, ADMIN_ENV);
-  const text = await readSecretFile(file, FILE_BYTES_MAX);
-  return text === undefined ? undefined : parse(text, file);
+  const variables = await readVariables(file, FILE_BYTES_MAX);
+  if (variables === undefined) return undefined;
+  const ours = [...variables].filter(([name]) => Object.hasOwn(VARIABLES, name));
+  return checked(ours, (name) => `${file}: ${name}`);
 }
 
 /** @throws {ConfigError} if the environment has one that cannot be one. */
@@ -132,19 +134,6 @@ function freshFile(): string {
     `FRONTDESK_TOKEN=${newToken()}`,
     "",
   ].join("\n");
-}
-
-function parse(text: string, file: string): Credentials {
-  const lines = text.split("\n").flatMap((line, index): (readonly [string, string])[] => {
-    if (line.trim() === "" || line.startsWith("#")) return [];
-    const [, name = "", value = ""] = /^([A-Z_]+)=(.*)$/.exec(line.trimEnd()) ?? [];
-    if (name === "") throw new ConfigError("must be NAME=VALUE", { file, line: index + 1 });
-    return Object.hasOwn(VARIABLES, name) ? [[name, value]] : []; // Others may be its owner's.
-  });
-  const names = lines.map(([name]) => name);
-  const twice = names.find((name, at) => names.indexOf(name) !== at);
-  if (twice !== undefined) throw new ConfigError(`${twice} is given twice`, { file });
-  return checked(lines, (name) => `${file}: ${name}`);
 }
 
 function checked(

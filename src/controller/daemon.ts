@@ -19,8 +19,9 @@ import { webhookApp } from "./hints/webhook.ts";
 import { type ApiListener, type ApiListenOptions, openApiListener } from "./http.ts";
 import { type LookSource, openLook } from "./open-look.ts";
 import type { ApiPorts } from "./parts.ts";
-import { reloadAll, type Secret } from "./secrets.ts";
+import { reloadAll, type SecretSource } from "./secrets.ts";
 import { Troubles } from "./troubles.ts";
+import { USER_DATA_CHARS_DEFAULT } from "./user-data.ts";
 
 /** Where webhooks are received. */
 const HOOKS_PATH = "/hooks";
@@ -28,9 +29,6 @@ const HOOKS_PATH = "/hooks";
 /** How often everything is looked at where nobody says. Without events, and beside them. s. */
 export const POLL_SECONDS = 30;
 export const POLL_BESIDE_EVENTS_SECONDS = 300;
-
-/** CloudStack's own default: `vm.userdata.max.length`. Characters of base64. */
-export const USER_DATA_MAX = 32_768;
 
 export interface ControllerSettings {
   /** Absent: the store itself is the truth, and the APIs write it. */
@@ -42,7 +40,7 @@ export interface ControllerSettings {
   readonly pollSeconds?: number;
   readonly userDataMax?: number;
   /** Read at the start and on `reload`. */
-  readonly webhookSecret?: Secret<string>;
+  readonly webhookSecret?: SecretSource<string>;
   readonly rabbit?: RabbitSettings;
 }
 
@@ -225,7 +223,7 @@ function pollMsOf({ pollSeconds }: ControllerSettings, rabbit: Rabbit | undefine
 }
 
 async function listenApi(
-  { api, userDataMax = USER_DATA_MAX }: ControllerSettings,
+  { api, userDataMax = USER_DATA_CHARS_DEFAULT }: ControllerSettings,
   { hooks, ...ports }: Omit<ApiPorts, "userDataMax"> & { readonly hooks: Hono | undefined },
 ): Promise<ApiListener | undefined> {
   if (api === undefined) return undefined;

@@ -44,11 +44,11 @@ export interface OpenedLook extends AsyncDisposable {
   readonly subject: string;
   /** Yields when something has changed, where the source can say so by itself. */
   readonly changes?: (signal: AbortSignal) => AsyncIterable<void>;
-  /** Reads keys anew. @throws {ConfigError} if they cannot be used; then the last ones stay. */
+  /** Reads keys anew. Rejects if they cannot be used; then the last ones stay. */
   reload(): Promise<void>;
 }
 
-/** @throws {UsageError | ConfigError} if a setting is wrong. */
+/** @throws {UsageError | ConfigError | StateError} if a setting or a file of keys is wrong. */
 export async function openLook(source: LookSource, ports: LookPorts): Promise<OpenedLook> {
   return source.text.startsWith(CLOUDSTACK)
     ? openCloud(source, ports)
@@ -72,7 +72,8 @@ export function checkLookSource(text: string, parseOther: (text: string) => unkn
 async function openCloud(source: LookSource, ports: LookPorts): Promise<OpenedLook> {
   const endpoint = parseEndpoint(source.text.slice(CLOUDSTACK.length));
   const { store, conditions, now, collect } = ports;
-  const clients = openClients({ ...source, endpoint, ...(collect !== undefined && { collect }) });
+  const more = collect === undefined ? {} : { collect };
+  const clients = await openClients({ ...source, endpoint, ...more });
   const subject = endpoint.host;
   const look = new Reconciler({
     api: clients.whole,
@@ -80,11 +81,11 @@ async function openCloud(source: LookSource, ports: LookPorts): Promise<OpenedLo
     apiKey: clients.apiKey,
     troubles: new Troubles(conditions, subject),
     ...{ store, now },
-    ...(collect !== undefined && { collect }),
+    ...more,
   });
   return {
     ...{ look, subject },
-    reload: async () => clients.reload(),
+    reload: () => clients.reload(),
     [Symbol.asyncDispose]: async () => clients[Symbol.dispose](),
   };
 }

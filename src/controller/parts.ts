@@ -27,7 +27,7 @@ export interface ApiPorts {
 
 /** One API of the controller: what answers below a path of the API listener. */
 export interface ControllerPart {
-  /** `/` or `/hints`: the app sees what follows it. */
+  /** `/` or `/client/api`: the app sees what follows it. */
   readonly path: string;
   readonly open: (ports: ApiPorts) => Promise<Hono>;
 }

@@ -6,10 +6,12 @@
 import { constants } from "node:fs";
 import { chown, link, lstat, open, rename, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
-import { StateError } from "../model/errors.ts";
+import { ConfigError, StateError } from "../model/errors.ts";
 
 const MODE = 0o600;
 const OTHERS = 0o077;
+
+const VARIABLE = /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(["']?)(.*?)\2\s*$/;
 
 /** A writer takes milliseconds: what lies there for longer was left by one that was killed. ms. */
 const STALE_MS = 10_000;
@@ -42,6 +44,32 @@ export async function readSecretFile(path: string, bytesMax: number): Promise<st
   } finally {
     await file.close();
   }
+}
+
+/**
+ * The variables of a file of `NAME=value` lines, as a shell and a service manager read them:
+ * `export`, quotes around a value, spaces around `=`, and lines of comments are allowed.
+ *
+ * @returns `undefined` if there is no such file
+ * @throws {ConfigError} that names the line that is wrong, and shows nothing of it.
+ * @throws {StateError} as `readSecretFile`.
+ */
+export async function readVariables(
+  file: string,
+  bytesMax: number,
+): Promise<ReadonlyMap<string, string> | undefined> {
+  const text = await readSecretFile(file, bytesMax);
+  if (text === undefined) return undefined;
+  const variables = new Map<string, string>();
+  for (const [index, line] of text.split("\n").entries()) {
+    if (/^\s*(?:[#;]|$)/.test(line)) continue;
+    const place = { file, line: index + 1 };
+    const [, name = "", , value = ""] = VARIABLE.exec(line) ?? [];
+    if (name === "") throw new ConfigError("must be NAME=VALUE", place);
+    if (variables.has(name)) throw new ConfigError(`${name} is given twice`, place);
+    variables.set(name, value);
+  }
+  return variables;
 }
 
 /** What a file is like now: another text says that it may hold something else. */

@@ -6,7 +6,7 @@
 import type { Conditions } from "../observe/conditions.ts";
 
 /** A secret, or several that belong together, and where it is read. */
-export interface Secret<T> {
+export interface SecretSource<T> {
   /** The file. Absent where it is the environment, which never says anything else. */
   readonly file?: string;
   /** @throws {ConfigError | StateError} if it cannot be used. It never says what it is. */

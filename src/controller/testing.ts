@@ -14,6 +14,8 @@ import { Troubles } from "./troubles.ts";
 
 export const SUBJECT = "the cloud";
 
+type Await = (command: string) => Promise<unknown>;
+
 export interface Lab extends AsyncDisposable {
   readonly api: FakeApi;
   readonly store: Store;
@@ -22,8 +24,8 @@ export interface Lab extends AsyncDisposable {
   readonly look: Reconciler;
   /** Milliseconds; tests move it. */
   time: number;
-  /** One more, that knows nothing but what the store has. @param before is awaited first */
-  another(before?: (command: string) => Promise<unknown>): Reconciler;
+  /** One more, that knows nothing but what the store has. Each question is between the two. */
+  another(before?: Await, after?: Await): Reconciler;
   /** `CODE subject` of each condition. */
   raised(): string[];
 }
@@ -43,10 +45,12 @@ export async function openLab(options: { store?: Store; instances?: number } = {
   const troubles = new Troubles(conditions, SUBJECT);
   const lab: { time: number } = { time: 1_000_000 };
   const now = (): number => lab.time;
-  const another: Lab["another"] = (before = async () => {}) => {
+  const another: Lab["another"] = (before = async () => {}, after = async () => {}) => {
     const read: Api["read"] = async (command, params, signal) => {
       await before(command);
-      return client.read(command, params, signal);
+      const answer = await client.read(command, params, signal);
+      await after(command);
+      return answer;
     };
     const apiAlone = client;
     return new Reconciler({

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { UserDataError } from "../model/errors.ts";
+import { USER_DATA_CHARS_MAX } from "../source/cloudstack/limits.ts";
 import {
   base64Chars,
   checkUserData,
   decodeUserData,
   USER_DATA_CHARS_DEFAULT,
-  USER_DATA_CHARS_MOST,
   type UserDataRules,
 } from "./user-data.ts";
 
@@ -57,8 +57,8 @@ test("counts characters of base64, as they are given", () => {
     [4100, { method: "GET" }, 4096],
     [4100, { method: "GET", charsMax: 1000 }, 4096],
     [1004, { charsMax: 1000 }, 1000],
-    [USER_DATA_CHARS_MOST, { charsMax: USER_DATA_CHARS_MOST }],
-    [USER_DATA_CHARS_MOST + 4, { charsMax: 2 * USER_DATA_CHARS_MOST }, USER_DATA_CHARS_MOST],
+    [USER_DATA_CHARS_MAX, { charsMax: USER_DATA_CHARS_MAX }],
+    [USER_DATA_CHARS_MAX + 4, { charsMax: 2 * USER_DATA_CHARS_MAX }, USER_DATA_CHARS_MAX],
   ];
   for (const [count, rules, limit] of cases) {
     const given = "A".repeat(count);

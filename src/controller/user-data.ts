@@ -8,20 +8,18 @@
  */
 
 import { UserDataError } from "../model/errors.ts";
+import { USER_DATA_CHARS_MAX } from "../source/cloudstack/limits.ts";
 
-/** How the request came: a line of a GET is cut by proxies and servers on its way. */
-export type UserDataMethod = "GET" | "POST";
+/** How a request came: a line of a GET is cut by proxies and servers on its way. */
+export type Method = "GET" | "POST";
 
 /** Characters of base64 by default (CloudStack: `vm.userdata.max.length`). */
 export const USER_DATA_CHARS_DEFAULT = 32_768;
 
-/** The most that `userDataMax` may be; also what one POST may carry, whatever it says. */
-export const USER_DATA_CHARS_MOST: number = 1024 * 1024;
-
 /** Characters of base64 by method. CloudStack's numbers. */
-const METHOD_CHARS_MAX: Readonly<Record<UserDataMethod, number>> = {
+const METHOD_CHARS_MAX: Readonly<Record<Method, number>> = {
   GET: 4096,
-  POST: USER_DATA_CHARS_MOST,
+  POST: USER_DATA_CHARS_MAX,
 };
 
 const SPACE = /[ \t\r\n]+/g;
@@ -29,7 +27,7 @@ const LETTERS = /^[A-Za-z0-9+/_-]*(={0,2})$/;
 const PERCENT = /^(?:[^%]|%[0-9A-Fa-f]{2})*$/;
 
 export interface UserDataRules {
-  readonly method: UserDataMethod;
+  readonly method: Method;
   /** The operator's limit, `userDataMax`. Characters of base64. */
   readonly charsMax: number;
 }
@@ -66,7 +64,7 @@ export function decodeUserData(
  */
 export function checkUserData(bytes: Uint8Array, charsMax: number): void {
   const chars = base64Chars(bytes.length);
-  checkLength(chars, Math.min(charsMax, USER_DATA_CHARS_MOST));
+  checkLength(chars, Math.min(charsMax, USER_DATA_CHARS_MAX));
 }
 
 /** Characters of base64 that so many bytes have, padding included. */
@@ -79,7 +77,7 @@ function fits(padding: number, count: number): boolean {
   return padding === 0 || (count + padding) % 4 === 0;
 }
 
-function checkLength(length: number, limit: number, method?: UserDataMethod): void {
+function checkLength(length: number, limit: number, method?: Method): void {
   if (length <= limit) return;
   const size = Math.ceil(length);
   const by = method === undefined ? "" : ` by ${method}`;

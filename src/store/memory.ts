@@ -1,5 +1,5 @@
 /**
- * A store that ends with its program: for tests, labs, and a router and its writer in one.
+ * A store that ends with its program: for tests.
  *
  * Nothing is written anywhere, so nothing is sealed.
  */

@@ -16,7 +16,7 @@ import {
   type RabbitSettings,
   type RabbitUser,
 } from "../../src/controller/hints/rabbit.ts";
-import type { Secret } from "../../src/controller/secrets.ts";
+import type { SecretSource } from "../../src/controller/secrets.ts";
 import { change } from "../../src/controller/testing.ts";
 import { Conditions } from "../../src/observe/conditions.ts";
 import { openControllerLab } from "./controller-lab.ts";
@@ -163,7 +163,7 @@ async function takesAnotherUser(
   });
 }
 
-function secretOf(user: RabbitUser): Secret<RabbitUser> {
+function secretOf(user: RabbitUser): SecretSource<RabbitUser> {
   return { read: async () => user };
 }
 

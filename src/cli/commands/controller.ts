@@ -8,9 +8,9 @@ import {
   openController,
   POLL_BESIDE_EVENTS_SECONDS,
   POLL_SECONDS,
-  USER_DATA_MAX,
 } from "../../controller/daemon.ts";
 import { EXCHANGE } from "../../controller/hints/rabbit.ts";
+import { USER_DATA_CHARS_DEFAULT } from "../../controller/user-data.ts";
 import { FileSink } from "../../observe/sink.ts";
 import { listenAdmin } from "../../router/admin-socket.ts";
 import { chooseRim } from "../../router/http/index.ts";
@@ -56,7 +56,7 @@ export const controller: Command = {
     { flags: "--amqp-exchange <name>", summary: "the topic exchange", usual: EXCHANGE, env: "FRONTDESK_AMQP_EXCHANGE" },
     { flags: "--amqp-credentials-file <file>", summary: "FRONTDESK_AMQP_USER=… and FRONTDESK_AMQP_PASSWORD=…; else the environment's", env: "FRONTDESK_AMQP_CREDENTIALS_FILE" },
     { flags: "--amqp-ca-file <file>", summary: "certificate that the bus's is checked by, PEM", env: "FRONTDESK_AMQP_CA_FILE" },
-    { flags: "--user-data-max <characters>", summary: "base64 of user data that the APIs take", usual: String(USER_DATA_MAX), env: "FRONTDESK_USER_DATA_MAX" },
+    { flags: "--user-data-max <characters>", summary: "base64 of user data that the APIs take", usual: String(USER_DATA_CHARS_DEFAULT), env: "FRONTDESK_USER_DATA_MAX" },
     { flags: "--network <id>", summary: "name of the network, where the source does not say", env: "FRONTDESK_NETWORK" },
     { flags: "--cache-dir <dir>", summary: "CloudStack's /var/cache/cloud, for databag:", env: "FRONTDESK_CACHE_DIR" },
     { flags: "--state-dir <dir>", summary: "where the store and its key are", usual: shownStateDir(process.env), env: "FRONTDESK_STATE_DIR" },

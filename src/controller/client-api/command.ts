@@ -3,9 +3,9 @@
  */
 
 import type { Fields } from "../../source/cloudstack/answer.ts";
+import type { Method } from "../user-data.ts";
 import type { Lab } from "./lab.ts";
 import type { Schema, Values } from "./params.ts";
-import type { Method } from "./request.ts";
 
 export interface Call {
   readonly lab: Lab;

@@ -252,6 +252,7 @@ test("what cannot be deployed is refused at once, and nothing is kept", async ()
     [{ name: "1web" }, /^name: it is no host name/],
     [{ displayname: "two\nlines" }, /displayname is not one line/],
     [{ startvm: "maybe" }, /startvm is not true or false/],
+    [{ startvm: "constructor" }, /startvm is not true or false/],
     [{ keypair: "nobody" }, /^keypair: there is no key pair/],
     [{ userdataid: "nothing" }, /^userdataid: there is no such/],
     [{ password: "secret" }, /^password: the template has no password/],

@@ -35,7 +35,7 @@ export const JOB_MS_MAX = 3_600_000;
 
 /** Key pairs, and registered user data, of a lab. All of them are kept in memory. */
 export const KEY_PAIRS_MAX = 10_000;
-export const USER_DATA_MAX = 1000;
+export const REGISTERED_MAX = 1000;
 
 /** Characters of a password that we make: 62 ** 12 cannot be guessed, and 12 can be typed. */
 export const PASSWORD_CHARS = 12;

@@ -90,8 +90,10 @@ function readAs(kind: keyof typeof A, text: string): unknown {
       const isGood = items.length <= LIST_MAX && items.every((item) => item !== "" && isLine(item));
       return isGood ? items : undefined;
     }
-    case "flag":
-      return { true: true, false: false }[text.toLowerCase()];
+    case "flag": {
+      const word = text.toLowerCase();
+      return word === "true" || word === "false" ? word === "true" : undefined;
+    }
     case "count":
       return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
     case "address":

@@ -3,6 +3,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import type { Secret } from "../../model/record.ts";
 import { PASSWORD_CHARS_MAX } from "../../model/record-limits.ts";
+import { isDeliverable } from "../../protocol/password.ts";
 import { TEMPLATES } from "./catalogue.ts";
 import { refuse } from "./errors.ts";
 import { PASSWORD_CHARS } from "./limits.ts";
@@ -14,12 +15,13 @@ export const PASSWORD_PARAM = {
   password: { kind: "text", charsMax: PASSWORD_CHARS_MAX },
 } as const;
 
+/** @throws {ClientApiError} if a guest would not take what is given for a password. */
 export function newSecret(given: string | undefined): Secret {
   const letter = (): string => LETTERS[randomInt(LETTERS.length)] ?? "";
   const password = given ?? Array.from({ length: PASSWORD_CHARS }, letter).join("");
-  // Those two are words of the password server: a guest would not take them for a password.
-  if (password === "saved_password" || password === "bad_request") {
-    throw refuse("parameter", "password: choose another one");
+  if (!isDeliverable(password)) {
+    const rule = "choose one that is no word of the password server, without spaces at its ends";
+    throw refuse("parameter", `password: ${rule}`);
   }
   return { id: randomUUID(), password };
 }

@@ -5,10 +5,9 @@
  * was signed and what is done would be two things.
  */
 
+import type { Method } from "../user-data.ts";
 import { refuse } from "./errors.ts";
 import { FORM_BYTES_MAX, PARAM_NAME_CHARS_MAX, PARAMS_MAX, QUERY_CHARS_MAX } from "./limits.ts";
-
-export type Method = "GET" | "POST";
 
 export interface Asked {
   readonly method: Method;

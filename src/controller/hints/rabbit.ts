@@ -8,7 +8,7 @@
 import type { Connection, ConnectionOptions } from "rabbitmq-client";
 import type { Conditions } from "../../observe/conditions.ts";
 import type { Log } from "../../observe/log.ts";
-import type { Secret } from "../secrets.ts";
+import type { SecretSource } from "../secrets.ts";
 import { type HintCounts, hintOf } from "./event.ts";
 
 /** The exchange that CloudStack's documentation names. */
@@ -36,7 +36,7 @@ export interface RabbitUser {
 export interface RabbitSettings {
   /** `amqp://HOST[:PORT][/VHOST]`, or `amqps:`; without a user. */
   readonly url: URL;
-  readonly user: Secret<RabbitUser>;
+  readonly user: SecretSource<RabbitUser>;
   readonly exchange: string;
   /** A certificate to trust instead of the system's, in PEM. */
   readonly ca?: string;

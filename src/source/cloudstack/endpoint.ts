@@ -4,15 +4,14 @@
  * Secrets come from a file or the environment, never from the URL: that stands in `ps` and in logs.
  */
 
-import { readFileSync } from "node:fs";
 import { ConfigError, UsageError } from "../../model/errors.ts";
-import { KEY_CHARS_MAX, KEY_FILE_BYTES_MAX } from "./limits.ts";
+import { KEY_CHARS_MAX } from "./limits.ts";
 import type { Credentials } from "./sign.ts";
 
 /** Where CloudStack has its API unless the URL says another path. */
 const API_PATH = "/client/api";
 
-/** The two settings, in the environment and in a file of `NAME=value` lines. */
+/** The two settings, in the environment or in a file. */
 const API_KEY = "FRONTDESK_API_KEY";
 const SECRET_KEY = "FRONTDESK_SECRET_KEY";
 
@@ -38,15 +37,15 @@ export function parseEndpoint(text: string): URL {
 }
 
 /**
- * The keys, from the file if one is named, else from the environment.
+ * The keys, of the environment or of a file's variables.
  *
+ * @param file where they are not the environment's
  * @throws {ConfigError} if there are none, or they cannot be keys. It never says what they are.
  */
 export function readCredentials(
-  environment: Readonly<Record<string, string | undefined>>,
+  settings: Readonly<Record<string, string | undefined>>,
   file?: string,
 ): Credentials {
-  const settings = file === undefined ? environment : settingsOf(file);
   const take = (name: string): string => {
     const value = settings[name]?.trim() ?? "";
     const place = file === undefined ? undefined : { file, field: name };
@@ -58,22 +57,4 @@ export function readCredentials(
     return value;
   };
   return { apiKey: take(API_KEY), secretKey: take(SECRET_KEY) };
-}
-
-function settingsOf(file: string): Record<string, string> {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (cause) {
-    throw new ConfigError("the file of keys cannot be read", { file }, { cause });
-  }
-  if (text.length > KEY_FILE_BYTES_MAX) {
-    throw new ConfigError(`the file of keys is over ${KEY_FILE_BYTES_MAX} bytes`, { file });
-  }
-  const settings: Record<string, string> = {};
-  for (const line of text.split("\n")) {
-    const match = /^\s*(?:export\s+)?([A-Z_]+)\s*=\s*(["']?)(.*?)\2\s*$/.exec(line);
-    if (match?.[1] !== undefined) settings[match[1]] = match[3] ?? "";
-  }
-  return settings;
 }

@@ -58,9 +58,8 @@ export const JOB_MS_MAX = 600_000;
 /** Of an error text so much is kept. Characters. */
 export const ERROR_CHARS_MAX = 300;
 
-/** API keys and secret keys are 86 characters; a file of them is small. */
+/** API keys and secret keys are 86 characters. */
 export const KEY_CHARS_MAX = 512;
-export const KEY_FILE_BYTES_MAX = 4096;
 
 /** Characters of user data as base64: the most that CloudStack can be set to accept. */
 export const USER_DATA_CHARS_MAX: number = 1024 * 1024;

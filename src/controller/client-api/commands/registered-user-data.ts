@@ -5,7 +5,7 @@ import type { Fields } from "../../../source/cloudstack/answer.ts";
 import { ACCOUNT, DOMAIN } from "../catalogue.ts";
 import { type Command, define } from "../command.ts";
 import { refuse } from "../errors.ts";
-import { USER_DATA_MAX } from "../limits.ts";
+import { REGISTERED_MAX } from "../limits.ts";
 import type { RegisteredUserData } from "../management.ts";
 import { matches, PAGING, paged } from "../page.ts";
 import { checkProject, PROJECT } from "../projects.ts";
@@ -31,8 +31,8 @@ export const registerUserData: Command = define({
     if (known.some((one) => one.userdata === text)) {
       throw refuse("parameter", "userdata: the same is registered under another name");
     }
-    if (known.length >= USER_DATA_MAX) {
-      throw refuse("limit", `There are ${USER_DATA_MAX} registered already; delete one first`);
+    if (known.length >= REGISTERED_MAX) {
+      throw refuse("limit", `There are ${REGISTERED_MAX} registered already; delete one first`);
     }
     const one = { id: randomUUID(), name, userdata: text, ...(params && { params }) };
     await lab.userData.put(one.id, one);

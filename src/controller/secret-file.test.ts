@@ -1,0 +1,54 @@
+import { afterAll, expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readVariables } from "./secret-file.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "frontdesk-secret-file-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const FILE = join(folder, "keys.env");
+const BYTES_MAX = 1000;
+
+test("variables are read as a shell and a service manager read them", async () => {
+  const cases: readonly (readonly [text: string, variables: Record<string, string>])[] = [
+    ["", {}],
+    ["A=1\nB=2", { A: "1", B: "2" }],
+    ["# one\n  # two\n; three\n\n\t\nA=1\n", { A: "1" }],
+    ["export A='x y'\r\n B = \"z\"\r\n", { A: "x y", B: "z" }],
+    ["A=\nb_1=a=b#c\n", { A: "", b_1: "a=b#c" }],
+    ["A='\nB=it's\n", { A: "'", B: "it's" }],
+  ];
+  for (const [text, variables] of cases) {
+    write(text);
+    expect(Object.fromEntries((await readVariables(FILE, BYTES_MAX)) ?? [])).toEqual(variables);
+  }
+  expect(await readVariables(join(folder, "nowhere"), BYTES_MAX)).toBeUndefined();
+});
+
+test("what is none names its line, and nothing of it is shown", async () => {
+  const cases: readonly (readonly [text: string, message: RegExp])[] = [
+    ["A=1\ns3cr3t\n", /keys\.env:2: must be NAME=VALUE/],
+    ["1A=s3cr3t", /:1: must be NAME=VALUE/],
+    ["A=s3cr3t\nexport A=s3cr3t\n", /:2: A is given twice/],
+    [`A=${"s3cr3t".repeat(200)}`, /longer than 1000 bytes/],
+  ];
+  for (const [text, message] of cases) {
+    write(text);
+    const reading = readVariables(FILE, BYTES_MAX);
+    await expect(reading).rejects.toThrow(message);
+    await expect(reading).rejects.not.toThrow(/s3cr3t/);
+  }
+});
+
+test("a file that others may use is refused", async () => {
+  write("A=1\n");
+  for (const mode of [0o640, 0o604, 0o620]) {
+    chmodSync(FILE, mode);
+    await expect(readVariables(FILE, BYTES_MAX)).rejects.toThrow(/run chmod 600/);
+  }
+  chmodSync(FILE, 0o600);
+});
+
+function write(text: string): void {
+  writeFileSync(FILE, text, { mode: 0o600 });
+}
