@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import { pipeline, Readable } from "node:stream";
 import { credentialsOf, readCredentials } from "../controller/credentials.ts";
 import { AdminError, ConfigError, quote, UsageError } from "../model/errors.ts";
 import type { OptionSpec, Options } from "./command.ts";
@@ -16,6 +17,9 @@ const TIMEOUT_MS = 30_000;
 
 /** An answer: a page of a thousand instances, or the longest user data. Bytes. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Pieces of a body that is sent. Bytes. */
+const PIECE_BYTES = 256 * 1024;
 
 export const DEFAULT_API = "http://127.0.0.1:8776";
 
@@ -30,11 +34,14 @@ export const API_OPTIONS: readonly OptionSpec[] = [
 export interface Sent {
   readonly type: string;
   readonly body: Uint8Array | string;
+  /** Told how much of a long body is on its way. Bytes. */
+  readonly onSent?: (bytes: number) => void;
 }
 
 export interface ApiClient {
   get(path: string): Promise<unknown>;
   getBytes(path: string): Promise<Buffer>;
+  post(path: string, sent: Sent): Promise<unknown>;
   put(path: string, sent: Sent): Promise<void>;
   remove(path: string): Promise<void>;
   /** Server-sent events, until the other side or the signal ends it. */
@@ -65,6 +72,7 @@ export async function openApiClient(options: Options): Promise<ApiClient> {
   return {
     get: async (path) => parsed(await bodyOf(await ask("GET", path), url), url),
     getBytes: async (path) => bodyOf(await ask("GET", path), url),
+    post: async (path, sent) => parsed(await bodyOf(await ask("POST", path, sent), url), url),
     put: async (path, sent) => void (await bodyOf(await ask("PUT", path, sent), url)),
     remove: async (path) => void (await bodyOf(await ask("DELETE", path), url)),
     follow: async function* (path, signal) {
@@ -139,12 +147,27 @@ function exchange(asked: Exchange): Promise<IncomingMessage> {
         ...(ca !== undefined && { ca }),
         ...(signal !== undefined && { signal }),
       },
-      resolve,
+      (answer) => {
+        // Refused before all of it was sent: the rest is not waited for.
+        answer.once("close", () => asking.writableFinished || asking.destroy());
+        resolve(answer);
+      },
     );
     asking.on("error", fail);
     asking.on("timeout", () => asking.destroy(new Error("it does not answer")));
-    asking.end(sent?.body);
+    if (sent === undefined) asking.end();
+    else pipeline(Readable.from(pieces(sent)), asking, () => {}); // Its errors are the request's.
   });
+}
+
+/** In pieces, so that it can be told how many have gone. */
+function* pieces({ body, onSent }: Sent): Generator<Uint8Array> {
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    onSent?.(at);
+    yield bytes.subarray(at, at + PIECE_BYTES);
+  }
+  onSent?.(bytes.length);
 }
 
 /** The whole body of an answer that says yes. @throws {AdminError} of one that says no. */

@@ -15,6 +15,7 @@ export const commands: readonly Entry[] = [
   { name: "instances", summary: "list and show instances", load: () => import("./instances.ts") },
   { name: "networks", summary: "list networks", load: () => import("./networks.ts") },
   { name: "userdata", summary: "read and set user data", load: () => import("./userdata.ts") },
+  { name: "payload", summary: "scripts and archives beyond user data", load: () => import("./payload.ts") },
   { name: "events", summary: "follow what changes", load: () => import("./events.ts") },
   { name: "token", summary: "who may use the operator API", load: () => import("./token.ts") },
   { name: "guest", summary: "the tools inside an instance", load: () => import("./guest.ts") },

@@ -43,6 +43,7 @@ function row({ network, id, name, nics, userData, password, zone }: ListedInstan
 interface Shown extends ListedInstance {
   readonly keys: readonly (readonly [string, string | null])[];
   readonly publicKeys: readonly string[];
+  readonly payloads?: readonly { readonly sha256: string; readonly bytes: number }[];
   readonly revision: number;
   readonly incarnation: number;
   readonly epoch: number;
@@ -86,6 +87,9 @@ function* rows(shown: Shown): Generator<readonly [string, string]> {
   yield ["user data", userData === undefined ? "none" : counted(userData.bytes, "byte")];
   yield ["password", password === "pending" ? "waits for the guest" : "none waits"];
   yield ["revision", `${revision}, epoch ${epoch}, incarnation ${incarnation}`];
+  for (const { sha256, bytes } of shown.payloads ?? []) {
+    yield ["payload", `${sha256}, ${counted(bytes, "byte")}`];
+  }
   for (const key of shown.publicKeys) yield ["public key", key];
   for (const [name, value] of shown.keys) yield ["key", `${name} = ${value ?? "(no value)"}`];
 }
