@@ -54,10 +54,11 @@ export async function openInstances(
 ): Promise<Source> {
   if (!isStore(place)) return openSource(place, context);
   const { StoreSource } = await import("./store/source.ts");
-  const { conditions, now } = context;
+  const { FIRST_START_PATIENCE_MS } = await import("./store/limits.ts");
+  const { conditions, now, firstStart } = context;
   const name = absolute(place);
   return new StoreSource({
-    ...{ name, conditions, now },
+    ...{ name, conditions, now, patienceMs: firstStart ? FIRST_START_PATIENCE_MS : 0 },
     open: () => openStore(name, { ...{ sealKey, conditions, now }, role: "reader" }),
     disk: { keepBody: (bytes) => bodies.store(bytes), keptBody: (ref) => bodies.keep(ref) },
   });

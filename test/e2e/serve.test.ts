@@ -36,6 +36,9 @@ async function check(): Promise<void> {
   const stateDir = join(folder.path, "state");
   await using program = serve(stateDir);
   await program.says(/controller started/);
+  await program.says(/router ready/);
+  // A first start is no trouble: nothing warns.
+  expect(program.output()).not.toContain('"level":40');
   const secrets = join(stateDir, "admin.env");
   expect(statSync(secrets).mode & 0o777).toBe(0o600);
   const value = (name: string): string =>

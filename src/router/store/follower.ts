@@ -10,7 +10,7 @@ import { StoreError } from "../../model/errors.ts";
 import type { FeedElement } from "../../model/feed.ts";
 import { CONDITIONS, type ConditionCode, type Conditions } from "../../observe/conditions.ts";
 import type { Store } from "../../store/store.ts";
-import { REOPEN_MS } from "./limits.ts";
+import { FIRST_START_REOPEN_MS, REOPEN_MS } from "./limits.ts";
 
 /** An element that waits to be put in force. */
 export interface Handed {
@@ -31,6 +31,8 @@ export interface FollowerOptions {
   readonly conditions: Conditions;
   /** There is something to put in force, or something is wrong. */
   readonly onNews: () => void;
+  /** A store that is not there is no trouble for so long after the start. ms. */
+  readonly patienceMs?: number;
 }
 
 /** What can be wrong with a store that is followed, until something could be read from it. */
@@ -41,6 +43,7 @@ const TROUBLES = [
 export class Follower {
   readonly #options: FollowerOptions;
   readonly #end = new AbortController();
+  readonly #begun = performance.now();
   #running: Promise<void> | undefined;
   #store: Store | undefined;
   #handed: Handed | undefined;
@@ -80,14 +83,16 @@ export class Follower {
   async #run(): Promise<void> {
     const { signal } = this.#end;
     while (!signal.aborted) {
+      let waitMs = REOPEN_MS;
       try {
         await this.#followOne();
       } catch (error) {
         if (signal.aborted) return;
         if (isReplaced(error)) continue; // What is there now is opened at once.
-        this.#fail(error);
+        if (this.#isEarly(error)) waitMs = FIRST_START_REOPEN_MS;
+        else this.#fail(error);
       }
-      await sleep(REOPEN_MS, undefined, { signal, ref: false }).catch(() => {});
+      await sleep(waitMs, undefined, { signal, ref: false }).catch(() => {});
     }
   }
 
@@ -129,6 +134,15 @@ export class Follower {
       if (this.#end.signal.aborted) done();
       else this.#options.onNews();
     });
+  }
+
+  /** Whether its writer may be just about to make it. */
+  #isEarly(error: unknown): boolean {
+    const { patienceMs = 0 } = this.#options;
+    const isMissing = error instanceof StoreError && error.code === "STORE_MISSING";
+    // One that was there and is not any more is trouble, and so is one with another fault.
+    if (!isMissing || this.#trouble !== undefined || this.#last !== undefined) return false;
+    return performance.now() - this.#begun < patienceMs;
   }
 
   #fail(error: unknown): void {

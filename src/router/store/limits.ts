@@ -3,6 +3,15 @@
 /** A store that cannot be read is opened anew so often; opening one costs some milliseconds. ms. */
 export const REOPEN_MS = 500;
 
+/**
+ * At a router's first start its store may be about to be made, by a program that was started with
+ * it: that takes half a second, and some more where the machine starts too. ms.
+ */
+export const FIRST_START_PATIENCE_MS = 5000;
+
+/** And is looked for so often meanwhile, because guests wait. ms. */
+export const FIRST_START_REOPEN_MS = 100;
+
 /** An acknowledgement that the store did not take is tried again so often. ms. */
 export const ACK_RETRY_MS = 1000;
 

@@ -285,6 +285,31 @@ test("a store that goes back to an earlier revision is another one", async () =>
   expect(desk.answers()).toEqual([`${A} a 3`]);
 });
 
+test("at a first start a store may still be made, and nothing is wrong until it takes too long", async () => {
+  const store = scripted();
+  store.broken = new StoreError("STORE_MISSING", "nobody has made it");
+  {
+    await using desk = openDesk({ ...store, patienceMs: 60_000 });
+    const looked = desk.source.poll(new AbortController().signal, () => {});
+    await sleep(REOPENED_MS);
+    expect([desk.held(), await Promise.race([looked, "waits"])]).toEqual([[], "waits"]);
+    store.broken = undefined;
+    store.say(snapshot(1, stored(record("a", [A]), 1)));
+    await looked;
+    expect(desk.held()).toEqual([]);
+    // Once it was there, or something else is wrong, it is said at once.
+    store.broken = new StoreError("STORE_KEY", "another key");
+    store.fail(new StoreError("STORE_UNREADABLE", "a page is damaged"));
+    await sleep(REOPENED_MS);
+    store.broken = new StoreError("STORE_MISSING", "nobody has made it");
+    await sleep(REOPENED_MS);
+    expect(desk.held()).toEqual(["STORE_MISSING"]);
+  }
+  await using desk = openDesk({ ...store, patienceMs: 200 });
+  await expect(desk.settle()).rejects.toThrow("nobody has made it");
+  expect(desk.held()).toEqual(["STORE_MISSING"]);
+});
+
 test("whatever is wrong with a store is said, and is over when it can be read", async () => {
   const store = scripted();
   store.broken = new StoreError("STORE_MISSING", "nobody has made it");

@@ -33,6 +33,8 @@ export interface StoreSourceOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly disk: Disk;
+  /** A store that is not there is no trouble for so long after the start. ms. */
+  readonly patienceMs?: number;
   readonly payloadRetryMs?: number;
   readonly refilledAfterMs?: number;
   readonly refillMsMax?: number;
@@ -74,14 +76,14 @@ export class StoreSource implements Source {
   #endpoints: { readonly at: number; readonly found: readonly Endpoint[] } | undefined;
 
   constructor(options: StoreSourceOptions) {
-    const { name, open, conditions, disk, payloadRetryMs: retryMs } = options;
+    const { name, open, conditions, disk, payloadRetryMs: retryMs, patienceMs = 0 } = options;
     this.#options = options;
     this.#records = new Records(name);
     const onNews = (): void => {
       this.#news.set();
       this.#first.set();
     };
-    this.#follower = new Follower({ name, open, conditions, onNews });
+    this.#follower = new Follower({ name, open, conditions, onNews, patienceMs });
     this.#acks = new Acks(() => this.#follower.store);
     const onDue = (): void => this.#news.set();
     this.#payloads = new Payloads({

@@ -38,6 +38,7 @@ export interface DeskOptions {
   readonly epochs?: Iterable<Epoch>;
   readonly disk?: Disk;
   readonly payloadRetryMs?: number;
+  readonly patienceMs?: number;
   readonly refilledAfterMs?: number;
   readonly refillMsMax?: number;
 }
@@ -51,6 +52,7 @@ export function openDesk(options: DeskOptions): Desk {
   const source = new StoreSource({
     ...{ name: "sqlite:/s", open, conditions, now: () => desk.now },
     disk: options.disk ?? { keepBody: async () => undefined, keptBody: () => undefined },
+    ...(options.patienceMs !== undefined && { patienceMs: options.patienceMs }),
     ...(options.payloadRetryMs !== undefined && { payloadRetryMs: options.payloadRetryMs }),
     ...(refilledAfterMs !== undefined && { refilledAfterMs }),
     ...(refillMsMax !== undefined && { refillMsMax }),
