@@ -8,9 +8,9 @@ import type { LoadedConfig, NetworkConfig } from "../config/load.ts";
 import { parseCidr, tryParseHostPort } from "../model/address.ts";
 import { ConfigError, UsageError } from "../model/errors.ts";
 import type { EvidenceSettings } from "../router/evidence.ts";
-import { checkStore } from "../router/instances.ts";
 import type { GivenNetwork } from "../router/policies.ts";
 import { parseSource } from "../source/index.ts";
+import { parseStore } from "../store/index.ts";
 
 /** What the networks of no namespace are called, where there are others. */
 export const OWN = "own";
@@ -87,7 +87,7 @@ function checkPlace(
   fail: (field: string, message: string) => void,
 ): void {
   try {
-    if (field === "store") checkStore(place);
+    if (field === "store") parseStore(place);
     else parseSource(place);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;

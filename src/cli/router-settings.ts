@@ -9,10 +9,11 @@ import { type ResolvedSettings, resolveRouterSettings } from "../config/resolve.
 import { type LogLevel, SETTINGS } from "../config/settings.ts";
 import { UsageError } from "../model/errors.ts";
 import { AUTO_PORTS, type RouterSettings } from "../router/daemon.ts";
-import { checkStore, isStore } from "../router/instances.ts";
+import { isStore } from "../router/instances.ts";
 import type { Plane } from "../router/listeners.ts";
 import type { SeveralSettings } from "../router/several.ts";
 import type { MemberSettings } from "../router/supervisor.ts";
+import { parseStore } from "../store/index.ts";
 import { parseAdmin, parseListens } from "./addresses.ts";
 import type { Options } from "./command.ts";
 import { evidenceSettings, type Group, groupNamed, groupsOf, OWN } from "./network-settings.ts";
@@ -153,7 +154,7 @@ function ownFlags(given: ResolvedSettings): string[] {
  */
 function placeOf({ source, store }: ResolvedSettings): string | undefined {
   if (store !== undefined) {
-    checkStore(store.value);
+    parseStore(store.value);
     return store.value;
   }
   if (source !== undefined && isStore(source.value)) {

@@ -1,14 +1,22 @@
 /**
- * The table of what answers on the API listener, one line each. Each is imported when a listener is
- * opened, so that a controller without one pays for none.
+ * What answers on the API listener. Imported when one is opened: a controller without one loads no
+ * HTTP library.
  */
 
 import { existsSync } from "node:fs";
 import { Hono } from "hono";
-import type { OpenCredentials } from "./credentials.ts";
-import type { ApiPorts, ControllerPart } from "./parts.ts";
+import { operatorApi } from "./api/app.ts";
+import { CLIENT_API_PATH, clientApi } from "./client-api/app.ts";
+import { openCredentials } from "./credentials.ts";
+import { type WebhookPorts, webhookApp } from "./hints/webhook.ts";
+import { type ApiListener, type ApiListenOptions, openApiListener } from "./http.ts";
+import type { ApiPorts } from "./parts.ts";
+import { openTokens } from "./tokens.ts";
 
-export interface ApiSettings {
+/** Where webhooks are received. */
+const HOOKS_PATH = "/hooks";
+
+export interface ApiSettings extends Omit<ApiListenOptions, "fetch"> {
   /** Where `admin.env` is. */
   readonly stateDir: string;
   /** What says the credentials, where `admin.env` does not. */
@@ -17,18 +25,16 @@ export interface ApiSettings {
   readonly tokensFile: string;
 }
 
-interface Given extends ApiSettings {
-  readonly credentials: OpenCredentials;
-}
-
-/** In this order: the first path that matches answers. */
-const APIS: readonly ((given: Given) => Promise<ControllerPart>)[] = [clientApi, operatorApi];
-
 /**
- * @throws {ConfigError | StateError} if credentials or tokens cannot be used.
+ * @param hooks absent where no webhook is received
+ * @throws {ConfigError | StateError} if credentials, tokens or a certificate cannot be used.
+ * @throws {UsageError | ListenError} as `openApiListener`.
  */
-export async function openApis(settings: ApiSettings, ports: ApiPorts): Promise<Hono> {
-  const { openCredentials } = await import("./credentials.ts");
+export async function listenApis(
+  settings: ApiSettings,
+  ports: ApiPorts,
+  hooks: WebhookPorts | undefined,
+): Promise<ApiListener> {
   const { stateDir, env, tokensFile } = settings;
   const credentials = await openCredentials({
     ...{ stateDir, env, isConfigured: existsSync(tokensFile) },
@@ -36,47 +42,28 @@ export async function openApis(settings: ApiSettings, ports: ApiPorts): Promise<
   });
   const { path, isNew } = credentials;
   if (isNew) ports.log.info({ path }, "made credentials for the APIs");
-  const app = new Hono();
-  for (const open of APIS) {
-    const part = await open({ ...settings, credentials });
-    app.route(part.path, await part.open(ports));
-  }
-  return app;
-}
-
-/** CloudStack's API, for whoever has the pair of keys that is accepted now. */
-async function clientApi({ credentials }: Given): Promise<ControllerPart> {
-  const { clientApiPart } = await import("./client-api/app.ts");
+  const tokens = await openTokens({
+    path: tokensFile,
+    own: async () => (await credentials.current()).token,
+    onTrouble: troubleOf(ports, tokensFile),
+  });
   let { apiKey, secretKey } = await credentials.current();
-  const part = clientApiPart({ get: (name) => (name === apiKey ? secretKey : undefined) });
-  return {
-    path: part.path,
-    async open(ports) {
-      const app = new Hono();
-      app.use(async (_context, next) => {
-        ({ apiKey, secretKey } = await credentials.current());
-        await next();
-      });
-      return app.route("/", await part.open(ports));
-    },
+  const secretKeys = {
+    get: (name: string) => (name === apiKey ? secretKey : undefined),
   };
-}
-
-/** The operator's, for whoever has a token. */
-async function operatorApi({ credentials, tokensFile }: Given): Promise<ControllerPart> {
-  const { operatorApi } = await import("./api/app.ts");
-  const { openTokens } = await import("./tokens.ts");
-  return {
-    path: "/",
-    async open(ports) {
-      const tokens = await openTokens({
-        path: tokensFile,
-        own: async () => (await credentials.current()).token,
-        onTrouble: troubleOf(ports, tokensFile),
-      });
-      return operatorApi({ ...ports, tokens }) as unknown as Hono;
-    },
-  };
+  const app = new Hono();
+  app.use(`${CLIENT_API_PATH}/*`, async (_context, next) => {
+    ({ apiKey, secretKey } = await credentials.current());
+    await next();
+  });
+  // In this order: the first path that matches answers.
+  if (hooks !== undefined) app.route(HOOKS_PATH, webhookApp(hooks));
+  app.route(CLIENT_API_PATH, clientApi(ports, secretKeys));
+  app.route("/", operatorApi({ ...ports, tokens }));
+  return openApiListener({
+    ...settings,
+    fetch: (request, bindings) => app.fetch(request, bindings),
+  });
 }
 
 /** While a file cannot be used, what it said last counts, and a condition says so. */

@@ -5,26 +5,22 @@
  * is asked; then the listeners; then the source is looked at, again and again.
  */
 
-import { Hono } from "hono";
 import { type Condition, Conditions } from "../observe/conditions.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import type { Sink } from "../observe/sink.ts";
 import { openStore } from "../store/index.ts";
 import { type AdminHandler, adminHandler } from "./admin.ts";
-import { type ApiSettings, openApis } from "./apis.ts";
+import type { ApiSettings } from "./apis.ts";
 import { Follow } from "./follow.ts";
 import { HintCounts } from "./hints/event.ts";
 import { followRabbit, type Rabbit, type RabbitSettings } from "./hints/rabbit.ts";
-import { webhookApp } from "./hints/webhook.ts";
-import { type ApiListener, type ApiListenOptions, openApiListener } from "./http.ts";
+import type { WebhookPorts } from "./hints/webhook.ts";
+import type { ApiListener } from "./http.ts";
 import { type LookSource, openLook } from "./open-look.ts";
 import type { ApiPorts } from "./parts.ts";
 import { reloadAll, type SecretSource } from "./secrets.ts";
 import { Troubles } from "./troubles.ts";
 import { USER_DATA_CHARS_DEFAULT } from "./user-data.ts";
-
-/** Where webhooks are received. */
-const HOOKS_PATH = "/hooks";
 
 /** How often everything is looked at where nobody says. Without events, and beside them. s. */
 export const POLL_SECONDS = 30;
@@ -36,7 +32,7 @@ export interface ControllerSettings {
   /** `sqlite:PATH`. */
   readonly store: string;
   readonly sealKey: Uint8Array;
-  readonly api?: Pick<ApiListenOptions, "listen" | "tls" | "guests"> & ApiSettings;
+  readonly api?: ApiSettings;
   readonly pollSeconds?: number;
   readonly userDataMax?: number;
   /** Read at the start and on `reload`. */
@@ -128,13 +124,10 @@ async function assemble(
   const isReady = (): boolean => follow === undefined || follow.status.lookedAt !== undefined;
   const { webhookSecret } = settings;
   const secret = { text: await webhookSecret?.read() };
-  const api = await listenApi(settings, {
-    ...{ store, conditions, log, hint, now, readOnly: source !== undefined },
-    hooks:
-      secret.text === undefined
-        ? undefined
-        : webhookApp({ ...hints, secret: () => secret.text ?? "" }),
-  });
+  const ofApis = { store, conditions, log, hint, now, readOnly: source !== undefined };
+  const hooks =
+    secret.text === undefined ? undefined : { ...hints, secret: () => secret.text ?? "" };
+  const api = await listenApi(settings, ofApis, hooks);
   if (api !== undefined) closers.push(() => api.close());
   const admin = await ports.listenAdmin?.(
     adminHandler({
@@ -224,13 +217,12 @@ function pollMsOf({ pollSeconds }: ControllerSettings, rabbit: Rabbit | undefine
 
 async function listenApi(
   { api, userDataMax = USER_DATA_CHARS_DEFAULT }: ControllerSettings,
-  { hooks, ...ports }: Omit<ApiPorts, "userDataMax"> & { readonly hooks: Hono | undefined },
+  ports: Omit<ApiPorts, "userDataMax">,
+  hooks: WebhookPorts | undefined,
 ): Promise<ApiListener | undefined> {
   if (api === undefined) return undefined;
-  const app = new Hono();
-  if (hooks !== undefined) app.route(HOOKS_PATH, hooks);
-  app.route("/", await openApis(api, { ...ports, userDataMax }));
-  return openApiListener({ ...api, fetch: (request, env) => app.fetch(request, env) });
+  const { listenApis } = await import("./apis.ts");
+  return listenApis(api, { ...ports, userDataMax }, hooks);
 }
 
 /** Last opened, first closed; each once. */

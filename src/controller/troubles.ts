@@ -91,11 +91,7 @@ export class Troubles {
 }
 
 function codeOf(error: unknown): ConditionCode {
-  if (error instanceof CloudStackError) {
-    // Nothing that is asked here makes a job.
-    return error.code === "CLOUDSTACK_JOB" ? "CLOUDSTACK_FAILED" : error.code;
-  }
-  if (error instanceof SourceError) return error.code;
+  if (error instanceof CloudStackError || error instanceof SourceError) return error.code;
   return error instanceof StoreError ? "STORE_UNWRITABLE" : "RECONCILE_FAILED";
 }
 

@@ -153,7 +153,6 @@ export class CloudStackError extends MetadataError {
     | "CLOUDSTACK_CLOCK"
     | "CLOUDSTACK_FAILED"
     | "CLOUDSTACK_FORBIDDEN"
-    | "CLOUDSTACK_JOB"
     | "CLOUDSTACK_KEYS"
     | "CLOUDSTACK_REQUEST"
     | "CLOUDSTACK_TIMEOUT"
@@ -187,7 +186,6 @@ const CLOUDSTACK_REMEDY: Readonly<Record<CloudStackError["code"], Remedy>> = {
   CLOUDSTACK_CLOCK: "fix-config",
   CLOUDSTACK_FAILED: "retry",
   CLOUDSTACK_FORBIDDEN: "fix-config",
-  CLOUDSTACK_JOB: "fix-request",
   CLOUDSTACK_KEYS: "fix-config",
   CLOUDSTACK_REQUEST: "fix-request",
   CLOUDSTACK_TIMEOUT: "retry",

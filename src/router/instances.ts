@@ -22,15 +22,8 @@ export function isStore(place: string): boolean {
  * @throws {UsageError} if it is none of them.
  */
 export function checkInstances(place: string): void {
-  if (isStore(place)) checkStore(place);
+  if (isStore(place)) parseStore(place);
   else parseSource(place);
-}
-
-/** @throws {UsageError} if it is no store that another program writes. */
-export function checkStore(place: string): void {
-  const { scheme } = parseStore(place);
-  if (scheme !== "memory") return;
-  throw new UsageError("memory ends with the program that writes it; write sqlite:PATH");
 }
 
 /**

@@ -7,8 +7,6 @@ import { parseStore } from "./index.ts";
 test("a store is its scheme and its place", () => {
   const check = (text: string, scheme: string, location: string) =>
     expect(parseStore(text)).toEqual({ scheme, location });
-  check("memory", "memory", "");
-  check("memory:", "memory", "");
   check("sqlite:/srv/store.sqlite", "sqlite", "/srv/store.sqlite");
   check("sqlite:a:b", "sqlite", "a:b");
 });
@@ -20,7 +18,7 @@ test("a store that is not there, or lacks its place, is wrong usage", () => {
   };
   check("sqlite", "write sqlite:PATH");
   check("sqlite:", "write sqlite:PATH");
-  check("memory:x", "write memory");
+  check("memory", "no such store");
   check("sqlit:x", 'did you mean "sqlite"?');
   check("toString:x", "no such store");
   check("", "no such store");

@@ -11,7 +11,6 @@ import type { Store, StoreOptions } from "./store.ts";
 export type OpenStore = (location: string, options: StoreOptions) => Promise<Store>;
 
 export const stores: Readonly<Record<string, OpenStore>> = {
-  memory: async () => new (await import("./memory.ts")).MemoryStore(),
   sqlite: async (path, options) => (await import("./sqlite.ts")).openSqlite(path, options),
 };
 
@@ -19,7 +18,6 @@ export const stores: Readonly<Record<string, OpenStore>> = {
 export interface StoreSpec {
   /** A key of `stores`. */
   readonly scheme: string;
-  /** Empty for `memory`, which is nowhere. */
   readonly location: string;
 }
 
@@ -36,12 +34,7 @@ export function parseStore(text: string): StoreSpec {
     const guess = didYouMean(scheme, Object.keys(stores));
     throw new UsageError(`no such store: ${quote(scheme)}${guess || "; write sqlite:PATH"}`);
   }
-  if (scheme === "memory" && location !== "") {
-    throw new UsageError(`memory has no place: ${quote(location)}; write memory`);
-  }
-  if (scheme !== "memory" && location === "") {
-    throw new UsageError(`${scheme}: says no path; write ${scheme}:PATH`);
-  }
+  if (location === "") throw new UsageError(`${scheme}: says no path; write ${scheme}:PATH`);
   return { scheme, location };
 }
 

@@ -64,7 +64,7 @@ test("the defaults are what a router does that is told nothing but its source", 
 
 test("a store is one that another program writes, and there is no source beside it", async () => {
   const cases: readonly (readonly [args: readonly string[], why: string])[] = [
-    [["--store", "memory:x"], 'memory has no place: "x"; write memory'],
+    [["--store", "memory:x"], 'no such store: "memory"; write sqlite:PATH'],
     [["--store", "sqlite"], "must be a word, a colon and a place: sqlite:store.sqlite"],
     [["--store", "sqlit:x"], 'no such store: "sqlit"; did you mean "sqlite"?'],
     [["--store", "sqlite:x", "--source", "file:y"], "give a source or a store, not both"],

@@ -6,33 +6,32 @@
  */
 
 import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { ClientApiError } from "../../model/errors.ts";
 import type { Fields } from "../../source/cloudstack/answer.ts";
 import type { ConnectionBindings } from "../http.ts";
-import type { ApiPorts, ControllerPart } from "../parts.ts";
+import type { ApiPorts } from "../parts.ts";
 import type { Call, Command } from "./command.ts";
 import { commands } from "./commands.ts";
 import { Door } from "./door.ts";
 import { errorBody, refusalOf, refuse } from "./errors.ts";
 import { Lab } from "./lab.ts";
+import { FORM_BYTES_MAX } from "./limits.ts";
 import { readParams } from "./params.ts";
 import { type Asked, readRequest } from "./request.ts";
 import type { SecretKeys } from "./sign.ts";
 
-export type { SecretKeys } from "./sign.ts";
-
 /** Where CloudStack has its API. */
 export const CLIENT_API_PATH = "/client/api";
-
-/** As a part of a controller, for whoever has one of the keys. */
-export function clientApiPart(secretKeys: SecretKeys): ControllerPart {
-  return { path: CLIENT_API_PATH, open: async (ports) => clientApi(ports, secretKeys) };
-}
 
 /** @returns what answers at `CLIENT_API_PATH`, and there sees `/` */
 export function clientApi(ports: ApiPorts, secretKeys: SecretKeys): Hono {
   const lab = opened(ports);
   const door = new Door({ secretKeys, now: () => ports.now() });
   const app = new Hono();
+  app.use(
+    bodyLimit({ maxSize: FORM_BYTES_MAX, onError: (context) => refused(context, TOO_LARGE) }),
+  );
   app.all("/", (context) => answer(context, { ports, secretKeys, door, lab }));
   return app;
 }
@@ -51,6 +50,8 @@ function opened(ports: ApiPorts): () => Promise<Lab> {
   open().catch(() => {});
   return open;
 }
+
+const TOO_LARGE = refuse("badRequest", `The form has more than ${FORM_BYTES_MAX} bytes`);
 
 interface Served {
   readonly ports: ApiPorts;
@@ -77,12 +78,15 @@ async function answer(context: Context, served: Served): Promise<Response> {
     const fields = await run({ command, known, asked }, served);
     return reply(context, 200, { [name]: fields });
   } catch (error) {
-    const refusal = refusalOf(error, served.ports.log);
-    // Where the command is refused as such, CloudStack does not name the answer after it.
-    if (refusal.errorCode === 432) name = "errorresponse";
-    context.header("X-Description", refusal.message);
-    return reply(context, refusal.errorCode, { [name]: errorBody(refusal) });
+    return refused(context, refusalOf(error, served.ports.log), name);
   }
+}
+
+function refused(context: Context, refusal: ClientApiError, name = "errorresponse"): Response {
+  context.header("X-Description", refusal.message);
+  // Where the command is refused as such, CloudStack does not name the answer after it.
+  const named = refusal.errorCode === 432 ? "errorresponse" : name;
+  return reply(context, refusal.errorCode, { [named]: errorBody(refusal) });
 }
 
 interface Wanted {

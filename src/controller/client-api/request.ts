@@ -1,13 +1,13 @@
 /**
  * From an HTTP request to parameters: those of the query and, of a POST, those of its form.
  *
- * Everything is bounded before it is looked at. A name that comes twice is refused, because what
+ * Names and values are bounded before they are looked at. A name that comes twice is refused, because what
  * was signed and what is done would be two things.
  */
 
 import type { Method } from "../user-data.ts";
 import { refuse } from "./errors.ts";
-import { FORM_BYTES_MAX, PARAM_NAME_CHARS_MAX, PARAMS_MAX, QUERY_CHARS_MAX } from "./limits.ts";
+import { PARAM_NAME_CHARS_MAX, PARAMS_MAX, QUERY_CHARS_MAX } from "./limits.ts";
 
 export interface Asked {
   readonly method: Method;
@@ -17,7 +17,7 @@ export interface Asked {
   readonly params: ReadonlyMap<string, string>;
 }
 
-/** @throws {ClientApiError} 400, 405, 430 */
+/** @param request its body is bounded already @throws {ClientApiError} 400, 405, 430 */
 export async function readRequest(request: Request): Promise<Asked> {
   const { method } = request;
   if (method !== "GET" && method !== "POST") throw refuse("method", "Use GET or POST");
@@ -27,7 +27,7 @@ export async function readRequest(request: Request): Promise<Asked> {
   const pairs = [...new URLSearchParams(text)];
   const type = request.headers.get("content-type") ?? "";
   if (method === "POST" && /^application\/x-www-form-urlencoded\b/i.test(type)) {
-    pairs.push(...new URLSearchParams(await readForm(request)));
+    pairs.push(...new URLSearchParams(await request.text()));
   }
   return { method, ...named(pairs) };
 }
@@ -54,23 +54,4 @@ function named(pairs: readonly (readonly [string, string])[]): Omit<Asked, "meth
 function knownName(name: string): string {
   const at = name.indexOf("[");
   return at === -1 ? name.toLowerCase() : name.slice(0, at).toLowerCase() + name.slice(at);
-}
-
-async function readForm(request: Request): Promise<string> {
-  const tooLarge = refuse("badRequest", `The form has more than ${FORM_BYTES_MAX} bytes`);
-  if (Number(request.headers.get("content-length") ?? 0) > FORM_BYTES_MAX) throw tooLarge;
-  if (request.body === null) return "";
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const reader = request.body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return Buffer.concat(chunks).toString();
-    length += value.length;
-    if (length > FORM_BYTES_MAX) {
-      await reader.cancel();
-      throw tooLarge;
-    }
-    chunks.push(value);
-  }
 }

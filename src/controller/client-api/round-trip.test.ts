@@ -60,9 +60,8 @@ test("our source reads fifty instances through it, and gets the store's records"
     endpoint: new URL(`${server.url.origin}${CLIENT_API_PATH}`),
     credentials: KEYS,
   });
-  const change = client.change.bind(client);
-  await change("registerSSHKeyPair", { name: "alice", publickey: PUBLIC_KEY }, SIGNAL);
-  const { userdata } = await change("registerUserData", { name: "u", userdata: "AAAA" }, SIGNAL);
+  await lab.ok("registerSSHKeyPair", { name: "alice", publickey: PUBLIC_KEY });
+  const { userdata } = await lab.ok("registerUserData", { name: "u", userdata: "AAAA" });
   const userdataid = (userdata as { id: string }).id;
   for (let n = 0; n < 50; n++) {
     const [network] = known;

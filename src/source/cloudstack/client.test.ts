@@ -165,40 +165,6 @@ test("no error holds a key, whatever the API repeats", async () => {
   });
 });
 
-test("what changes something is a form, is sent once, and its job is waited for", async () => {
-  await withApi({}, async ({ api, client, clock }) => {
-    api.jobPolls = 3;
-    const result = await client.change("startVirtualMachine", { id: "i" }, SIGNAL);
-    expect(result).toEqual({ success: true });
-    expect(api.asked[0]?.method).toBe("POST");
-    expect(clock.slept).toEqual([500, 750, 1125]);
-    expect(await client.change("updateVirtualMachine", { id: "i" }, SIGNAL)).toEqual({
-      virtualmachine: { id: "i" },
-    });
-    api.fail("updateVirtualMachine", errorFault(530, "perhaps done"));
-    await failure(client.change("updateVirtualMachine", { id: "i" }, SIGNAL));
-    expect(api.count("updateVirtualMachine")).toBe(2);
-  });
-});
-
-test("a job that fails, or never ends, is an error", async () => {
-  const failed = JSON.parse(
-    readFileSync("fixtures/cloudstack/api/queryAsyncJobResult.failure.json", "utf8"),
-  ) as { queryasyncjobresultresponse: Record<string, unknown> };
-  await withApi({}, async ({ api, client }) => {
-    api.jobResult = failed.queryasyncjobresultresponse;
-    const error = await failure(client.change("startVirtualMachine", {}, SIGNAL));
-    expect([error.code, error.errorCode]).toEqual(["CLOUDSTACK_JOB", 533]);
-    expect(error.message).toContain("Unable to create a deployment");
-  });
-  await withApi({}, async ({ api, client, clock }) => {
-    api.jobPolls = 1000;
-    const error = await failure(client.change("startVirtualMachine", {}, SIGNAL));
-    expect(error.message).toContain("did not end within 10 min");
-    expect(Math.max(...clock.slept)).toBe(10_000);
-  });
-});
-
 test("whoever aborts gets the reason at once, also while others wait", async () => {
   await withApi({}, async ({ api, client }) => {
     api.fail("listZones", ...Array.from({ length: 4 }, () => ({ hang: true })));

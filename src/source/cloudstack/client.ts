@@ -2,14 +2,13 @@
  * A client of CloudStack's API: signed requests, a few at a time, reads repeated where that may
  * help, and every failure a `CloudStackError` that says what to do.
  *
- * A source only reads. What changes a cloud, and the jobs that CloudStack makes of it, are here for
- * whoever acts on one. It writes no log; its errors hold no key, no user data and no password.
+ * It only reads. It writes no log; its errors hold no key, no user data and no password.
  */
 
 import { setMaxListeners } from "node:events";
 import { setTimeout as timeout } from "node:timers/promises";
 import { CloudStackError } from "../../model/errors.ts";
-import { contentOf, type Fields, isFields, plain } from "./answer.ts";
+import { contentOf, type Fields } from "./answer.ts";
 import { type Clock, type Gate, openGate } from "./gate.ts";
 import { type Connections, openConnections, type Tls } from "./http.ts";
 import {
@@ -18,9 +17,6 @@ import {
   CALL_MS_MAX,
   EXPIRES_FAR_MS,
   EXPIRES_MS,
-  JOB_MS_MAX,
-  JOB_POLL_MS_MAX,
-  JOB_POLL_MS_MIN,
   QUERY_CHARS_MAX,
   REQUEST_MS_MAX,
   REQUESTS_AT_ONCE,
@@ -51,7 +47,7 @@ export interface Api {
 /** A command that anybody may use and that costs little: to try whether the keys are good. */
 const HARMLESS = "listCapabilities";
 
-export const CLOCK: Clock = {
+const CLOCK: Clock = {
   now: () => Date.now(),
   sleep: async (ms, signal) => timeout(ms, undefined, { signal }),
 };
@@ -81,35 +77,12 @@ export class CloudStackClient implements Api, Disposable {
     this.#answerBytesMax = options.answerBytesMax ?? ANSWER_BYTES_MAX;
   }
 
-  async read(command: string, params: Params, signal: AbortSignal): Promise<Fields> {
-    return this.#repeat(
-      (attempt) => attempt < ATTEMPTS_MAX,
-      { command, params, post: false },
-      signal,
-    );
-  }
-
-  /**
-   * Does what changes something, once: only a refusal for its rate is repeated, because then it was
-   * not done. Where the API makes a job of it, waits for the job.
-   *
-   * @returns the answer, or the job's result. It may hold a password.
-   * @throws {CloudStackError} also if the job fails, or does not end in time.
-   */
-  async change(command: string, params: Params, signal: AbortSignal): Promise<Fields> {
-    const answer = await this.#repeat(() => false, { command, params, post: true }, signal);
-    return typeof answer.jobid === "string" ? this.#job(command, answer.jobid, signal) : answer;
-  }
-
   [Symbol.dispose](): void {
     this.#connections[Symbol.dispose]();
   }
 
-  async #repeat(
-    again: (attempt: number) => boolean,
-    asked: Asked,
-    signal: AbortSignal,
-  ): Promise<Fields> {
+  async read(command: string, params: Params, signal: AbortSignal): Promise<Fields> {
+    const asked = { command, params };
     const until = this.#clock.now() + CALL_MS_MAX;
     // Many that wait for one signal are no leak: each takes its listener away.
     setMaxListeners(0, signal);
@@ -125,7 +98,7 @@ export class CloudStackClient implements Api, Disposable {
           this.#gate.closeUntil(now + (error.waitMs ?? RETRY_MS_MIN));
           continue;
         }
-        if (!again(attempt)) throw error;
+        if (attempt >= ATTEMPTS_MAX) throw error;
         const wait = Math.min(RETRY_MS_MIN * 2 ** (attempt - 1), RETRY_MS_MAX);
         // Spread, so that several that failed together do not come together again.
         await this.#clock.sleep(wait * (0.5 + Math.random() / 2), signal);
@@ -138,7 +111,7 @@ export class CloudStackClient implements Api, Disposable {
     const { command, params } = asked;
     const expires = this.#clock.now() + goodForMs;
     const query = signedQuery(command, params, this.#credentials, expires);
-    const asForm = asked.post || query.length > QUERY_CHARS_MAX;
+    const asForm = query.length > QUERY_CHARS_MAX;
     const url = new URL(this.#endpoint);
     if (!asForm) url.search = query;
     const answer = await this.#connections.send(
@@ -170,7 +143,7 @@ export class CloudStackClient implements Api, Disposable {
    * expires later, the clock is the reason.
    */
   async #explain(error: CloudStackError, signal: AbortSignal): Promise<CloudStackError> {
-    const asked = { command: HARMLESS, params: {}, post: false };
+    const asked = { command: HARMLESS, params: {} };
     try {
       await this.#gate.pass(() => this.#ask(asked, EXPIRES_FAR_MS, signal), signal);
     } catch (other) {
@@ -187,34 +160,11 @@ export class CloudStackClient implements Api, Disposable {
     }
     return error;
   }
-
-  async #job(command: string, jobid: string, signal: AbortSignal): Promise<Fields> {
-    const until = this.#clock.now() + JOB_MS_MAX;
-    for (let wait = JOB_POLL_MS_MIN; ; wait = Math.min(wait * 1.5, JOB_POLL_MS_MAX)) {
-      const job = await this.read("queryAsyncJobResult", { jobid }, signal);
-      const result = isFields(job.jobresult) ? job.jobresult : {};
-      if (job.jobstatus === 1) return result;
-      if (job.jobstatus !== 0) throw this.#jobError(command, job, result);
-      if (this.#clock.now() + wait > until) {
-        const said = `${command}: its job did not end within ${JOB_MS_MAX / 60_000} min`;
-        throw new CloudStackError("CLOUDSTACK_TIMEOUT", said);
-      }
-      await this.#clock.sleep(wait, signal);
-    }
-  }
-
-  #jobError(command: string, job: Fields, result: Fields): CloudStackError {
-    const text = typeof result.errortext === "string" ? result.errortext : "no reason given";
-    const errorCode = Number(result.errorcode ?? job.jobresultcode ?? 530);
-    const said = `${command}: its job failed with ${errorCode}: ${plain(text, this.#credentials)}`;
-    return new CloudStackError("CLOUDSTACK_JOB", said, { errorCode });
-  }
 }
 
 interface Asked {
   readonly command: string;
   readonly params: Params;
-  readonly post: boolean;
 }
 
 function clockError(command: string, by: string, ahead: boolean): CloudStackError {

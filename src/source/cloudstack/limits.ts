@@ -50,11 +50,6 @@ export const EXPIRES_FAR_MS = 86_400_000;
 export const SKEW_AHEAD_MS_MIN: number = EXPIRES_MS - 1000;
 export const SKEW_BEHIND_MS_MIN: number = 900_000 - EXPIRES_MS;
 
-/** An async job is asked after at once, then less and less often, and given up in the end. ms. */
-export const JOB_POLL_MS_MIN = 500;
-export const JOB_POLL_MS_MAX = 10_000;
-export const JOB_MS_MAX = 600_000;
-
 /** Of an error text so much is kept. Characters. */
 export const ERROR_CHARS_MAX = 300;
 
@@ -63,13 +58,6 @@ export const KEY_CHARS_MAX = 512;
 
 /** Characters of user data as base64: the most that CloudStack can be set to accept. */
 export const USER_DATA_CHARS_MAX: number = 1024 * 1024;
-
-/** One value of a key; the largest are SSH keys. Characters. */
-export const VALUE_CHARS_MAX: number = 64 * 1024;
-
-/** NICs of one instance, and addresses of one NIC. */
-export const NICS_MAX = 64;
-export const ADDRESSES_MAX = 256;
 
 /** Zones, domains and accounts whose settings are asked for one by one. */
 export const SCOPES_MAX = 1000;

@@ -9,13 +9,14 @@ import { type Ip, tryParseIp, tryParseMac } from "../../model/address.ts";
 import { KEY_NAME, type KeyValue } from "../../model/binding.ts";
 import { RecordError } from "../../model/errors.ts";
 import type { InstanceRecord } from "../../model/record.ts";
+import { ADDRESSES_MAX, NICS_MAX, VALUE_CHARS_MAX } from "../../model/record-limits.ts";
 import { parseRecord } from "../../model/record-parse.ts";
 import { decodeUserData } from "../databag/user-data.ts";
 import type { Cloud, CloudNic, Instance } from "./cloud.ts";
 import type { Findings } from "./findings.ts";
 import { type Installation, nextInstallation } from "./incarnation.ts";
 import { keysOf, NIC_KEYS, offeringOf, type PublicAddressOf, publicAddressOf } from "./keys.ts";
-import { ADDRESSES_MAX, NICS_MAX, USER_DATA_CHARS_MAX, VALUE_CHARS_MAX } from "./limits.ts";
+import { USER_DATA_CHARS_MAX } from "./limits.ts";
 
 /** In these an instance does not run, and cannot before CloudStack says so. */
 const GONE: ReadonlySet<string> = new Set(["Destroyed", "Expunging", "Expunged", "Error"]);

@@ -81,9 +81,6 @@ export class FakeApi implements AsyncDisposable {
   /** The most that a page may have. */
   pageSizeMax = 500;
   underWayMost = 0;
-  /** How often a job says that it is pending. */
-  jobPolls = 1;
-  jobResult: Raw = { jobstatus: 1, jobresult: { success: true } };
   readonly #server: Server;
   #underWay = 0;
 
@@ -220,10 +217,6 @@ export class FakeApi implements AsyncDisposable {
       const value = own ?? this.cloud.settings.get(name);
       return value === undefined ? {} : { count: 1, configuration: [{ name, value }] };
     },
-    startVirtualMachine: () => ({ jobid: "job-1" }),
-    updateVirtualMachine: ({ id }) => ({ virtualmachine: { id } }),
-    queryAsyncJobResult: ({ jobid }) =>
-      this.jobPolls-- > 0 ? { jobid, jobstatus: 0 } : { jobid, ...this.jobResult },
   };
 
   /** Without `projectid` nothing of a project; with -1 and `listall`, everything. */
