@@ -29,7 +29,7 @@ test("what no router could do is refused with its line and field", () => {
   refused([`${A}, store: "sqlite:/s"}`], `2: networks[0].store: needs a netns: ${one}`);
   refused(
     [`${A}, netns: red, store: "memory:x"}`],
-    "2: networks[0].store: no such store: "memory"; write sqlite:PATH",
+    '2: networks[0].store: no such store: "memory"; write sqlite:PATH',
   );
   refused(
     [`${A}, netns: red, source: "sqlite:/s"}`],

@@ -4,7 +4,7 @@
  */
 
 /** Set for programs that we start: their standard input is a pipe that ends with us. */
-export const SUPERVISED = "FRONTDESK_SUPERVISED";
+const SUPERVISED = "FRONTDESK_SUPERVISED";
 
 export interface UntilTold {
   readonly ended: Promise<void>;

@@ -34,9 +34,15 @@ test("a window ends, also when the clock goes back", () => {
   expect(attempts.fail("p")).toBeUndefined();
 });
 
-test("any number of peers takes bounded memory", () => {
+test("any number of peers takes bounded memory: the oldest is forgotten", () => {
   const attempts = new Attempts(() => 0);
-  for (let i = 0; i < 3 * PEERS_MAX; i++)
+  for (let n = 0; n < ATTEMPTS_MAX; n++) {
+    attempts.fail("first");
+    attempts.fail("second");
+  }
+  for (let i = 2; i <= PEERS_MAX; i++) {
+    expect(attempts.isOver("first")).toBe(true);
     attempts.fail(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
-  expect(attempts.size).toBe(PEERS_MAX);
+  }
+  expect([attempts.isOver("first"), attempts.isOver("second")]).toEqual([false, true]);
 });

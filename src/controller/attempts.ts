@@ -50,11 +50,6 @@ export class Attempts {
     return count !== undefined && count.failures >= ATTEMPTS_MAX;
   }
 
-  /** Of tests: it stays within its limit. */
-  get size(): number {
-    return this.#counts.size;
-  }
-
   #current(key: string, now: number): Count | undefined {
     const count = this.#counts.get(key);
     if (count === undefined || now - count.since >= ATTEMPTS_MS) return undefined;

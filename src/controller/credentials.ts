@@ -38,7 +38,7 @@ const VALUE = /^[A-Za-z0-9._~+/=-]{32,512}$/;
 /** As CloudStack's keys: 64 random bytes. */
 const KEY_BYTES = 64;
 
-export const ADMIN_ENV = "admin.env";
+const ADMIN_ENV = "admin.env";
 
 /**
  * @returns `undefined` if there is no such file

@@ -14,7 +14,7 @@ import type { Look, Looked } from "./look.ts";
 import type { Troubles } from "./troubles.ts";
 
 /** Hints that come within this are one: CloudStack tells each step of a job. ms. */
-export const GATHER_MS = 40;
+const GATHER_MS = 40;
 
 /** More instances than this at once cost as much as a look at everything. */
 const ALONE_MAX = 50;

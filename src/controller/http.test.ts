@@ -1,4 +1,8 @@
 import { expect, test } from "bun:test";
+import { request } from "node:http";
+import { text } from "node:stream/consumers";
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { checkApiListen, openApiListener } from "./http.ts";
 
 test("an address where guests ask is refused, and why is said", () => {
@@ -37,10 +41,37 @@ test("an address that is taken, and files that are no certificate, are said", as
   const listen = { host: "127.0.0.1", port: 0 };
   const fetch = () => new Response("x");
   await using one = await openApiListener({ listen, fetch });
-  const again = openApiListener({ listen: { ...listen, port: one.port }, fetch });
+  const again = openApiListener({
+    listen: { ...listen, port: Number(new URL(one.url).port) },
+    fetch,
+  });
   await expect(again).rejects.toThrow(/is in use; choose another/);
   const missing = openApiListener({ listen, fetch, tls: { cert: "/nowhere", key: "/nowhere" } });
   await expect(missing).rejects.toThrow(/cannot be read \(ENOENT\)/);
   const wrong = { cert: import.meta.path, key: import.meta.path };
   await expect(openApiListener({ listen, fetch, tls: wrong })).rejects.toThrow(/do not fit/);
+});
+
+test("a body that says no length is bounded as any other, and stays what it is", async () => {
+  const app = new Hono();
+  app.use(bodyLimit({ maxSize: 1000, onError: (c) => c.text("too large", 413) }));
+  app.post("/", async (c) => c.text(`${c.req.raw.method} ${(await c.req.text()).length}`));
+  const listen = { host: "127.0.0.1", port: 0 };
+  const fetch = (given: Request) => app.fetch(given);
+  await using listener = await openApiListener({ listen, fetch });
+  const ask = (length: number, headers: Record<string, string>) =>
+    new Promise<string>((resolve, reject) => {
+      const asking = request(listener.url, { method: "POST", headers }, (answer) =>
+        resolve(text(answer)),
+      );
+      asking.on("error", reject).end("x".repeat(length));
+    });
+  for (const [length, said] of [
+    [5, "POST 5"],
+    [1000, "POST 1000"],
+    [1001, "too large"],
+  ] as const) {
+    expect(await ask(length, { "transfer-encoding": "chunked" })).toBe(said);
+    expect(await ask(length, { "content-length": String(length) })).toBe(said);
+  }
 });

@@ -74,7 +74,6 @@ export interface ApiListenOptions {
 export interface ApiListener extends AsyncDisposable {
   /** `http://127.0.0.1:8776`; with the port that was chosen, if 0 was given. */
   readonly url: string;
-  readonly port: number;
   /** Takes no more requests, ends what is under way, and resolves. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -102,7 +101,6 @@ export async function openApiListener(options: ApiListenOptions): Promise<ApiLis
   };
   return {
     url: `${tls === undefined ? "http" : "https"}://${host}:${port}`,
-    port,
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -155,7 +153,7 @@ function serve(server: Server, fetch: Fetch, closing: AbortSignal): void {
   const answer = getRequestListener(
     (request, env) => {
       const peer = (env.incoming as IncomingMessage).socket.remoteAddress;
-      return fetch(request, { closing, ...(peer !== undefined && { peer }) });
+      return fetch(whole(request), { closing, ...(peer !== undefined && { peer }) });
     },
     // Bun's and Node's own Request and Response stay what they are for everybody else.
     { overrideGlobalObjects: false, errorHandler: () => new Response(null, { status: 500 }) },
@@ -166,6 +164,16 @@ function serve(server: Server, fetch: Fetch, closing: AbortSignal): void {
       message.socket.destroySoon();
     } else void answer(message, response); // It rejects for nothing: see errorHandler.
   });
+}
+
+/**
+ * Of a request without a length, whoever bounds its body makes another one. The library's own is
+ * none of the runtime's: Bun would make a GET of it, and Node.js nothing.
+ */
+function whole(request: Request): Request {
+  if (!request.headers.has("transfer-encoding")) return request;
+  const { url, method, headers, body, signal } = request;
+  return new Request(url, { method, headers, body, signal, duplex: "half" } as RequestInit);
 }
 
 function secure({ cert, key }: TlsFiles, limits: object): Server {

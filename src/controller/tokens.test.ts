@@ -146,7 +146,7 @@ test("a file that others may use, or that is half written, changes nothing and i
 
 test("a token that is kept elsewhere has every role, and is asked for each time", async () => {
   let own: string | undefined = newToken();
-  const tokens = await openTokens({ own: async () => own, onTrouble: () => {} });
+  const tokens = await openTokens({ path: fresh(), own: async () => own, onTrouble: () => {} });
   expect(await tokens.bearer(own)).toEqual({ name: "admin.env", role: "admin" });
   const before = own;
   own = undefined;

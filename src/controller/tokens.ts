@@ -140,8 +140,7 @@ export interface Tokens {
 }
 
 export interface TokensOptions {
-  /** Absent where no file was named. */
-  readonly path?: string;
+  readonly path: string;
   /** A token that is kept elsewhere, and has every role; `undefined` where there is none. */
   readonly own?: () => Promise<string | undefined>;
   /** Told when the file cannot be used, and with `undefined` when it can again. */
@@ -155,9 +154,9 @@ export interface TokensOptions {
  * @throws {ConfigError | StateError} if the file cannot be used now.
  */
 export async function openTokens({ path, own, onTrouble }: TokensOptions): Promise<Tokens> {
-  let seen = path === undefined ? "" : await stampOf(path);
-  let entries = path === undefined ? [] : await readTokens(path);
-  const refresh = async (path: string): Promise<void> => {
+  let seen = await stampOf(path);
+  let entries = await readTokens(path);
+  const refresh = async (): Promise<void> => {
     const stamp = await stampOf(path);
     if (stamp === seen) return;
     seen = stamp;
@@ -170,7 +169,7 @@ export async function openTokens({ path, own, onTrouble }: TokensOptions): Promi
   };
   return {
     bearer: async (token) => {
-      if (path !== undefined) await refresh(path);
+      await refresh();
       const mine = await own?.();
       const extra: readonly TokenEntry[] =
         mine === undefined ? [] : [{ name: "admin.env", role: "admin", hash: hashToken(mine) }];

@@ -15,7 +15,11 @@ const log = createLog({ write: (line: string) => process.stderr.write(line) } as
 const app = operatorApi({
   ...{ store: new MemoryStore(), log, conditions: new Conditions(Date.now), now: Date.now },
   ...{ userDataMax: 32_768, readOnly: false, hint: () => {} },
-  tokens: await openTokens({ own: async () => process.env.FRONTDESK_TOKEN, onTrouble: () => {} }),
+  tokens: await openTokens({
+    path: `${import.meta.dirname}/none`,
+    own: async () => process.env.FRONTDESK_TOKEN,
+    onTrouble: () => {},
+  }),
 });
 const listener = await openApiListener({
   listen: { host: "127.0.0.1", port: Number(port) },

@@ -25,7 +25,7 @@ const PATH_CHARS_MAX = 400;
 const READING: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const ADMIN_PATHS = /^\/v1\/networks(?:\/|$)/;
 
-export function neededRole(method: string, path: string): Role {
+function neededRole(method: string, path: string): Role {
   if (READING.has(method)) return "read";
   return ADMIN_PATHS.test(path) ? "admin" : "write";
 }

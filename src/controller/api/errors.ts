@@ -75,7 +75,7 @@ export function answerError(error: unknown, c: Context, log: Log): Response {
   return errorAnswer(c, code, message);
 }
 
-export function errorAnswer(c: Context, code: ErrorCode, message: string): Response {
+function errorAnswer(c: Context, code: ErrorCode, message: string): Response {
   const { status, advice } = REFUSALS[code];
   if (status === 401) c.header("WWW-Authenticate", 'Bearer realm="frontdesk"');
   if (RETRY_AFTER.has(code)) c.header("Retry-After", "1");

@@ -173,7 +173,7 @@ export async function base64Of(record: InstanceRecord): Promise<string | undefin
 }
 
 /** As Java writes a map: `{a=1, b=2}`. */
-export function mapText(pairs: readonly (readonly [string, string])[]): string | undefined {
+function mapText(pairs: readonly (readonly [string, string])[]): string | undefined {
   if (pairs.length === 0) return undefined;
   return `{${pairs.map(([name, value]) => `${name}=${value}`).join(", ")}}`;
 }

@@ -8,7 +8,7 @@ import { counted } from "../../model/count.ts";
 import { NAMED_MAX } from "./limits.ts";
 
 /** What a finding is about, and what is served meanwhile. */
-export const FINDINGS = {
+const FINDINGS = {
   "address-conflict": "instances claim one address of one network; none of them has it",
   "address-invalid": "an address or a MAC address cannot be read; it is left out",
   "field-missing": "the API's answer lacks a field",

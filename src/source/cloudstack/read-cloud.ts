@@ -53,7 +53,7 @@ export async function readCloud(
       reader,
       { command: "listPublicIpAddresses", item: "publicipaddress" },
       PUBLIC_ADDRESS,
-      OF_ADDRESSES,
+      OF_NETWORKS,
     ),
     listOf(
       reader,
@@ -81,7 +81,6 @@ export async function readCloud(
 }
 
 const OF_NETWORKS = ["public-ipv4", "public-hostname"];
-const OF_ADDRESSES = OF_NETWORKS;
 
 const LIST_INSTANCES: List = {
   command: "listVirtualMachines",

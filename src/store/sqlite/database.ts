@@ -10,9 +10,6 @@ import { BUSY_PATIENCE_MS } from "../limits.ts";
 
 export type Database = DatabaseSync;
 
-/** What SQL gives and takes. */
-export type Row = Readonly<Record<string, unknown>>;
-
 /** SQLite's primary result codes. @see https://www.sqlite.org/rescode.html */
 const CODES: Readonly<Record<number, StoreError["code"]>> = {
   5: "STORE_LOCKED", // BUSY

@@ -55,7 +55,7 @@ export function sealRecord(record: InstanceRecord, seal: StoreSeal): Pieces {
   };
 }
 
-export function sealSecret(name: RecordName, secret: Secret, seal: StoreSeal): Uint8Array {
+function sealSecret(name: RecordName, secret: Secret, seal: StoreSeal): Uint8Array {
   return seal.seal(Buffer.from(JSON.stringify(secret)), secretPlace(name));
 }
 
