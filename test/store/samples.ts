@@ -9,6 +9,7 @@ import { type InstanceRecord, userDataOf } from "../../src/model/record.ts";
 import { parseRecord } from "../../src/model/record-parse.ts";
 import { Conditions } from "../../src/observe/conditions.ts";
 import { openStore } from "../../src/store/index.ts";
+import { MemoryStore } from "../../src/store/memory.ts";
 import type { Store, StoreOptions } from "../../src/store/store.ts";
 
 export const SEAL_KEY = new Uint8Array(32).fill(7);
@@ -124,6 +125,6 @@ function apply(known: Map<string, InstanceRecord>, change: RecordChange): string
 
 /** The stores that the contract holds for. */
 export const STORES: Readonly<Record<string, (folder: string) => Promise<Store>>> = {
-  memory: () => openStore("memory", optionsOf()),
+  memory: async () => new MemoryStore(),
   sqlite: (folder) => openStore(`sqlite:${join(folder, "store.sqlite")}`, optionsOf()),
 };

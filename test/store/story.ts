@@ -9,13 +9,13 @@ import { type InstanceRecord, type StoredRecord, userDataOf } from "../../src/mo
 import { parseRecord } from "../../src/model/record-parse.ts";
 import { Conditions } from "../../src/observe/conditions.ts";
 import { openStore } from "../../src/store/index.ts";
+import { MemoryStore } from "../../src/store/memory.ts";
 import type { Store, StoreOptions } from "../../src/store/store.ts";
 
 const STEPS = 300;
 const RECORDS = 6;
 
 const [, , place = ""] = process.argv;
-const location = place === "memory" ? place : `sqlite:${join(place, "store.sqlite")}`;
 const say = (what: unknown) => console.log(JSON.stringify(what));
 
 const options: StoreOptions = {
@@ -65,14 +65,15 @@ async function step(store: Store): Promise<unknown> {
   return told(await store.put(given, options));
 }
 
-let store = await openStore(location, options);
+const open = (): Promise<Store> => openStore(`sqlite:${join(place, "store.sqlite")}`, options);
+let store: Store = place === "memory" ? new MemoryStore() : await open();
 for (let number = 0; number < STEPS; number++) {
   say(
     await step(store).catch((error: unknown) => [(error as { code?: string }).code, String(error)]),
   );
   if (number !== STEPS / 2 || place === "memory") continue;
   await store.close();
-  store = await openStore(location, options);
+  store = await open();
 }
 const { records, revision } = await store.list();
 say([revision, await Promise.all(records.map(told))]);

@@ -1,7 +1,7 @@
 /**
  * From an HTTP request to parameters: those of the query and, of a POST, those of its form.
  *
- * Names and values are bounded before they are looked at. A name that comes twice is refused, because what
+ * Everything is bounded before it is looked at. A name that comes twice is refused, because what
  * was signed and what is done would be two things.
  */
 
