@@ -149,6 +149,12 @@ function nothingThere({ document }: Bound, { kind }: Route, near: string | undef
       advice: "give the instance a key in CloudStack, or ask for public-keys without the slash",
     };
   }
+  if (kind === "payload") {
+    return {
+      reason: "the address is bound to this instance, which is given no such payload (404)",
+      advice: "see the conditions for PAYLOAD_LACKING; else frontdesk payload attach gives it one",
+    };
+  }
   const lists = "/latest/meta-data/ lists the keys, /latest/ what else there is";
   return {
     reason: "the address is bound to this instance, which has nothing at this path (404)",

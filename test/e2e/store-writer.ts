@@ -46,7 +46,9 @@ async function storm(records: readonly object[], rounds: number): Promise<number
 for await (const line of createInterface({ input: process.stdin })) {
   const [method, ...args] = JSON.parse(line) as [string, ...unknown[]];
   if (method === "put") say({ epoch: (await store.put(recordOf(args[0] as object))).record.epoch });
-  else if (method === "delete") say({ revision: await store.delete(args[0] as RecordName) });
+  else if (method === "payload") {
+    say({ ...(await store.putPayload(new TextEncoder().encode(String(args[0])), "file")) });
+  } else if (method === "delete") say({ revision: await store.delete(args[0] as RecordName) });
   else if (method === "networks") say({ done: await store.putNetworks(args[0] as Network[]) });
   else if (method === "password") {
     const held = await store.get(args[0] as RecordName);

@@ -10,6 +10,7 @@ import { expect, test } from "bun:test";
 import { copyFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { PART_BYTES } from "../../src/model/payload.ts";
 import { loopbackMissing } from "./loopback.ts";
 import { until } from "./program.ts";
 import { RIMS } from "./router.ts";
@@ -141,6 +142,40 @@ for (const rim of RIMS) {
     });
     await s.holds(locked, "STORE_KEY");
     expect((await locked.admin("/conditions")).body).toContain("--seal-key");
+  });
+
+  follows("a payload is its instance's alone, and stays when the store is gone", async (s) => {
+    const writer = await s.writer();
+    await writer.ask("networks", NETWORKS);
+    const content = Array.from({ length: 300_000 }, (_, line) => `${line}`).join("\n");
+    const { sha256, bytes } = await writer.ask("payload", content);
+    await writer.ask("put", instance("i-a", A, { payloads: [{ sha256, bytes }] }));
+    await writer.ask("put", instance("i-b", B));
+    const path = (part: number): string => `/latest/payloads/${sha256}/${part}`;
+    const parts = [content.slice(0, PART_BYTES), content.slice(PART_BYTES)];
+    const check = async (): Promise<void> => {
+      for (const [part, body] of parts.entries()) {
+        const answer = await s.get(A, path(part));
+        expect([part, answer.status, answer.body === body]).toEqual([part, 200, true]);
+        expect(await s.get(B, path(part))).toMatchObject({ status: 404, body: "" });
+        // Whoever is not known may be told to wait.
+        const { status, body: none } = await s.get(STRANGER, path(part));
+        expect([[404, 503].includes(status), none]).toEqual([true, ""]);
+      }
+      expect((await s.get(A, path(parts.length))).status).toBe(404);
+    };
+    const router = await s.router();
+    await check();
+    const why = JSON.parse((await router.admin(`/why?ip=${B}&path=${path(0)}`)).body);
+    expect(why).toMatchObject({ reason: expect.stringContaining("no such payload") });
+    await writer.kill();
+    moveStore(s.path, `${s.path}.away`);
+    await check();
+    await router[Symbol.asyncDispose]();
+    await using again = s.launch();
+    await s.answers(A, "i-a");
+    await s.holds(again, "STORE_MISSING");
+    await check();
   });
 
   follows("a writer that is killed while it writes costs nothing that it promised", async (s) => {
