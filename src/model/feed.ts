@@ -33,6 +33,11 @@ export type FeedElement =
       readonly records: readonly StoredRecord[];
       readonly networks: readonly Network[];
       readonly revision: number;
+      /**
+       * Records that are there and cannot be opened: what was known of them holds on. Absent where
+       * there are none.
+       */
+      readonly damaged?: readonly RecordName[];
     }
   /** To be applied at once: between two of them an address may be with two records or none. */
   | {

@@ -49,7 +49,7 @@ export const STORE_CONDITIONS = {
     where: "router",
   },
   STORE_RECORD_DAMAGED: {
-    title: "a record in the store cannot be opened; it is left out until it is written again",
+    title: "a record in the store cannot be opened; its guest keeps its last answers",
     severity: "error",
     advice: "check the disk; write the instance again, or let the source do so",
     where: "router",

@@ -135,7 +135,11 @@ class SqliteStore implements Store {
     const following = this.#followers.begin(signal);
     this.#views.add(database);
     try {
-      const view = new View(database, (row) => this.#openRow(row));
+      const { conditions } = this.#options;
+      const onRemoved = (name: RecordName): void => {
+        conditions.clear("STORE_RECORD_DAMAGED", label(name));
+      };
+      const view = new View(database, (row) => this.#openRow(row), onRemoved);
       while (!following.signal.aborted) {
         this.#checkPlace();
         const element = await view.next(following.signal);

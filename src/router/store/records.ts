@@ -29,6 +29,14 @@ interface Known {
   revision: number;
   /** Which snapshot has named it last, or was the last one when it came. */
   round: number;
+  /** An earlier run answered it, and the store has not said what is in it. */
+  isAdopted: boolean;
+}
+
+/** What an earlier run answered. */
+interface Restored extends Epoch {
+  /** Absent where nothing was answered. */
+  readonly instance: string | undefined;
 }
 
 /** A secret that a guest has not acknowledged, as far as the store knows. */
@@ -46,7 +54,7 @@ export class Records {
   /** Secrets that guests have, and the store has not been told so. */
   readonly #delivered = new Set<string>();
   /** What an earlier run answered at, and this one does not yet. */
-  readonly #restored = new Map<string, Place>();
+  readonly #restored = new Map<string, Restored>();
   /** Where an earlier run had a password, and nothing is said of it yet. */
   readonly #ledger = new Map<string, Epoch>();
   /** While records of a former store are answered: which record of the new one has an address. */
@@ -61,8 +69,9 @@ export class Records {
   restore(changes: readonly Change[], epochs: Iterable<Epoch>): void {
     for (const change of changes) {
       const { network, address } = placeOf(change);
+      const { instance, epoch = 0 } = change.kind === "put" ? change.binding : NOBODY;
       if (change.kind === "put" || change.kind === "withhold") {
-        this.#restored.set(keyOf(network, address), { network, address });
+        this.#restored.set(keyOf(network, address), { network, address, instance, epoch });
       }
     }
     for (const { network, address, epoch } of epochs) {
@@ -98,6 +107,20 @@ export class Records {
     return true;
   }
 
+  /**
+   * The store has these records, and cannot say what is in them: what is answered, also what an
+   * earlier run answered, is still theirs, and waits for the store's word as any record's does.
+   */
+  keep(names: readonly RecordName[]): void {
+    const unknown = new Set<string>();
+    for (const { network, id } of names) {
+      const known = this.#known.get(network)?.get(id);
+      if (known === undefined) unknown.add(`${network}\0${id}`);
+      else known.round = this.#round;
+    }
+    if (unknown.size > 0) this.#adopt(unknown);
+  }
+
   /** The changes of one element, to be applied at once. */
   changes(changes: readonly RecordChange[]): Change[] {
     const ends: Change[] = [];
@@ -130,6 +153,8 @@ export class Records {
     if (known.to !== to) this.#withdraw({ network, id }, known, { epoch, changes, lost });
     Object.assign(known, { addresses, epoch, to, revision, round: this.#round });
     this.#offer({ network, id }, known, { password, changes });
+    if (known.isAdopted) this.#endLedger(network, [...addresses, ...lost], changes);
+    known.isAdopted = false;
     this.#keep(network, id, known);
     return lost;
   }
@@ -163,8 +188,12 @@ export class Records {
     this.#owners = keepsStale ? held : undefined;
     if (keepsStale) return changes;
     // The store had a password there once. Its guest has it by now, or it was taken back.
-    for (const at of this.#ledger.values()) changes.push(offer(at, undefined));
-    this.#ledger.clear();
+    for (const [key, at] of this.#ledger) {
+      // Of a record that cannot be opened, nobody has said so.
+      if (this.#adopted(at.network, held.get(key))) continue;
+      changes.push(offer(at, undefined));
+      this.#ledger.delete(key);
+    }
     return changes;
   }
 
@@ -193,8 +222,37 @@ export class Records {
   #delete(name: RecordName, changes: Change[]): void {
     const known = this.#known.get(name.network)?.get(name.id);
     if (known === undefined) return;
-    for (const address of this.#own(name, known)) changes.push(deletion(name.network, address));
+    const own = this.#own(name, known);
+    for (const address of own) changes.push(deletion(name.network, address));
+    if (known.isAdopted) this.#endLedger(name.network, own, changes);
     this.#forget(name, known);
+  }
+
+  /** @param names of records, as `network\0id` */
+  #adopt(names: ReadonlySet<string>): void {
+    for (const [key, { network, address, epoch, instance = "" }] of this.#restored) {
+      if (!names.has(`${network}\0${instance}`)) continue;
+      this.#restored.delete(key);
+      const { addresses, epoch: other } = this.#known.get(network)?.get(instance) ?? NOTHING;
+      this.#keep(network, instance, {
+        ...{ ...NOTHING, round: this.#round, isAdopted: true },
+        ...{ addresses: [...addresses, address], epoch: Math.max(epoch, other) },
+      });
+    }
+  }
+
+  #adopted(network: NetworkId, id: string | undefined): boolean {
+    return id !== undefined && this.#known.get(network)?.get(id)?.isAdopted === true;
+  }
+
+  /** The store has said what waits at these addresses; what an earlier run had there is over. */
+  #endLedger(network: NetworkId, addresses: readonly Ip[], changes: Change[]): void {
+    for (const address of addresses) {
+      const at = this.#ledger.get(keyOf(network, address));
+      if (at === undefined) continue;
+      changes.push(offer(at, undefined));
+      this.#ledger.delete(keyOf(network, address));
+    }
   }
 
   /** Its addresses, but for those that a record of a new store has taken. */
@@ -272,7 +330,12 @@ export class Records {
   }
 }
 
-const NOTHING = { addresses: [], epoch: 0, to: undefined, secretId: undefined, revision: 0 };
+const NOTHING = {
+  ...{ addresses: [], epoch: 0, to: undefined, secretId: undefined, revision: 0 },
+  isAdopted: false,
+};
+
+const NOBODY = { instance: undefined, epoch: 0 };
 
 /** Neither a network's id nor an instance's holds NUL. */
 const keyOf = (network: NetworkId, address: Ip): string => `${network}\0${address}`;

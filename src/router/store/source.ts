@@ -178,7 +178,7 @@ export class StoreSource implements Source {
 
   async #takeSnapshot(
     { store, isReplaced }: Handed,
-    { records, revision }: Extract<FeedElement, { kind: "snapshot" }>,
+    { records, revision, damaged = [] }: Extract<FeedElement, { kind: "snapshot" }>,
     { signal, show }: { signal: AbortSignal; show: Show },
   ): Promise<void> {
     const slices = new Slices(signal);
@@ -192,6 +192,8 @@ export class StoreSource implements Source {
       if (!isReplaced && this.#records.isUnchanged(given)) continue;
       const stored = await this.#withBytes(given, store);
       const { network } = given.record;
+      // Its user data does not open, or it is gone by now: then that comes as a change.
+      if (stored === undefined) this.#records.keep([given.record]);
       const without = stored === undefined ? [] : this.#records.put(stored, changes);
       for (const address of without) lost.push({ network, address });
       if (!slices.due()) continue;
@@ -199,6 +201,7 @@ export class StoreSource implements Source {
       changes = [];
       await slices.rest();
     }
+    this.#records.keep(damaged);
     changes.push(...this.#records.sweep(lost, { keepsStale: this.#refill !== undefined }));
     show(changes);
   }

@@ -13,6 +13,8 @@ import type { Database } from "./database.ts";
 import type { RecordRow } from "./rows.ts";
 import { type Head, prepare, type Removed, type Statements } from "./statements.ts";
 
+type Snapshot = Extract<FeedElement, { kind: "snapshot" }>;
+
 /** Opens a row, or says why it cannot and answers `undefined`. */
 export type OpenRow = (row: RecordRow) => Held | undefined;
 
@@ -20,9 +22,12 @@ export class View {
   readonly #database: Database;
   readonly #statements: Statements;
   readonly #openRow: OpenRow;
+  readonly #onRemoved: (name: RecordName) => void;
   #known: number | undefined;
 
-  constructor(database: Database, openRow: OpenRow) {
+  /** @param onRemoved told of each record that is gone, which may have been damaged before */
+  constructor(database: Database, openRow: OpenRow, onRemoved: (name: RecordName) => void) {
+    this.#onRemoved = onRemoved;
     this.#database = database;
     this.#statements = prepare(database);
     this.#openRow = openRow;
@@ -50,27 +55,30 @@ export class View {
     const held = this.#statements.networks();
     const networks = parseNetworks(JSON.parse(held?.networks ?? "[]"));
     if (known === undefined || known < rememberedFrom) {
-      return { kind: "snapshot", records: await this.#all(signal), networks, revision };
+      return { kind: "snapshot", ...(await this.#all(signal)), networks, revision };
     }
     const changes = await this.#changes(known, signal);
     const isNews = (held?.revision ?? 0) > known;
     return { kind: "changes", changes, ...(isNews && { networks }), revision };
   }
 
-  async #all(signal: AbortSignal): Promise<StoredRecord[]> {
+  /** A row that cannot be opened says its name all the same: it is not sealed. */
+  async #all(signal: AbortSignal): Promise<Pick<Snapshot, "records" | "damaged">> {
     const records: StoredRecord[] = [];
+    const damaged: RecordName[] = [];
     let last: RecordName = { network: "", id: "" };
     while (!signal.aborted) {
       const rows = this.#statements.recordsAfter(last.network, last.id, SLICE_RECORDS);
       for (const row of rows) {
         const held = this.#openRow(row);
         if (held !== undefined) records.push({ record: held.record, revision: held.revision });
+        else damaged.push({ network: row.network, id: row.id });
       }
       last = rows.at(-1) ?? last;
       if (rows.length < SLICE_RECORDS) break;
       await turn();
     }
-    return records;
+    return { records, ...(damaged.length > 0 && { damaged }) };
   }
 
   async #changes(known: number, signal: AbortSignal): Promise<RecordChange[]> {
@@ -89,7 +97,10 @@ export class View {
       if (rows.length < SLICE_RECORDS) break;
       await turn();
     }
-    for (const row of removed.values()) changes.push({ kind: "delete", ...row });
+    for (const row of removed.values()) {
+      this.#onRemoved(row);
+      changes.push({ kind: "delete", ...row });
+    }
     return changes.sort((a, b) => a.revision - b.revision);
   }
 }
