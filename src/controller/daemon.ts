@@ -19,7 +19,6 @@ import type { ApiListener } from "./http.ts";
 import { type LookSource, openLook } from "./open-look.ts";
 import type { ApiPorts } from "./parts.ts";
 import { reloadAll, type SecretSource } from "./secrets.ts";
-import { Troubles } from "./troubles.ts";
 import { USER_DATA_CHARS_DEFAULT } from "./user-data.ts";
 
 /** How often everything is looked at where nobody says. Without events, and beside them. s. */
@@ -115,8 +114,8 @@ async function assemble(
   const follow =
     opened &&
     new Follow({
-      ...{ look: opened.look, log, pollMs: () => pollMsOf(settings, beside.rabbit) },
-      troubles: new Troubles(conditions, opened.subject),
+      ...{ look: opened.look, troubles: opened.troubles, log },
+      pollMs: () => pollMsOf(settings, beside.rabbit),
     });
   const hint = (id?: string): void => follow?.hint(id);
   const hints = { hint, counts, conditions };

@@ -115,7 +115,11 @@ export class Keeper {
     return waiting;
   }
 
-  /** Deletes all records of an instance. */
+  /**
+   * Deletes all records of an instance.
+   *
+   * @throws {StoreError} if the store cannot be written.
+   */
   async forget(id: string): Promise<void> {
     for (const network of [...(this.#known.get(id)?.keys() ?? [])]) await this.#delete(id, network);
     this.#known.delete(id);
@@ -127,6 +131,7 @@ export class Keeper {
    * is certain, and nobody may be told the metadata of the one before.
    *
    * @returns the addresses that could not be given all the same
+   * @throws {StoreError} if the store cannot be written.
    */
   async settle(waiting: readonly Waiting[]): Promise<readonly string[]> {
     const still = await this.#retry(waiting);

@@ -40,8 +40,8 @@ export interface LookPorts {
 
 export interface OpenedLook extends AsyncDisposable {
   readonly look: Look;
-  /** What conditions call it. */
-  readonly subject: string;
+  /** What goes wrong with it, under one name. */
+  readonly troubles: Troubles;
   /** Yields when something has changed, where the source can say so by itself. */
   readonly changes?: (signal: AbortSignal) => AsyncIterable<void>;
   /** Reads keys anew. Rejects if they cannot be used; then the last ones stay. */
@@ -74,17 +74,16 @@ async function openCloud(source: LookSource, ports: LookPorts): Promise<OpenedLo
   const { store, conditions, now, collect } = ports;
   const more = collect === undefined ? {} : { collect };
   const clients = await openClients({ ...source, endpoint, ...more });
-  const subject = endpoint.host;
+  const troubles = new Troubles(conditions, endpoint.host);
   const look = new Reconciler({
     api: clients.whole,
     apiAlone: clients.alone,
     apiKey: clients.apiKey,
-    troubles: new Troubles(conditions, subject),
-    ...{ store, now },
+    ...{ store, now, troubles },
     ...more,
   });
   return {
-    ...{ look, subject },
+    ...{ look, troubles },
     reload: () => clients.reload(),
     [Symbol.asyncDispose]: async () => clients[Symbol.dispose](),
   };
@@ -101,7 +100,7 @@ async function openBindings(source: LookSource, ports: LookPorts): Promise<Opene
   const troubles = new Troubles(conditions, text);
   return {
     look: new SourceLook({ ...ports, source: opened, troubles }),
-    subject: text,
+    troubles,
     changes: (signal) => opened.changes(signal),
     reload: async () => {},
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),

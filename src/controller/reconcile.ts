@@ -16,11 +16,12 @@ import { readCloud, readInstanceAnew, type Surroundings } from "../source/clouds
 import { type Mapped, recordsOf } from "../source/cloudstack/records.ts";
 import { Slices } from "../source/slices.ts";
 import type { Store } from "../store/store.ts";
-import { Installations } from "./installations.ts";
+import { type Installations, openInstallations } from "./installations.ts";
 import { Keeper, type Waiting } from "./keeper.ts";
 import type { Look, Looked } from "./look.ts";
 import { CONFIRM_MS, Shrink } from "./shrink.ts";
 import type { Troubles } from "./troubles.ts";
+import { type InTurn, turns } from "./turns.ts";
 
 /** Of so many records that were asked for, garbage is collected. */
 const COLLECT_RECORDS = 2000;
@@ -48,7 +49,8 @@ export class Reconciler implements Look {
   #held: { readonly keeper: Keeper; readonly installations: Installations } | undefined;
   /** What was looked at alone since the last look at everything began: that one knows less. */
   #newer = new Set<string>();
-  #lastTurn: Promise<unknown> = Promise.resolve();
+  /** One instance is written at a time: what one look writes no other overtakes half way. */
+  readonly #inTurn: InTurn = turns();
   /** Of the last look at everything. */
   #around: Surroundings | undefined;
 
@@ -127,7 +129,7 @@ export class Reconciler implements Look {
     if (this.#held !== undefined) return this.#held;
     const { store } = this.#ports;
     const keeper = await Keeper.open(store);
-    const installations = await Installations.open(store, (id) => keeper.incarnationOf(id));
+    const installations = await openInstallations(store, (id) => keeper.incarnationOf(id));
     this.#held = { keeper, installations };
     return this.#held;
   }
@@ -181,13 +183,6 @@ export class Reconciler implements Look {
       if (slices.due()) await slices.rest();
     }
     return waiting;
-  }
-
-  /** One instance is written at a time: what one look writes no other overtakes half way. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#lastTurn.then(work, work);
-    this.#lastTurn = turn.catch(() => {});
-    return turn;
   }
 
   /** A network goes when it is certain that it is gone, and nobody has a record in it. */

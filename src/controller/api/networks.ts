@@ -3,6 +3,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { Network as NetworkOf } from "../../model/change.ts";
 import { OperatorApiError } from "../../model/errors.ts";
+import { turns } from "../turns.ts";
 import { checkWritable } from "./records.ts";
 import { type AddRoutes, body, done, failures, json, secured, takesJson } from "./routes.ts";
 import { Network, NetworkBody, NetworkName, Networks } from "./schemas.ts";
@@ -43,6 +44,7 @@ const remove = createRoute({
 
 export const addNetworks: AddRoutes = (app, ports) => {
   const { store } = ports;
+  // A store replaces all networks at once: two that change one each must not meet.
   const inTurn = turns();
   app.openapi(list, async (c) => {
     const networks = await store.networks();
@@ -99,14 +101,4 @@ interface NetworkView {
   id: string;
   cidrs: string[];
   dnsDomain?: string;
-}
-
-/** A store replaces all networks at once: two that change one each must not meet. */
-function turns(): <Result>(work: () => Promise<Result>) => Promise<Result> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const mine = last.then(work);
-    last = mine.catch(() => {}); // Who waits for it hears of it.
-    return mine;
-  };
 }

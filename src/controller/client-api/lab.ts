@@ -6,12 +6,13 @@
 import type { Ip } from "../../model/address.ts";
 import { StoreConflictError } from "../../model/errors.ts";
 import type { InstanceRecord, RecordName, StoredRecord } from "../../model/record.ts";
+import { Ledger } from "../ledger.ts";
 import type { ApiPorts } from "../parts.ts";
+import { type InTurn, turns } from "../turns.ts";
 import { LAB_NETWORK } from "./catalogue.ts";
 import { type ErrorBody, errorBody, refusalOf, refuse } from "./errors.ts";
 import { Inventory, type Records } from "./inventory.ts";
 import { Jobs } from "./jobs.ts";
-import { Ledger } from "./ledger.ts";
 import { WRITE_ATTEMPTS_MAX } from "./limits.ts";
 import {
   type KeyPair,
@@ -41,7 +42,8 @@ export class Lab {
   readonly userData: Ledger<RegisteredUserData>;
   /** By network, the address that was given last: the next one lies behind it. */
   readonly lastGiven: Map<string, Ip> = new Map();
-  #last: Promise<unknown> = Promise.resolve();
+  /** One change after the other. */
+  readonly change: InTurn = turns();
 
   private constructor(
     ports: ApiPorts,
@@ -72,13 +74,6 @@ export class Lab {
     return new Lab(ports, inventory, { instances, keyPairs, userData });
   }
 
-  /** Does `work` when every change before it is done. */
-  async change<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#last.then(work);
-    this.#last = mine.catch(() => {}); // Whoever asked for it hears of it.
-    return mine;
-  }
-
   async find(id: string): Promise<Known | undefined> {
     const records = await this.inventory.one(id);
     return records && this.#known(records);
@@ -98,6 +93,10 @@ export class Lab {
   /**
    * Changes every record of an instance. An acknowledgement meanwhile is kept: then it is read and
    * changed again.
+   *
+   * @throws {ClientApiError} 431 if there is no such instance
+   * @throws {StoreError} if the store refuses, also if others write the record again and again.
+   * @throws {RecordError} if what comes of it cannot be kept.
    */
   async update(
     id: string,
@@ -116,11 +115,16 @@ export class Lab {
     }
   }
 
-  /** Puts all records of a new instance, or none. */
+  /**
+   * Puts all records of a new instance, or none.
+   *
+   * @throws {StoreError} if the store refuses, an address that another has for one.
+   * @throws {RecordError} if a record cannot be kept.
+   */
   async add(id: string, management: Management, records: readonly InstanceRecord[]): Promise<void> {
     const done: StoredRecord[] = [];
     // First: a record without it would look like one of somebody else's.
-    await this.instances.put(id, management);
+    await this.instances.put([[id, management]]);
     try {
       for (const record of records) done.push(await this.inventory.put(record, 0));
     } catch (error) {
@@ -130,6 +134,7 @@ export class Lab {
     }
   }
 
+  /** @throws {ClientApiError | StoreError} if there is no such instance, or the store refuses. */
   async remove(id: string): Promise<void> {
     const names: readonly RecordName[] = (await this.get(id)).records.map(({ record }) => record);
     for (const name of names) await this.inventory.delete(name);

@@ -47,3 +47,8 @@ export function matches(keyword: string | undefined, ...names: readonly string[]
   if (keyword === undefined) return true;
   return names.some((name) => name.toLowerCase().includes(keyword.toLowerCase()));
 }
+
+/** Whether what is asked for, if anything is, is one of these. */
+export function is(wanted: string | undefined, ...values: readonly string[]): boolean {
+  return wanted === undefined || values.includes(wanted);
+}

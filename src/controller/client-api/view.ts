@@ -42,6 +42,11 @@ export async function viewerOf(lab: Lab): Promise<Viewer> {
   return { lab, networks: await lab.ports.store.networks() };
 }
 
+/** What a command about one instance answers. @throws {ClientApiError} 431 if there is none */
+export async function answerOf(lab: Lab, id: string, extra: Extra = {}): Promise<Fields> {
+  return { virtualmachine: await showInstance(await viewerOf(lab), await lab.get(id), extra) };
+}
+
 export async function showInstance(
   { lab, networks }: Viewer,
   known: Known,
@@ -97,22 +102,25 @@ export async function showInstance(
 
 /** All NICs of an instance, the default one first. */
 export function showNics({ id, records }: Known, networks: readonly Network[]): Fields[] {
-  let device = 0;
-  return records.flatMap(({ record }) =>
-    record.nics.map((nic, at) => {
-      const network = networks.find((one) => one.id === record.network);
-      const shown = showNic(`${id}/${record.network}/${at}`, nic, network);
-      return present({
-        ...shown,
-        networkid: record.network,
-        networkname: nameOf(record.network),
-        deviceid: String(device++),
-      });
-    }),
+  const all = records.flatMap(({ record }) =>
+    record.nics.map((nic, at) => ({ network: record.network, nic, at })),
   );
+  return all.map(({ network, nic, at }, device) => {
+    const name = `${id}/${network}/${at}`;
+    const known = networks.find((one) => one.id === network);
+    return present(showNic({ name, network, nic, device }, known));
+  });
 }
 
-function showNic(name: string, nic: RecordNic, network: Network | undefined): Fields {
+interface ShownNic {
+  /** Of which its id is made. */
+  readonly name: string;
+  readonly network: string;
+  readonly nic: RecordNic;
+  readonly device: number;
+}
+
+function showNic({ name, network: networkid, nic, device }: ShownNic, network?: Network): Fields {
   const ipv4 = nic.addresses.find((address) => !address.includes(":"));
   const ipv6 = nic.addresses.find((address) => address.includes(":"));
   const range = rangeOf(network, ipv4);
@@ -121,8 +129,8 @@ function showNic(name: string, nic: RecordNic, network: Network | undefined): Fi
   const known = range !== undefined && range.netmask !== undefined;
   return {
     id: uuidOf(`nic ${name}`),
-    networkid: undefined,
-    networkname: undefined,
+    networkid,
+    networkname: nameOf(networkid),
     netmask: known && ipv4 !== undefined ? range.netmask : undefined,
     gateway: known && ipv4 !== undefined ? range.gateway : undefined,
     ipaddress: ipv4,
@@ -138,7 +146,7 @@ function showNic(name: string, nic: RecordNic, network: Network | undefined): Fi
       ipaddress,
     })),
     extradhcpoption: [],
-    deviceid: undefined,
+    deviceid: String(device),
   };
 }
 

@@ -14,7 +14,7 @@ import {
 } from "../catalogue.ts";
 import { type Command, define } from "../command.ts";
 import { refuse } from "../errors.ts";
-import { matches, PAGING, paged } from "../page.ts";
+import { is, matches, PAGING, paged } from "../page.ts";
 import { checkProject, PROJECT } from "../projects.ts";
 import { HYPERVISOR, nameOf, showNetwork } from "../view.ts";
 
@@ -44,10 +44,7 @@ function wanted<T extends Named>(items: readonly T[], by: Wanted): readonly T[] 
   }
   return items.filter(
     ({ id, name }) =>
-      (by.id === undefined || id === by.id) &&
-      (by.name === undefined || name === by.name) &&
-      (by.zoneid === undefined || by.zoneid === ZONE.id) &&
-      matches(by.keyword, name),
+      is(by.id, id) && is(by.name, name) && is(by.zoneid, ZONE.id) && matches(by.keyword, name),
   );
 }
 

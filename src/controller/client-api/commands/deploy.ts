@@ -15,7 +15,7 @@ import { checkDetails, metadataKeys } from "../metadata.ts";
 import { checkName } from "../names.ts";
 import { hasPassword, newSecret, PASSWORD_PARAM } from "../passwords.ts";
 import { chosenUserData, USER_DATA_PARAMS } from "../user-data.ts";
-import { showInstance, viewerOf } from "../view.ts";
+import { answerOf } from "../view.ts";
 
 export const deploy: Command = define({
   kind: "job",
@@ -76,9 +76,7 @@ export const deploy: Command = define({
         );
       }
       await lab.add(id, management, records);
-      const extra = secret === undefined ? {} : { password: secret.password };
-      const shown = await showInstance(await viewerOf(lab), await lab.get(id), extra);
-      return { virtualmachine: shown };
+      return answerOf(lab, id, secret && { password: secret.password });
     };
     return { id, instance: id, work };
   },

@@ -4,7 +4,7 @@
  */
 
 import { type Command, define } from "../command.ts";
-import { showInstance, viewerOf } from "../view.ts";
+import { answerOf } from "../view.ts";
 
 export const destroy: Command = define({
   kind: "job",
@@ -16,9 +16,9 @@ export const destroy: Command = define({
     const { id } = await lab.get(given.id);
     const work = async () => {
       const state = given.expunge === true ? "Expunging" : "Destroyed";
-      const shown = await showInstance(await viewerOf(lab), await lab.get(id), { state });
+      const answer = await answerOf(lab, id, { state });
       await lab.remove(id);
-      return { virtualmachine: shown };
+      return answer;
     };
     return { instance: id, work };
   },

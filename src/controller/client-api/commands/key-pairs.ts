@@ -8,7 +8,7 @@ import { refuse } from "../errors.ts";
 import type { Lab } from "../lab.ts";
 import { KEY_PAIRS_MAX, PUBLIC_KEY_CHARS_MAX } from "../limits.ts";
 import type { KeyPair } from "../management.ts";
-import { matches, PAGING, paged } from "../page.ts";
+import { is, matches, PAGING, paged } from "../page.ts";
 import { checkProject, PROJECT } from "../projects.ts";
 import { makeKeyPair, parsePublicKey } from "../ssh.ts";
 import { present } from "../view.ts";
@@ -22,7 +22,7 @@ export const createKeyPair: Command = define({
     checkNew(lab, name);
     const { privateKey, text, fingerprint } = await makeKeyPair();
     const pair: KeyPair = { id: randomUUID(), name, publicKey: text, fingerprint };
-    await lab.keyPairs.put(name, pair);
+    await lab.keyPairs.put([[name, pair]]);
     return { keypair: show(pair, privateKey) };
   },
 });
@@ -43,7 +43,7 @@ export const registerKeyPair: Command = define({
       throw refuse("parameter", "publickey: it is registered under another name");
     }
     const pair: KeyPair = { id: randomUUID(), name, publicKey: text, fingerprint };
-    await lab.keyPairs.put(name, pair);
+    await lab.keyPairs.put([[name, pair]]);
     return { keypair: show(pair) };
   },
 });
@@ -59,8 +59,6 @@ export const listKeyPairs: Command = define({
   },
   answer: async (given, { lab }) => {
     checkProject(given);
-    const is = (wanted: string | undefined, value: string): boolean =>
-      wanted === undefined || wanted === value;
     const found = [...lab.keyPairs.values()].filter(
       ({ id, name, fingerprint }) =>
         is(given.id, id) &&

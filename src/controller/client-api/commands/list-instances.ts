@@ -5,7 +5,7 @@ import { type Command, define } from "../command.ts";
 import { refuse } from "../errors.ts";
 import type { Known } from "../lab.ts";
 import { PAGE_USER_DATA_BYTES_MAX } from "../limits.ts";
-import { matches, PAGING, paged, pageOf } from "../page.ts";
+import { is, matches, PAGING, paged, pageOf } from "../page.ts";
 import { checkProject, ofProject, PROJECT } from "../projects.ts";
 import { showInstance, viewerOf } from "../view.ts";
 
@@ -31,8 +31,6 @@ export const listInstances: Command = define({
       throw refuse("parameter", "Give id or ids, not both");
     }
     const all = given.id === undefined ? await lab.all() : [await lab.get(given.id)];
-    const is = (wanted: string | undefined, ...values: readonly string[]): boolean =>
-      wanted === undefined || values.includes(wanted);
     const found = ofProject(given, all).filter(({ id, records, management }) => {
       const { name } = records[0].record;
       return (

@@ -3,7 +3,7 @@
 import { ZONE } from "../catalogue.ts";
 import { type Command, define } from "../command.ts";
 import { refuse } from "../errors.ts";
-import { matches, PAGING, paged } from "../page.ts";
+import { is, matches, PAGING, paged } from "../page.ts";
 import { checkProject, ofProject, PROJECT } from "../projects.ts";
 import { ROOT, showVolume, volumeIdOf, volumeNameOf } from "../volumes.ts";
 
@@ -29,9 +29,9 @@ export const listVolumes: Command = define({
       const name = volumeNameOf(known);
       return (
         (wanted?.includes(volumeIdOf(known)) ?? true) &&
-        (given.name === undefined || given.name === name) &&
-        (given.type === undefined || given.type.toUpperCase() === ROOT) &&
-        (given.zoneid === undefined || given.zoneid === ZONE.id) &&
+        is(given.name, name) &&
+        is(given.type?.toUpperCase(), ROOT) &&
+        is(given.zoneid, ZONE.id) &&
         matches(given.keyword, name)
       );
     });

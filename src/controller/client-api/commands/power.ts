@@ -8,7 +8,7 @@
 import { type Command, define } from "../command.ts";
 import { refuse } from "../errors.ts";
 import type { Management } from "../management.ts";
-import { showInstance, viewerOf } from "../view.ts";
+import { answerOf } from "../view.ts";
 
 type State = Management["state"];
 
@@ -32,8 +32,8 @@ function power(after: State, check: (before: State) => void): Command {
         const { management } = await lab.get(id);
         check(management.state);
         if (management.state !== after)
-          await lab.instances.put(id, { ...management, state: after });
-        return { virtualmachine: await showInstance(await viewerOf(lab), await lab.get(id)) };
+          await lab.instances.put([[id, { ...management, state: after }]]);
+        return answerOf(lab, id);
       };
       return { instance: id, work };
     },

@@ -7,7 +7,7 @@ import { type Command, define } from "../command.ts";
 import { refuse } from "../errors.ts";
 import { REGISTERED_MAX } from "../limits.ts";
 import type { RegisteredUserData } from "../management.ts";
-import { matches, PAGING, paged } from "../page.ts";
+import { is, matches, PAGING, paged } from "../page.ts";
 import { checkProject, PROJECT } from "../projects.ts";
 import { decoded, noUserData } from "../user-data.ts";
 import { present } from "../view.ts";
@@ -35,7 +35,7 @@ export const registerUserData: Command = define({
       throw refuse("limit", `There are ${REGISTERED_MAX} registered already; delete one first`);
     }
     const one = { id: randomUUID(), name, userdata: text, ...(params && { params }) };
-    await lab.userData.put(one.id, one);
+    await lab.userData.put([[one.id, one]]);
     return { userdata: show(one) };
   },
 });
@@ -47,10 +47,7 @@ export const listUserData: Command = define({
     checkProject(given);
     if (given.id !== undefined && lab.userData.get(given.id) === undefined) throw noUserData("id");
     const found = [...lab.userData.values()].filter(
-      ({ id, name }) =>
-        (given.id === undefined || id === given.id) &&
-        (given.name === undefined || name === given.name) &&
-        matches(given.keyword, name),
+      ({ id, name }) => is(given.id, id) && is(given.name, name) && matches(given.keyword, name),
     );
     return paged("userdata", found, given, show);
   },

@@ -7,10 +7,11 @@ import { type Command, define } from "../command.ts";
 import { refuse } from "../errors.ts";
 import { chosenKeyPairs, KEY_PAIR_PARAMS } from "../keys.ts";
 import type { Known } from "../lab.ts";
+import type { Management } from "../management.ts";
 import { checkDetails, withDetails } from "../metadata.ts";
 import { hasPassword, newSecret, PASSWORD_PARAM } from "../passwords.ts";
 import { chosenUserData, USER_DATA_PARAMS, withUserData } from "../user-data.ts";
-import { showInstance, viewerOf } from "../view.ts";
+import { answerOf } from "../view.ts";
 
 const ID = { id: { kind: "text", required: true } } as const;
 
@@ -27,8 +28,8 @@ export const resetSshKey: Command = define({
       const publicKeys = pairs.map((pair) => pair.publicKey);
       await lab.update(id, (record): InstanceRecord => ({ ...record, publicKeys }));
       const keypairs = pairs.map((pair) => pair.name);
-      await lab.instances.put(id, { ...management, keypairs });
-      return { virtualmachine: await showInstance(await viewerOf(lab), await lab.get(id)) };
+      await lab.instances.put([[id, { ...management, keypairs }]]);
+      return answerOf(lab, id);
     };
     return { instance: id, work };
   },
@@ -48,9 +49,7 @@ export const resetPassword: Command = define({
       await lab.update(id, (record, isFirst): InstanceRecord => {
         return isFirst ? { ...record, password: secret } : record;
       });
-      const extra = { password: secret.password };
-      const shown = await showInstance(await viewerOf(lab), await lab.get(id), extra);
-      return { virtualmachine: shown };
+      return answerOf(lab, id, { password: secret.password });
     };
     return { instance: id, work };
   },
@@ -71,12 +70,13 @@ export const resetUserData: Command = define({
       return withUserData({ ...record, keys }, chosen.bytes);
     });
     const { userdataid: _, ...rest } = management;
-    await lab.instances.put(id, {
+    const after: Management = {
       ...rest,
       ...(chosen.userdataid !== undefined && { userdataid: chosen.userdataid }),
       userdatadetails: details.map(([key, value]) => [key, value]),
-    });
-    return { virtualmachine: await showInstance(await viewerOf(lab), await lab.get(id)) };
+    };
+    await lab.instances.put([[id, after]]);
+    return answerOf(lab, id);
   },
 });
 

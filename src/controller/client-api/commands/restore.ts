@@ -10,7 +10,7 @@ import type { InstanceRecord } from "../../../model/record.ts";
 import { oneOf, TEMPLATES } from "../catalogue.ts";
 import { type Command, define } from "../command.ts";
 import { hasPassword, newSecret } from "../passwords.ts";
-import { showInstance, viewerOf } from "../view.ts";
+import { answerOf } from "../view.ts";
 import { incarnationOf } from "../volumes.ts";
 
 export const restore: Command = define({
@@ -41,10 +41,8 @@ export const restore: Command = define({
         if (isFirst && secret !== undefined) changed.password = secret;
         return changed;
       });
-      await lab.instances.put(id, { ...management, templateid, restored: lab.ports.now() });
-      const extra = secret === undefined ? {} : { password: secret.password };
-      const shown = await showInstance(await viewerOf(lab), await lab.get(id), extra);
-      return { virtualmachine: shown };
+      await lab.instances.put([[id, { ...management, templateid, restored: lab.ports.now() }]]);
+      return answerOf(lab, id, secret && { password: secret.password });
     };
     return { instance: id, work };
   },

@@ -6,7 +6,7 @@ import { checkedDetails } from "../details.ts";
 import { checkDetails, renamed, withDetails } from "../metadata.ts";
 import { checkName } from "../names.ts";
 import { chosenUserData, USER_DATA_PARAMS, withUserData } from "../user-data.ts";
-import { showInstance, viewerOf } from "../view.ts";
+import { answerOf } from "../view.ts";
 
 export const update: Command = define({
   kind: "change",
@@ -40,8 +40,8 @@ export const update: Command = define({
       if (name === undefined || name === "") return changed;
       return { ...changed, name, keys: renamed(changed.keys, record.name, name) };
     });
-    await lab.instances.put(id, after);
-    return { virtualmachine: await showInstance(await viewerOf(lab), await lab.get(id)) };
+    await lab.instances.put([[id, after]]);
+    return answerOf(lab, id);
   },
 });
 

@@ -1,9 +1,9 @@
 /**
- * What the API remembers beside the records: documents of one kind, read once, then kept in memory
- * and in the store alike. Nobody else writes documents of these kinds.
+ * What is remembered beside the records: documents of one kind, read once, then kept in memory and
+ * in the store alike. Nobody else writes documents of that kind.
  */
 
-import type { Store } from "../../store/store.ts";
+import type { Store } from "../store/store.ts";
 
 export class Ledger<T> {
   readonly #store: Store;
@@ -46,12 +46,16 @@ export class Ledger<T> {
     return this.#documents.keys();
   }
 
-  async put(id: string, document: T): Promise<void> {
-    await this.#store.putDocuments(this.#kind, [[id, document]]);
-    this.#documents.set(id, document);
+  /** @throws {StoreError} if the store cannot be written; then nothing has changed. */
+  async put(entries: readonly (readonly [id: string, document: T])[]): Promise<void> {
+    if (entries.length === 0) return;
+    await this.#store.putDocuments(this.#kind, entries);
+    for (const [id, document] of entries) this.#documents.set(id, document);
   }
 
+  /** @throws {StoreError} if the store cannot be written; then nothing has changed. */
   async delete(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
     await this.#store.putDocuments(
       this.#kind,
       ids.map((id) => [id, undefined]),
