@@ -207,10 +207,11 @@ export class MemoryStore implements Store {
 
   async deletePayload(sha256: string): Promise<boolean> {
     this.#checkOpen();
-    for (const { record } of this.#held.values()) {
-      const isNamed = record.payloads?.some((named) => named.sha256 === sha256) === true;
-      if (isNamed) throw payloadInUse(sha256, record);
-    }
+    const users = [...this.#held].filter(([, { record }]) =>
+      record.payloads?.some((named) => named.sha256 === sha256),
+    );
+    const [user] = users.sort(([a], [b]) => (a < b ? -1 : 1));
+    if (user !== undefined) throw payloadInUse(sha256, user[1].record);
     return this.#payloads.delete(sha256);
   }
 

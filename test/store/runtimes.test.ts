@@ -31,7 +31,9 @@ afterAll(() => built[Symbol.dispose]());
 test("the story has all that a store may answer", () => {
   const { memory = "", sqlite } = expected;
   expect(sqlite).toBe(memory);
-  for (const word of ["STORE_CONFLICT", "STORE_ADDRESS_TAKEN", "true", "false", "wert-"]) {
+  const payload = ["STORE_PAYLOAD_UNKNOWN", "STORE_PAYLOAD_IN_USE", '"kind":"file"'];
+  const words = ["STORE_CONFLICT", "STORE_ADDRESS_TAKEN", "true", "false", "wert-", ...payload];
+  for (const word of words) {
     expect([word, memory.includes(word)]).toEqual([word, true]);
   }
 });

@@ -4,7 +4,9 @@
  * Usage: story.ts FOLDER, or story.ts memory
  */
 
+import { createHash } from "node:crypto";
 import { join } from "node:path";
+import type { Body } from "../../src/model/binding.ts";
 import { type InstanceRecord, type StoredRecord, userDataOf } from "../../src/model/record.ts";
 import { parseRecord } from "../../src/model/record-parse.ts";
 import { Conditions } from "../../src/observe/conditions.ts";
@@ -40,7 +42,21 @@ async function told({ record, revision }: StoredRecord): Promise<object> {
   return { ...record, userData: bytes && Buffer.from(bytes).toString("hex").slice(-20), revision };
 }
 
+/** One of three contents, the last of which is of two parts. */
+const content = (which: number): Uint8Array => new Uint8Array(600_000 * which + 1).fill(which);
+const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+async function stepOfPayload(store: Store, which: number): Promise<unknown> {
+  const sha256 = hashOf(content(which));
+  if (pick(2) === 0) return store.putPayload(content(which), "file");
+  if (pick(2) === 0) return store.deletePayload(sha256);
+  const parts = (await store.payload(sha256))?.parts ?? [];
+  const read = async (part: Body) => hashOf(part instanceof Uint8Array ? part : await part.read());
+  return [await Promise.all(parts.map(read)), await store.payloads()];
+}
+
 async function step(store: Store): Promise<unknown> {
+  if (pick(5) === 0) return stepOfPayload(store, pick(3));
   const id = `i-${pick(RECORDS)}`;
   const name = { network: "204", id };
   const secretId = `s-${pick(3)}`;
@@ -58,6 +74,10 @@ async function step(store: Store): Promise<unknown> {
     keys: [["own", `wert-${pick(3)}-ü`]],
     userData: new Uint8Array(pick(3) * 2000).fill(pick(256)),
     publicKeys: [],
+    payloads: [0, 1, 2].flatMap((which) => {
+      const { length: bytes } = content(which);
+      return pick(6) === 0 ? [{ sha256: hashOf(content(which)), bytes }] : [];
+    }),
     ...(pick(2) === 0 && { password: { id: secretId, password: "pw" } }),
     incarnation: 1,
     epoch: 1,

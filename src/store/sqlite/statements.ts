@@ -114,7 +114,9 @@ export function prepare(database: Database) {
     payloadPart: one<{ sealed: Uint8Array }>(
       "SELECT sealed FROM payload_part WHERE name = ? AND part = ?",
     ),
-    payloadUser: one<RecordName>("SELECT network, id FROM payload_use WHERE name = ? LIMIT 1"),
+    payloadUser: one<RecordName>(
+      "SELECT network, id FROM payload_use WHERE name = ? ORDER BY network, id LIMIT 1",
+    ),
     putPayload: run("INSERT INTO payload (name, bytes, sealed) VALUES (?, ?, ?)"),
     putPayloadPart: run("INSERT INTO payload_part (name, part, sealed) VALUES (?, ?, ?)"),
     usePayload: run("INSERT INTO payload_use (network, id, name) VALUES (?, ?, ?)"),
