@@ -19,6 +19,8 @@ const PROGRAM = [process.execPath, join(ROOT, "src/cli/main.ts")];
 const folder = mkdtempSync(join(tmpdir(), "frontdesk-operator-"));
 const store = new MemoryStore();
 let api: ApiListener;
+/** A dozen programs, one after the other, on a loaded machine. ms. */
+const TEST_MS_MAX = 30_000;
 
 beforeAll(async () => {
   const quiet = { onTrouble: () => {} };
@@ -50,8 +52,8 @@ test("instances are listed for people and for programs", async () => {
   const { stdout, code } = await run("instances", "list");
   expect(code).toBe(0);
   const [head = "", first = ""] = stdout.split("\n");
-  expect(head).toMatch(/^NETWORK +ID +NAME +ADDRESSES +USER DATA +PASSWORD +ZONE$/);
-  expect(first).toMatch(/^204 +i-0 +web-00 +10\.1\.1\.1 +- +none +-$/);
+  expect(head).toMatch(/^NETWORK +ID +NAME +ADDRESSES +USER DATA +PASSWORD +SEAL +ZONE$/);
+  expect(first).toMatch(/^204 +i-0 +web-00 +10\.1\.1\.1 +- +none +- +-$/);
   expect(stdout).toContain("x\\u{202e}y");
   expect((await run("instances")).stdout).toBe(stdout);
   const { stdout: json } = await run("instances", "list", "--network", "205", "--json");
@@ -97,6 +99,39 @@ test("user data is set from a file and read back as it is", async () => {
   expect((await run("userdata", "set", "web-00", "--none")).code).toBe(0);
   expect((await run("userdata", "get", "web-00")).stderr).toMatch(/has no user data; set some/);
 });
+
+test(
+  "an instance is sealed and opened, in the network that is named",
+  async () => {
+    const done = await run("instances", "seal", "204", "i-2");
+    expect([done.code, done.stdout, done.stderr]).toEqual([
+      ...[0, "", "sealed: its guest is told no user data and no password\n"],
+    ]);
+    expect((await run("instances", "list")).stdout).toMatch(/^204 +i-2 .* none +sealed +-$/m);
+    const { stdout: shown } = await run("instances", "show", "i-2");
+    expect(shown.match(/^seal .*$/gm)).toEqual([
+      expect.stringMatching(/^seal +sealed: no user data/),
+    ]);
+    const again = await run("instances", "seal", "204", "i-2", "--json");
+    const state = { network: "204", id: "i-2", sealed: true, incarnation: 1 };
+    expect(JSON.parse(again.stdout)).toEqual(state);
+    const opened = await run("instances", "open", "204", "i-2", "--json");
+    expect(JSON.parse(opened.stdout)).toEqual({ ...state, sealed: false });
+    expect((await run("instances", "open", "204", "i-2")).stderr).toBe("open\n");
+    const cases: readonly (readonly [args: string[], code: number, message: RegExp])[] = [
+      [["seal", "204", "i-9"], 1, /no such instance in that network; see GET/],
+      [["open", "204"], 2, /missing required argument 'id'/],
+    ];
+    for (const [args, code, message] of cases) {
+      const failed = await run("instances", ...args);
+      expect([args, failed.code]).toEqual([args, code]);
+      expect(failed.stderr).toMatch(message);
+    }
+    expect((await run("instances", "seal", "--help")).stdout).toContain("instances seal 204 ");
+    expect((await run("complete", "--", "instances", "")).stdout).toMatch(/^seal\t/m);
+  },
+  TEST_MS_MAX,
+);
 
 test("user data that cannot be kept is refused with the reason", async () => {
   const file = join(folder, "large");

@@ -16,6 +16,8 @@ export interface ListedInstance {
   readonly nics: readonly { readonly mac?: string; readonly addresses: readonly string[] }[];
   readonly userData?: { readonly bytes: number };
   readonly password: string;
+  /** Absent where the controller is of an earlier version. */
+  readonly sealed?: boolean;
 }
 
 interface Page {

@@ -8,7 +8,7 @@
 
 import type { NetworkId } from "../model/binding.ts";
 import { StoreConflictError, StoreError } from "../model/errors.ts";
-import { addressesOf, type InstanceRecord, type RecordName } from "../model/record.ts";
+import { addressesOf, type InstanceRecord, isSealed, type RecordName } from "../model/record.ts";
 import { contentHash } from "../protocol/etag.ts";
 import type { Store } from "../store/store.ts";
 
@@ -178,7 +178,12 @@ export class Keeper {
       this.#asked++;
       const held = await this.#store.get(record);
       const { password = ownsPassword ? undefined : held?.record.password, ...rest } = record;
-      const given = { ...rest, ...(password !== undefined && { password }) };
+      const sealedIncarnation = held?.record.sealedIncarnation ?? (await this.#sealOf(record));
+      const given = {
+        ...rest,
+        ...(password !== undefined && { password }),
+        ...(sealedIncarnation !== undefined && { sealedIncarnation }),
+      };
       try {
         const stored = await this.#store.put(given, { expect: held?.revision ?? 0 });
         if (stored.revision !== held?.revision) this.#written++;
@@ -188,6 +193,16 @@ export class Keeper {
         if (!(error instanceof StoreConflictError) || attempt >= CONFLICTS_MAX) throw error;
       }
     }
+  }
+
+  /** What is closed in one network is not opened by a NIC in another. */
+  async #sealOf({ id, network }: RecordName): Promise<number | undefined> {
+    for (const other of this.#known.get(id)?.keys() ?? []) {
+      if (other === network) continue;
+      const held = await this.#store.get({ network: other, id });
+      if (held !== undefined && isSealed(held.record)) return held.record.sealedIncarnation;
+    }
+    return undefined;
   }
 
   async #delete(id: string, network: NetworkId): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { InstanceRecord } from "../model/record.ts";
+import { type InstanceRecord, isSealed, sealed } from "../model/record.ts";
 import { instance, nic } from "../source/cloudstack/example.ts";
 import { errorFault, SIGNAL } from "../source/cloudstack/testing.ts";
 import { CONFIRM_MS } from "./shrink.ts";
@@ -125,6 +125,30 @@ test("a password in the store stays, whatever changes", async () => {
   await lab.look.all(SIGNAL);
   const after = (await lab.store.get(name))?.record;
   expect(after).toMatchObject({ name: "renamed", password: { id: "p-1" } });
+});
+
+test("a seal stays, whatever changes, and another installation opens it", async () => {
+  await using lab = await openLab({ instances: 2 });
+  const disk = (id: string) => [{ id, virtualmachineid: "i-1", state: "Ready", type: "ROOT" }];
+  lab.api.cloud.volumes = disk("disk-a");
+  await lab.look.all(SIGNAL);
+  const recordOf = async (network = NETWORK) =>
+    (await lab.store.get({ network, id: "i-1" }))?.record as InstanceRecord;
+  await lab.store.put(sealed(await recordOf()));
+  const nics = [nic(NETWORK, "10.1.1.1"), nic("net-tier", "10.2.1.9", { isdefault: false })];
+  change(lab.api, "i-1", { name: "renamed", nic: nics });
+  await lab.look.all(SIGNAL);
+  await lab.another().all(SIGNAL);
+  expect(await recordOf()).toMatchObject({ name: "renamed", incarnation: 1 });
+  // A NIC in another network opens nothing: one way in would be enough.
+  expect([await recordOf(), await recordOf("net-tier")].map(isSealed)).toEqual([true, true]);
+  change(lab.api, "i-1", { nic: nics.slice(1) });
+  await lab.look.all(SIGNAL);
+  expect(isSealed(await recordOf("net-tier"))).toBe(true);
+  lab.api.cloud.volumes = disk("disk-b");
+  await lab.look.all(SIGNAL);
+  expect(await recordOf("net-tier")).toMatchObject({ incarnation: 2, sealedIncarnation: 1 });
+  expect(isSealed(await recordOf("net-tier"))).toBe(false);
 });
 
 test("another root disk is another installation, also across a restart", async () => {

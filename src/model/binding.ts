@@ -50,6 +50,8 @@ export interface Binding {
   readonly userData?: Body;
   /** What the guest may fetch beside it. Not empty. */
   readonly payloads?: readonly Payload[];
+  /** An operator has closed it: no user data, no payload, and no password is given out. */
+  readonly sealed?: true;
   readonly origin: Origin;
   /**
    * What the source wants to be reminded of after a restart. Only the source reads it; whoever

@@ -330,6 +330,7 @@ export class OperatorApiError extends MetadataError {
     | "BODY_TOO_LARGE"
     | "BODY_TYPE"
     | "FOLLOWERS_TOO_MANY"
+    | "INSTANCE_SEALED"
     | "INSTANCE_UNKNOWN"
     | "METHOD_UNKNOWN"
     | "NETWORK_IN_USE"

@@ -67,6 +67,9 @@ export function parseRecord(value: unknown): InstanceRecord {
   for (const name of ["account", "project", "zone", "template"] as const) {
     if (given[name] !== undefined) record[name] = line(given[name], name);
   }
+  if (given.sealedIncarnation !== undefined) {
+    record.sealedIncarnation = count(given.sealedIncarnation, "sealedIncarnation");
+  }
   if (given.userData !== undefined) record.userData = parseBody(given.userData);
   const payloads = parsePayloads(given.payloads ?? []);
   if (payloads.length > 0) record.payloads = payloads;

@@ -4,7 +4,16 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Body, KeyValue } from "./binding.ts";
 import type { RecordError } from "./errors.ts";
-import { equal, type InstanceRecord, keysAt, passwordAddress, toBindings } from "./record.ts";
+import {
+  equal,
+  type InstanceRecord,
+  isSealed,
+  keysAt,
+  passwordAddress,
+  sealed,
+  toBindings,
+  unsealed,
+} from "./record.ts";
 import { isReadableFormat, parseRecord, RECORD_FORMAT } from "./record-parse.ts";
 
 const WHOLE = {
@@ -80,6 +89,29 @@ test("a NIC's key replaces in place, and one that is new comes last", () => {
   );
   check(place, [["own", null]], [...place, ["own", null]]);
   check(place, [], [...place, ["public-keys", "k"]], ["k"]);
+});
+
+test("what is sealed has its keys and nothing else, until it is installed anew", () => {
+  const open = parseRecord(WHOLE);
+  const closed = parseRecord(sealed(open));
+  expect(toBindings(closed, "lab")).toEqual(
+    toBindings(open, "lab").map(({ userData: _, ...rest }) => ({ ...rest, sealed: true as const })),
+  );
+  const payloads = [{ sha256: "a".repeat(64), bytes: 1, parts: [new Uint8Array(1)] }];
+  expect(toBindings({ ...open, payloads }, "lab")[0]).toMatchObject({ payloads });
+  expect(toBindings({ ...closed, payloads }, "lab")[0]?.payloads).toBeUndefined();
+  expect(passwordAddress(closed)).toBeUndefined();
+  expect([open, closed].map(isSealed)).toEqual([false, true]);
+  for (const again of [{ ...closed, incarnation: closed.incarnation + 1 }, unsealed(closed)]) {
+    expect(isSealed(again)).toBe(false);
+    expect(toBindings(again, "lab")).toEqual(toBindings(open, "lab"));
+    expect(passwordAddress(again)).toBe(passwordAddress(open));
+  }
+  expect(equal(open, closed, hash)).toBe(false);
+  expect(equal(open, unsealed(closed), hash)).toBe(true);
+  for (const wrong of [0, 1.5, "2", true, null]) {
+    expect(() => parseRecord({ ...WHOLE, sealedIncarnation: wrong })).toThrow("sealedIncarnation");
+  }
 });
 
 test("a password goes to the default NIC, over IPv4 where it can", () => {

@@ -64,6 +64,11 @@ export interface InstanceRecord {
   /** Which installation of the instance: rises when it is installed anew. From 1. */
   readonly incarnation: number;
   /**
+   * The installation whose guest an operator has closed user data, payloads and password for. The
+   * record is sealed while this is its `incarnation`: another installation opens it.
+   */
+  readonly sealedIncarnation?: number;
+  /**
    * Which binding of its addresses to the instance. A writer gives the least that it must be; the
    * store raises it so that no address has an epoch twice. From 1.
    */
@@ -107,11 +112,33 @@ function merged(keys: readonly KeyValue[], own: readonly KeyValue[]): KeyValue[]
 }
 
 /**
- * What answers guests for a record: one binding for each address of each NIC, in order.
+ * Whether the guest is told no user data, no payload and no password: what comes into it later must
+ * not read them.
+ */
+export function isSealed(
+  record: Pick<InstanceRecord, "incarnation" | "sealedIncarnation">,
+): boolean {
+  return record.sealedIncarnation === record.incarnation;
+}
+
+/** The record as it is while it is sealed, until it is installed anew. */
+export function sealed(record: InstanceRecord): InstanceRecord {
+  return { ...record, sealedIncarnation: record.incarnation };
+}
+
+/** The record with everything for its guest. */
+export function unsealed({ sealedIncarnation: _, ...record }: InstanceRecord): InstanceRecord {
+  return record;
+}
+
+/**
+ * What answers guests for a record: one binding for each address of each NIC, in order. Those of a
+ * sealed one have no user data and no payloads.
  *
  * @param place where the record was read, for `why`: the store's name, never a value
  */
 export function toBindings(record: InstanceRecord, place: string): Binding[] {
+  const isClosed = isSealed(record);
   return record.nics.flatMap((nic) => {
     const keys = keysAt(record, nic);
     const payloads = record.payloads?.filter(isAtHand) ?? [];
@@ -126,8 +153,11 @@ export function toBindings(record: InstanceRecord, place: string): Binding[] {
         origin: { kind: "store", place },
       };
       if (nic.mac !== undefined) binding.mac = nic.mac;
-      if (record.userData !== undefined) binding.userData = record.userData;
-      if (payloads.length > 0) binding.payloads = payloads;
+      if (isClosed) binding.sealed = true;
+      else {
+        if (record.userData !== undefined) binding.userData = record.userData;
+        if (payloads.length > 0) binding.payloads = payloads;
+      }
       return binding;
     });
   });
@@ -135,9 +165,12 @@ export function toBindings(record: InstanceRecord, place: string): Binding[] {
 
 /**
  * Where the password is delivered: over IPv4, to the default NIC. One address only, because a copy
- * at another would stay pending after the guest has acknowledged the first.
+ * at another would stay pending after the guest has acknowledged the first. Nowhere while the
+ * record is sealed.
  */
-export function passwordAddress({ nics }: InstanceRecord): Ip | undefined {
+export function passwordAddress(record: InstanceRecord): Ip | undefined {
+  if (isSealed(record)) return undefined;
+  const { nics } = record;
   const nic = nics.find((nic) => nic.default) ?? nics[0];
   return nic?.addresses.find((address) => !address.includes(":")) ?? nic?.addresses[0];
 }

@@ -362,7 +362,8 @@ function targets(listen: Listen, plane: Plane, source: Source): readonly ListenT
 /** A password may come before the metadata, but is given only to whom the address is bound. */
 function recipient(entry: Entry | undefined, who: "bound" | "any"): Recipient | undefined {
   if (entry === undefined || (who === "bound" && entry.kind !== "bound")) return undefined;
-  return { network: entry.network, address: entry.address, epoch: entry.epoch };
+  const { network, address, epoch } = entry;
+  return { network, address, epoch, sealed: entry.kind === "bound" && entry.sealed === true };
 }
 
 function record(traffic: Traffic, directory: Directory, answer: PasswordAnswer): void {

@@ -131,6 +131,7 @@ export class Directory {
     const entry: Writable<Bound> = bound;
     if (mac !== undefined) entry.mac = mac;
     if (note !== undefined) entry.note = note;
+    if (binding.sealed === true) entry.sealed = true;
     this.#replace(network, address, entry);
     if (hostNameCut) this.#tellCut(network, address, true);
   }

@@ -29,9 +29,11 @@ function server() {
   const answers: PasswordAnswer[] = [];
   let token: string | undefined = TOKEN;
   const known = new Set([GUEST, "10.1.1.6"]);
+  let sealed = false;
   let handIn: PasswordPorts["handIn"];
   const locate = (text: string) => {
-    return known.has(text) ? { network: NETWORK, address: parseIp(text), epoch: 1 } : undefined;
+    if (!known.has(text)) return undefined;
+    return { network: NETWORK, address: parseIp(text), epoch: 1, sealed };
   };
   const handler = passwordHandler({
     identify: async (peer) => locate(peer),
@@ -67,6 +69,9 @@ function server() {
     known,
     setSource: (value: PasswordPorts["handIn"]) => {
       handIn = value;
+    },
+    seal: (closes: boolean) => {
+      sealed = closes;
     },
     setToken: (value: string | undefined) => {
       token = value;
@@ -113,6 +118,23 @@ describe("a guest", () => {
       expect(outcomes()).toEqual(["nothing-pending", "nothing-pending", "password-sent"]);
     });
   }
+
+  test("that is sealed is told that there is none, and takes nothing away", async () => {
+    const { desk, ask, outcomes, answers, seal } = server();
+    await desk.offer("Pa$s=w0rd");
+    seal(true);
+    for (const word of ["send_my_password", "saved_password"]) {
+      expect((await ask({ word })).body).toBe("saved_password");
+    }
+    // What comes by another way is kept for it as well.
+    expect(await ask(form({ password: "later" }))).toEqual(POSTED);
+    expect((await ask({ word: "send_my_password" })).body).toBe("saved_password");
+    expect(answers[0]?.recipient).toMatchObject({ address: GUEST });
+    seal(false);
+    expect((await ask({ word: "send_my_password" })).body).toBe("later");
+    const none = "nothing-pending";
+    expect(outcomes()).toEqual([none, none, "saved", none, "password-sent"]);
+  });
 
   test("that asks for something else hears bad_request, with status 200", async () => {
     const { ask, outcomes } = server();

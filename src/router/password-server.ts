@@ -35,6 +35,8 @@ export interface Recipient {
   readonly network: NetworkId;
   readonly address: Ip;
   readonly epoch: number;
+  /** An operator has closed it: it is given none, whoever asks from it. */
+  readonly sealed?: boolean;
 }
 
 export type PasswordOutcome =
@@ -110,7 +112,12 @@ async function answer(request: RimRequest, ports: PasswordPorts): Promise<Answer
   const { passwords } = ports;
   const recipient = request.peer === undefined ? undefined : await ports.identify(request.peer);
   if (recipient === undefined) return { reply: NOTHING_PENDING, outcome: "nothing-pending" };
-  const { network, address, epoch } = recipient;
+  const { network, address, epoch, sealed } = recipient;
+  if (sealed === true) {
+    // Nor does a word of it count: a password that waits must be there when it is opened.
+    const reply = ask === "send" ? NOTHING_PENDING : ACKNOWLEDGED;
+    return { reply, outcome: "nothing-pending", recipient };
+  }
   passwords.claim(network, address, epoch);
   if (ask === "send") {
     const password = passwords.send(network, address, epoch);
@@ -165,8 +172,9 @@ async function deliver(
     ports.passwords.hold(address, password);
     return "held";
   }
+  const { sealed: _, ...at } = recipient;
   const how = { password, via: "save_password", standing: false };
-  await ports.passwords.offer({ kind: "password", ...recipient, ...how });
+  await ports.passwords.offer({ kind: "password", ...at, ...how });
   return "saved";
 }
 

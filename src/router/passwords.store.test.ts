@@ -1,7 +1,7 @@
 /** What a store states: its ids say whether two passwords are the same, and it hears of delivery. */
 
 import { expect, test } from "bun:test";
-import { collect, type Desk, GUEST, ledger, NETWORK } from "../../test/state/ledger.ts";
+import { collect, type Desk, GUEST, ledger, MINUTE, NETWORK } from "../../test/state/ledger.ts";
 import { VIA_STORE } from "../model/change.ts";
 import type { PasswordChange } from "./passwords.ts";
 
@@ -75,6 +75,24 @@ test("the same text with another id is another password", async () => {
   await desk.offer("one", secret("s-2"));
   expect(await collect(desk)).toBe("one");
   expect(told(desk)).toEqual(["s-1", "s-2"]);
+});
+
+test("what the store takes back and offers again is delivered, be it read meanwhile or not", async () => {
+  for (const isRead of [false, true]) {
+    const desk = ledger();
+    await desk.offer("one", secret("s-1"));
+    if (isRead) desk.send();
+    await desk.offer(undefined, NONE);
+    expect(desk.send()).toBeUndefined();
+    if (isRead) await desk.acknowledge();
+    desk.restart();
+    expect(told(desk)).toEqual([]);
+    await desk.offer("one", secret("s-1"));
+    expect(told(desk)).toEqual([]);
+    desk.time += 2 * MINUTE;
+    expect(await collect(desk)).toBe("one");
+    expect(told(desk)).toEqual(["s-1"]);
+  }
 });
 
 test("what a guest read before it was replaced is not taken for the new one", async () => {

@@ -119,7 +119,7 @@ export class Passwords {
     const entry = standing ? { ...current, standing: statement } : current;
     let next: PasswordEntry;
     if (isRepeated || !isUseful) next = entry;
-    else if (value === SAVED_PASSWORD) next = without(entry);
+    else if (value === SAVED_PASSWORD) next = isStores ? takenBack(entry) : without(entry);
     else if (entry.pending === value) next = isStores ? { ...entry, via: VIA_STORE } : entry;
     else if (!isStores && this.#isDone(entry, digest, standing)) {
       next = standing ? stated(entry, digest) : entry;
@@ -365,6 +365,15 @@ function newHeld(entry: PasswordEntry, isSent: boolean): Held {
 }
 
 function without({ pending, via, ...rest }: PasswordEntry): PasswordEntry {
+  return rest;
+}
+
+/**
+ * A store takes back what no guest has acknowledged. That it was stated is forgotten with it: when
+ * the store offers it again, it is to be delivered.
+ */
+function takenBack(entry: PasswordEntry): PasswordEntry {
+  const { standing: _, ...rest } = without(entry);
   return rest;
 }
 

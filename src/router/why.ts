@@ -55,6 +55,8 @@ export interface Why {
   /** Where nothing is at the path: one that is there, and near. */
   readonly nearest: string | undefined;
   readonly password: "pending" | "none";
+  /** An operator has closed user data and password to the guest. */
+  readonly sealed: boolean;
   readonly request: { readonly path: string; readonly kind: string };
   readonly reply: {
     readonly status: number;
@@ -83,10 +85,14 @@ export async function explain(ip: string, path: string, ports: WhyPorts): Promis
   const asked = route(path);
   const request: GuestRequest = { method: "GET", target: path, header: () => undefined };
   const reply = answerMetadata(who, asked, request);
-  const nothing = entry?.kind === "bound" && reply.status === 404 ? entry : undefined;
+  const isShut = isSealed(entry) && CLOSED.has(asked.kind);
+  const isNothing = reply.status === 404 && !isShut;
+  const nothing = entry?.kind === "bound" && isNothing ? entry : undefined;
   const near = nothing && nearby(path, nothing.document);
   const { reason, advice } =
-    nothing === undefined ? reasonOf(entry, reply, ports) : nothingThere(nothing, asked, near);
+    nothing === undefined
+      ? reasonOf(entry, { reply, isShut }, ports)
+      : nothingThere(nothing, asked, near);
   return {
     address,
     network: entry?.network ?? ports.directory.networkOf(address),
@@ -101,6 +107,7 @@ export async function explain(ip: string, path: string, ports: WhyPorts): Promis
     advice,
     nearest: near,
     password: hasPassword(entry, ports) ? "pending" : "none",
+    sealed: isSealed(entry),
     request: { path, kind: asked.kind },
     reply: {
       status: reply.status,
@@ -112,8 +119,12 @@ export async function explain(ip: string, path: string, ports: WhyPorts): Promis
 }
 
 function hasPassword(entry: Entry | undefined, { passwords }: WhyPorts): boolean {
-  if (entry === undefined) return false;
+  if (entry === undefined || isSealed(entry)) return false;
   return passwords.pending(entry.network, entry.address, entry.epoch) !== undefined;
+}
+
+function isSealed(entry: Entry | undefined): boolean {
+  return entry?.kind === "bound" && entry.sealed === true;
 }
 
 interface Reason {
@@ -121,7 +132,12 @@ interface Reason {
   readonly advice?: string;
 }
 
-function reasonOf(entry: Entry | undefined, { status }: Reply, ports: WhyPorts): Reason {
+function reasonOf(
+  entry: Entry | undefined,
+  { reply: { status }, isShut }: { readonly reply: Reply; readonly isShut: boolean },
+  ports: WhyPorts,
+): Reason {
+  if (entry?.kind === "bound" && isShut) return closed(entry, status);
   if (entry?.kind === "bound") return { reason: "the address is bound to this instance" };
   if (status === 503 && entry === undefined && !isLoading(ports)) return NEWCOMER;
   if (status === 503 && entry?.reason !== "awaiting-metadata") {
@@ -134,6 +150,22 @@ function reasonOf(entry: Entry | undefined, { status }: Reply, ports: WhyPorts):
   if (entry === undefined && isStore(ports.source)) return UNSTORED;
   if (entry === undefined) return ports.source.startsWith("file:") ? UNWRITTEN : UNKNOWN;
   return entry.reason === "awaiting-metadata" && status === 503 ? AWAITED : WITHHELD[entry.reason];
+}
+
+/** What a sealed instance is not told. */
+const CLOSED: ReadonlySet<Route["kind"]> = new Set(["user-data", "payload"] as const);
+
+function closed({ network, instance }: Bound, status: number): Reason {
+  const what = status === 404 ? "payloads, so there are none (404)" : "user data: empty (200)";
+  return {
+    reason: `the instance is sealed: an operator has closed its ${what}`,
+    advice: `install it anew, or: frontdesk instances open ${word(network)} ${word(instance)}`,
+  };
+}
+
+/** For a shell: an id may be any line of text. */
+function word(text: string): string {
+  return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function isLoading({ now, loadingSince }: WhyPorts): boolean {

@@ -35,3 +35,10 @@ export const PAYLOADS_BYTES_MAX: number = 1024 * 1024 * 1024;
 
 /** How many there are: a listing names all of them at once. */
 export const PAYLOADS_MAX = 1000;
+
+/**
+ * After an event, when followers look again: a disk takes as long to have a write, which is in
+ * force only then. Later looks are `LOOK_MS` apart, whatever the disk does. ms.
+ */
+export const LOOK_AGAIN_MS: readonly number[] = [10, 40, 150, 400];
+export const LOOK_MS = 1000;

@@ -3,8 +3,8 @@
  *
  * WAL, so that readers and the writer do not wait for each other, and STRICT tables. What a promise
  * has said survives SIGKILL, because the kernel has it by then; a power loss may cost the last
- * writes, but for passwords and acknowledgements, unless the store is opened as the truth. What
- * guests may read stands in the file only sealed.
+ * writes, but for passwords, acknowledgements and seals, unless the store is opened as the truth.
+ * What guests may read stands in the file only enciphered.
  */
 
 import { statSync } from "node:fs";
@@ -20,7 +20,14 @@ import { watchFiles } from "../platform/watch.ts";
 import { checkRevision, decideAck, decidePut, type Held, label, remembered } from "./decide.ts";
 import { written } from "./documents.ts";
 import { Followers } from "./followers.ts";
-import { BUSY_PATIENCE_MS, BUSY_TIMEOUT_MS, PAGE_RECORDS_MAX, SLICE_RECORDS } from "./limits.ts";
+import {
+  BUSY_PATIENCE_MS,
+  BUSY_TIMEOUT_MS,
+  LOOK_AGAIN_MS,
+  LOOK_MS,
+  PAGE_RECORDS_MAX,
+  SLICE_RECORDS,
+} from "./limits.ts";
 import { asStoreError, type Database, isBusy, openDatabase, transact } from "./sqlite/database.ts";
 import { type Opened, openFile } from "./sqlite/file.ts";
 import { View } from "./sqlite/follow.ts";
@@ -80,7 +87,9 @@ class SqliteStore implements Store {
   async put(given: InstanceRecord, options: { expect?: number } = {}): Promise<StoredRecord> {
     this.#checkWriter();
     const record = await this.#withBytes(parseRecord(given));
-    return this.#write(record.password !== undefined, () => {
+    // Nobody says these again: no source has a password, or knows what an operator has closed.
+    const isPrecious = record.password !== undefined || record.sealedIncarnation !== undefined;
+    return this.#write(isPrecious, () => {
       const row = this.#statements.record(record.network, record.id);
       const held = row && this.#openRow(row);
       checkRevision(record, held?.revision ?? 0, options);
@@ -314,15 +323,24 @@ class SqliteStore implements Store {
     );
   }
 
-  /** Hears of what other programs write, from the first follower on. */
+  /**
+   * Hears of what other programs write, from the first follower on. A write stands in the log
+   * before the disk has it, and is in force after that. No event says when: followers look again.
+   */
   #watch(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
+    let timer: NodeJS.Timeout | undefined;
+    const tell = (looks: number): void => {
+      this.#followers.tell();
+      clearTimeout(timer);
+      timer = setTimeout(() => tell(looks + 1), LOOK_AGAIN_MS[looks] ?? LOOK_MS);
+      timer.unref();
+    };
     const watching = async (): Promise<void> => {
       const log = `${basename(this.#path)}-wal`;
-      for await (const _ of watchFiles(dirname(this.#path), [log], this.#end.signal)) {
-        this.#followers.tell();
-      }
+      for await (const _ of watchFiles(dirname(this.#path), [log], this.#end.signal)) tell(0);
+      clearTimeout(timer);
     };
     void watching(); // It ends with the store, and does not reject.
   }

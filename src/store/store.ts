@@ -121,7 +121,7 @@ export interface StoreOptions {
   readonly role: "writer" | "reader";
   /**
    * True when nobody else knows what is kept: then each write survives a power loss too. Otherwise
-   * only passwords and acknowledgements do; the source says the rest again.
+   * only passwords, acknowledgements and seals do; the source says the rest again.
    */
   readonly isTruth?: boolean;
 }

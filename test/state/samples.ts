@@ -141,6 +141,7 @@ const anyBinding: fc.Arbitrary<Binding> = fc.record(
       place: text,
     }),
     note: text,
+    sealed: fc.constant(true as const),
   },
   { requiredKeys: ["network", "address", "epoch", "instance", "name", "keys", "origin"] },
 );

@@ -2,13 +2,20 @@
 
 import { expect, test } from "bun:test";
 import { StoreConflictError } from "../../src/model/errors.ts";
-import type { InstanceRecord } from "../../src/model/record.ts";
+import {
+  type InstanceRecord,
+  isSealed,
+  type StoredRecord,
+  sealed,
+  unsealed,
+} from "../../src/model/record.ts";
 import { PAGE_RECORDS_MAX } from "../../src/store/limits.ts";
 import type { Store } from "../../src/store/store.ts";
-import { type Listener, listen, nic, record, STORES, scratch, whole } from "./samples.ts";
+import { keyOf, type Listener, listen, nic, record, STORES, scratch, whole } from "./samples.ts";
 
 const NAME = { network: "204", id: "i-1" };
 const PASSWORD = { id: "s-1", password: "fN7xvQ2p" };
+const ACK = { network: "204", instance: "i-1", secretId: "s-1" };
 
 for (const [name, open] of Object.entries(STORES)) {
   const on = (what: string, run: (store: Store) => Promise<void>): void =>
@@ -240,6 +247,38 @@ for (const [name, open] of Object.entries(STORES)) {
     expect([...follower.known.values()]).toEqual([
       (await store.get(NAME))?.record as InstanceRecord,
     ]);
+  });
+
+  on("a seal is kept with its record, and followed as a change of it", async (store) => {
+    const userData = new Uint8Array(9000).fill(7);
+    await store.put(record({ userData, password: PASSWORD }));
+    await using follower: Listener = listen(store);
+    await follower.reaches(1);
+    const { record: before } = (await store.get(NAME)) as StoredRecord;
+    const closed = await store.put(sealed(before), { expect: 1 });
+    expect(closed).toMatchObject({ revision: 2, record: { sealedIncarnation: 1 } });
+    expect((await store.put(sealed(closed.record))).revision).toBe(2);
+    await follower.reaches(2);
+    const listed = (await store.list()).records[0]?.record as InstanceRecord;
+    const followed = follower.known.get(keyOf(NAME)) as InstanceRecord;
+    for (const one of [listed, followed, (await store.get(NAME))?.record as InstanceRecord]) {
+      expect(isSealed(one)).toBe(true);
+      expect(await whole(one)).toMatchObject({
+        userData: Buffer.from(userData),
+        password: PASSWORD,
+      });
+    }
+    // An acknowledgement that comes late takes the password, and leaves the seal.
+    const { epoch } = closed.record;
+    expect(await store.ack({ ...ACK, epoch })).toBe(true);
+    expect(await store.get(NAME)).toMatchObject({ revision: 3, record: { sealedIncarnation: 1 } });
+    await follower.reaches(3);
+    const anew = await store.put({ ...sealed(before), incarnation: 2 });
+    expect(isSealed(anew.record)).toBe(false);
+    expect((await store.put(unsealed(anew.record))).record.sealedIncarnation).toBeUndefined();
+    await follower.reaches(5);
+    expect(follower.heard.slice(0, 3)).toEqual(["snapshot 1", "put i-1 2", "secret i-1 3"]);
+    expect(isSealed(follower.known.get(keyOf(NAME)) as InstanceRecord)).toBe(false);
   });
 
   on("networks are kept, and followed", async (store) => {

@@ -8,6 +8,7 @@ import { API_OPTIONS, openApiClient } from "../api-client.ts";
 import { find, type ListedInstance, listed, OF_NETWORK, pathOf } from "../api-instances.ts";
 import { type Command, EXIT, type Invocation, JSON_OPTION } from "../command.ts";
 import type { Output } from "../output.ts";
+import { open, SEALED, seal } from "./instances-seal.ts";
 
 const OPTIONS = [OF_NETWORK, ...API_OPTIONS, JSON_OPTION];
 
@@ -26,17 +27,19 @@ async function runList({ options, out }: Invocation): Promise<0> {
   for await (const one of listed(client, options.string("network"), out)) all.push(one);
   if (options.flag("json")) out.json(all);
   else {
-    const head = ["NETWORK", "ID", "NAME", "ADDRESSES", "USER DATA", "PASSWORD", "ZONE"];
+    const head = ["NETWORK", "ID", "NAME", "ADDRESSES", "USER DATA", "PASSWORD", "SEAL", "ZONE"];
     out.table(head, all.map(row));
     if (all.length === 0) out.note("there are no instances");
   }
   return EXIT.done;
 }
 
-function row({ network, id, name, nics, userData, password, zone }: ListedInstance): string[] {
+function row(listed: ListedInstance): string[] {
+  const { network, id, name, nics, userData, password, sealed, zone } = listed;
   const addresses = nics.flatMap((nic) => nic.addresses).join(" ");
   const bytes = userData === undefined ? "-" : counted(userData.bytes, "byte");
-  return [network, id, name, addresses || "-", bytes, password, zone ?? "-"];
+  const closed = sealed === true ? "sealed" : "-";
+  return [network, id, name, addresses || "-", bytes, password, closed, zone ?? "-"];
 }
 
 /** An instance as the API shows it, whole. */
@@ -86,6 +89,7 @@ function* rows(shown: Shown): Generator<readonly [string, string]> {
   const { userData, password, revision, epoch, incarnation } = shown;
   yield ["user data", userData === undefined ? "none" : counted(userData.bytes, "byte")];
   yield ["password", password === "pending" ? "waits for the guest" : "none waits"];
+  if (shown.sealed === true) yield ["seal", SEALED];
   yield ["revision", `${revision}, epoch ${epoch}, incarnation ${incarnation}`];
   for (const { sha256, bytes } of shown.payloads ?? []) {
     yield ["payload", `${sha256}, ${counted(bytes, "byte")}`];
@@ -105,6 +109,8 @@ export const instances: Command = {
   commands: [
     { name: "list", summary: "list instances", load: async () => ({ list }) },
     { name: "show", summary: "show all that is kept of one", load: async () => ({ show }) },
+    { name: "seal", summary: "close user data and password to the guest", load: async () => ({ seal }) },
+    { name: "open", summary: "open them again", load: async () => ({ open }) },
   ],
   run: runList,
 };

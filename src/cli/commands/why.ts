@@ -100,10 +100,16 @@ function* rows(answer: Why): Generator<[string, string]> {
   yield ["source", `${evidence.source}${evidence.remembered ? doubt : ""}`];
   for (const trouble of evidence.trouble) yield ["trouble", trouble];
   if (evidence.kernel !== undefined) yield ["kernel", evidence.kernel];
-  yield ["password", answer.password === "pending" ? "waits for the guest" : "none waits"];
+  yield ["password", passwordOf(answer)];
   const body =
     reply.type === undefined ? "no body" : `${counted(reply.bytes, "byte")} of ${reply.type}`;
   yield ["answer", `${reply.status}, ${body}, to GET ${request.path}`];
   yield ["because", answer.reason];
   if (answer.advice !== undefined) yield ["advice", answer.advice];
+}
+
+/** A router of an earlier version says nothing of seals. */
+function passwordOf({ password, sealed }: Pick<Why, "password"> & Partial<Why>): string {
+  if (sealed === true) return "none is given: the instance is sealed";
+  return password === "pending" ? "waits for the guest" : "none waits";
 }

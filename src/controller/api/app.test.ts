@@ -16,6 +16,7 @@ import {
   Payload,
   Payloads,
   PublicKeys,
+  SealState,
 } from "./schemas.ts";
 import { type Asked, openApi, TOKENS } from "./testing.ts";
 
@@ -45,6 +46,9 @@ const ROUTES: readonly (readonly [request: string, role: "read" | "write" | "adm
   [`GET ${PAYLOAD}`, "read"],
   [`DELETE ${PAYLOAD}`, "write"],
   [`GET ${PAYLOAD}/stub`, "read"],
+  [`GET ${AT}/seal`, "read"],
+  [`PUT ${AT}/seal`, "write"],
+  [`DELETE ${AT}/seal`, "write"],
   ["GET /v1/networks", "read"],
   ["GET /v1/networks/204", "read"],
   ["PUT /v1/networks/204", "admin"],
@@ -178,6 +182,7 @@ test("what is answered is what the document says", async () => {
     [`${AT}/password`, PasswordState],
     ["/v1/payloads", Payloads],
     [`/v1/payloads/${sha256}`, Payload],
+    [`${AT}/seal`, SealState],
     ["/v1/networks", Networks],
     ["/v1/networks/204", Network],
     ["/v1/conditions", ConditionList],

@@ -25,6 +25,7 @@ import {
   secured,
 } from "./routes.ts";
 import { Bearer, ConditionList } from "./schemas.ts";
+import { addSeal } from "./seal.ts";
 
 const conditions = createRoute({
   ...{ method: "get", path: "/v1/conditions", tags: ["conditions"], security: secured },
@@ -53,6 +54,7 @@ const GROUPS: readonly AddRoutes[] = [
   addKeys,
   addPassword,
   addPayloads,
+  addSeal,
   addNetworks,
   addEvents,
   addConditions,

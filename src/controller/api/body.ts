@@ -55,6 +55,13 @@ export function takes(...types: readonly string[]): MiddlewareHandler {
   };
 }
 
+/** The same for JSON that need not be there. */
+export const takesJsonOrNothing: MiddlewareHandler = async (c, next) => {
+  const isNothing = c.req.header("content-type") === undefined;
+  if (isNothing && (await c.req.arrayBuffer()).byteLength === 0) await next();
+  else await takes(JSON_TYPE)(c, next);
+};
+
 function checkJson(bytes: ArrayBuffer): void {
   try {
     JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));

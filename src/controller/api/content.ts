@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { createRoute, type z } from "@hono/zod-openapi";
 import { OperatorApiError, RecordError, UserDataError } from "../../model/errors.ts";
-import { type InstanceRecord, userDataOf } from "../../model/record.ts";
+import { type InstanceRecord, isSealed, userDataOf } from "../../model/record.ts";
 import { parseRecord } from "../../model/record-parse.ts";
 import { isDeliverable } from "../../protocol/password.ts";
 import { checkUserData, decodeUserData } from "../user-data.ts";
@@ -165,11 +165,21 @@ export const addPassword: AddRoutes = (app, ports) => {
   });
 };
 
-/** The same once more is no other password: the guest gets it once. */
+/**
+ * The same once more is no other password: the guest gets it once.
+ *
+ * @throws {OperatorApiError} if the instance is sealed: its guest would not get it.
+ */
 function withPassword(
   before: InstanceRecord,
   secret: NonNullable<InstanceRecord["password"]>,
 ): InstanceRecord {
+  if (isSealed(before)) {
+    throw new OperatorApiError(
+      "INSTANCE_SEALED",
+      "the instance is sealed, so no password is given to its guest; none was stored",
+    );
+  }
   if (before.password?.password === secret.password) return before;
   return parseRecord({ ...before, password: secret });
 }

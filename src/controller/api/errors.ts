@@ -31,6 +31,7 @@ const REFUSALS = {
   BODY_TOO_LARGE: { status: 413, advice: "send less" },
   BODY_TYPE: { status: 415, advice: "name the body's type in Content-Type, as /openapi.json says" },
   FOLLOWERS_TOO_MANY: { status: 503, advice: "end another stream of events, or try again later" },
+  INSTANCE_SEALED: { status: 409, advice: "open it first: DELETE its seal, or frontdesk instances open" },
   INSTANCE_UNKNOWN: { status: 404, advice: "see GET /v1/instances for those that there are" },
   INTERNAL: { status: 500, advice: "look for the error in the controller's log, and report it" },
   METHOD_UNKNOWN: { status: 405, advice: "use one of the methods that Allow names" },

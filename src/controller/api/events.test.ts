@@ -24,11 +24,16 @@ test("changes come as they happen, and no secret with them", async () => {
   ]);
   await ask(`DELETE ${AT}/password`);
   expect(await events.next()).toEqual(["secret", "3", { ...name, revision: 3, password: "none" }]);
+  for (const [method, sealed] of [["PUT", true] as const, ["DELETE", false] as const]) {
+    await ask(`${method} ${AT}/seal`);
+    const [what, , after] = await events.next();
+    expect([what, after]).toMatchObject(["put", { ...name, sealed }]);
+  }
   await ask("PUT /v1/networks/204", { body: { cidrs: [] } });
   const networks = [{ id: "204", cidrs: [] }];
-  expect(await events.next()).toEqual(["networks", "4", { networks, revision: 4 }]);
+  expect(await events.next()).toEqual(["networks", "6", { networks, revision: 6 }]);
   await ask(`DELETE ${AT}`);
-  expect(await events.next()).toEqual(["delete", "5", { ...name, revision: 5 }]);
+  expect(await events.next()).toEqual(["delete", "7", { ...name, revision: 7 }]);
   expect(events.text()).not.toContain("SECRET");
 });
 

@@ -282,13 +282,21 @@ test("where a source owns the records only passwords are written", async () => {
 
 test("no body at all makes the API fail", async () => {
   const { ask } = openApi();
-  const paths = [AT, `${AT}/user-data`, `${AT}/keys`, `${AT}/password`, "/v1/networks/204"];
+  const paths = [
+    AT,
+    `${AT}/user-data`,
+    `${AT}/keys`,
+    `${AT}/password`,
+    `${AT}/seal`,
+    "/v1/networks/204",
+  ];
   const body = fc.oneof(
     fc.jsonValue(),
     fc.record({ name: fc.string(), nics: fc.jsonValue(), keys: fc.jsonValue() }),
     fc.record({ base64: fc.string() }),
     fc.record({ password: fc.string() }),
     fc.record({ publicKeys: fc.array(fc.string()) }),
+    fc.record({ sealed: fc.jsonValue(), incarnation: fc.integer() }),
     fc.record({ cidrs: fc.array(fc.string()) }),
     fc.string(),
   );

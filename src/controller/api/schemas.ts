@@ -83,6 +83,7 @@ export const InstanceBody = z
     incarnation: z.number().int().min(1).optional(),
     epoch: z.number().int().min(1).optional(),
     password: passwordState().optional().openapi({ description: "Not set here." }),
+    sealed: z.boolean().optional().openapi({ description: "Not set here: it stays." }),
     revision: revision().optional(),
   })
   .openapi("InstanceBody");
@@ -97,6 +98,7 @@ export const InstanceSummary = z
     userData: z.object({ bytes: z.number().int() }).optional(),
     payloads: payloads().optional(),
     password: passwordState(),
+    sealed: z.boolean().openapi({ description: "User data and password are closed to the guest." }),
     incarnation: z.number().int(),
     epoch: z.number().int(),
     revision: revision(),
@@ -180,6 +182,13 @@ export const PasswordBody = z
   .strictObject({ password: z.string().min(1).max(PASSWORD_CHARS_MAX) })
   .openapi("PasswordBody", { description: "Nobody can read it back." });
 export const PasswordState = z.object({ state: passwordState() }).openapi("PasswordState");
+
+export const SealBody = z
+  .strictObject({ sealed: z.literal(true).optional(), incarnation: z.number().int().optional() })
+  .openapi("SealBody", { description: "Not needed. `incarnation`: seal only if it is that one." });
+export const SealState = z
+  .object({ sealed: z.boolean(), incarnation: z.number().int() })
+  .openapi("SealState");
 
 export const Condition = z
   .object({

@@ -7,7 +7,12 @@
 
 import type { KeyValue } from "../../model/binding.ts";
 import { OperatorApiError } from "../../model/errors.ts";
-import type { InstanceRecord, RecordName, StoredRecord } from "../../model/record.ts";
+import {
+  type InstanceRecord,
+  isSealed,
+  type RecordName,
+  type StoredRecord,
+} from "../../model/record.ts";
 import { parseRecord } from "../../model/record-parse.ts";
 import { keysOf } from "../../source/file/keys.ts";
 import { decodeUserData } from "../user-data.ts";
@@ -50,13 +55,14 @@ export function summaryView({ record, revision }: StoredRecord): SummaryOutput {
     ...(payloads !== undefined && {
       payloads: payloads.map(({ sha256, bytes }) => ({ sha256, bytes })),
     }),
-    ...{ password: passwordState(record), incarnation, epoch, revision },
+    ...{ password: passwordState(record), sealed: isSealed(record) },
+    ...{ incarnation, epoch, revision },
   };
 }
 
 /**
  * The record that a body asks for. What a body leaves out, and cannot say, stays as it was: user
- * data, public keys, a password that waits.
+ * data, public keys, a password that waits, a seal.
  *
  * @throws {OperatorApiError} if the body names another instance than the path does.
  * @throws {RecordError | UserDataError} if a field cannot be kept.
@@ -72,8 +78,8 @@ export function recordOf(
   }
   const publicKeys = body.publicKeys ?? before?.publicKeys ?? [];
   const userData = userDataFor(body, before, userDataMax);
-  const password = before?.password;
   const payloads = body.payloads ?? before?.payloads ?? [];
+  const { password, sealedIncarnation } = before ?? {};
   return parseRecord({
     ...name,
     name: body.name,
@@ -81,6 +87,7 @@ export function recordOf(
     ...(body.keys === undefined ? standardKeys(name, body) : { nics: body.nics, keys: body.keys }),
     ...{ publicKeys, payloads, ...(userData !== undefined && { userData }) },
     ...(password !== undefined && { password }),
+    ...(sealedIncarnation !== undefined && { sealedIncarnation }),
     incarnation: body.incarnation ?? before?.incarnation ?? 1,
     epoch: body.epoch ?? before?.epoch ?? 1,
   });

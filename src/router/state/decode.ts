@@ -26,7 +26,7 @@ import {
   partsOf,
   SHA256,
 } from "../../model/payload.ts";
-import { BODY, ENCODINGS, HEAD_BYTES, RECORD } from "./encode.ts";
+import { BODY, ENCODINGS, FLAG, HEAD_BYTES, RECORD } from "./encode.ts";
 import type { Acknowledged, Entry, PasswordEntry } from "./entry.ts";
 
 /** The content of a frame is not what any version of this program writes. */
@@ -225,6 +225,7 @@ function decodePut(fields: Fields, end: number, openBody: OpenBody): Change {
   const userData = decodeBody(fields, openBody);
   const keys = fields.keys();
   const payloads = fields.at < end ? decodePayloads(fields, openBody) : [];
+  const flags = fields.at < end ? fields.raw() : 0;
   const ip = asAddress(address);
   // A body that is gone: better nothing, until the source is read, than an answer without it.
   if (userData === "gone" || !ORIGINS.has(originKind)) return gone(network, ip);
@@ -234,6 +235,7 @@ function decodePut(fields: Fields, end: number, openBody: OpenBody): Change {
   if (userData !== undefined) binding.userData = userData;
   if (note !== undefined) binding.note = note;
   if (payloads.length > 0) binding.payloads = payloads;
+  if ((flags & FLAG.sealed) !== 0) binding.sealed = true;
   return { kind: "put", binding };
 }
 

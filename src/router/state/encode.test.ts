@@ -56,7 +56,8 @@ describe("entries of a frame", () => {
     const shapes = new Shapes();
     const entries = Array.from({ length: 200 }, (_, index) => {
       const { keys } = binding(index);
-      return put(index, { keys: index % 3 === 0 ? keys.slice(0, -2) : keys });
+      const sealed = index % 5 === 0 && { sealed: true as const };
+      return put(index, { keys: index % 3 === 0 ? keys.slice(0, -2) : keys, ...sealed });
     });
     for (const { change } of entries as readonly { readonly change: Change }[]) {
       if (change.kind !== "put") continue;
@@ -202,8 +203,8 @@ describe("a frame of another release", () => {
     const frame = encode([put(1), put(2)]);
     const foreign = edit(frame, (numbers) => {
       const length = numbers[0] ?? 0;
-      // Where payloads stand, there are none of them.
-      const first = [length + 3, ...numbers.slice(1, length), 0, 7, 8];
+      // No payloads; flags, of which this program knows none; then what it has no name for.
+      const first = [length + 4, ...numbers.slice(1, length), 0, 0x8000_0002, 7, 8];
       return [...first, ...numbers.slice(length)];
     });
     expect(decode(foreign)).toEqual([put(1), put(2)]);

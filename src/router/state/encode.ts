@@ -47,6 +47,9 @@ const PUT_NUMBERS = 15;
 /** A payload, as its name and those of its parts. Estimated bytes. */
 const PAYLOAD_BYTES = 512;
 
+/** What may end a put record, as one number: bits. Absent where none is set. */
+export const FLAG = { sealed: 1 } as const;
+
 /** Buffers longer than this are not kept for the next frame. Bytes. */
 const KEPT_BYTES_MAX = 8 * FRAME_BYTES;
 
@@ -160,7 +163,7 @@ export class FrameEncoder {
     let at = this.#records.length;
     for (const [name, value] of keys) array[at++] = strings.pair(strings.column(name), value);
     this.#records.length = at;
-    if (binding.payloads !== undefined) this.#addPayloads(binding.payloads);
+    this.#addRest(binding, binding.payloads);
   }
 
   #addKept(kept: KeptBinding): void {
@@ -178,7 +181,13 @@ export class FrameEncoder {
       array[at++] = strings.pair(columns[index] as Column, values[index] ?? null);
     }
     this.#records.length = at;
-    if (payloads !== undefined) this.#addPayloads(payloads);
+    this.#addRest(kept, payloads);
+  }
+
+  /** What most bindings have none of. Last, so that a program which does not know it skips it. */
+  #addRest({ sealed }: Pick<Binding, "sealed">, payloads: Binding["payloads"]): void {
+    if (payloads !== undefined || sealed === true) this.#addPayloads(payloads ?? []);
+    if (sealed === true) this.#records.push(FLAG.sealed);
   }
 
   /** All but the keys. False if it says that nothing is known, and no keys may follow. */

@@ -11,7 +11,14 @@ import fc from "fast-check";
 import { type Ip, parseIp } from "../../model/address.ts";
 import { StoreError } from "../../model/errors.ts";
 import type { FeedElement } from "../../model/feed.ts";
-import { addressesOf, type InstanceRecord, passwordAddress } from "../../model/record.ts";
+import {
+  addressesOf,
+  type InstanceRecord,
+  isSealed,
+  passwordAddress,
+  sealed,
+  unsealed,
+} from "../../model/record.ts";
 import { parseRecord } from "../../model/record-parse.ts";
 import { MemoryStore } from "../../store/memory.ts";
 import type { Store } from "../../store/store.ts";
@@ -34,6 +41,7 @@ type Step =
       readonly last: boolean;
     }
   | { readonly kind: "reset"; readonly id: string; readonly text: string }
+  | { readonly kind: "seal"; readonly id: string; readonly closes: boolean }
   | { readonly kind: "delete"; readonly id: string }
   | { readonly kind: "collect"; readonly at: Ip }
   | { readonly kind: "replace"; readonly ids: readonly string[] }
@@ -51,6 +59,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: put },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("look" as const) }) },
   fc.record({ kind: fc.constant("reset" as const), id, text: fc.constantFrom("x", "y") }),
+  fc.record({ kind: fc.constant("seal" as const), id, closes: fc.boolean() }),
   fc.record({ kind: fc.constant("delete" as const), id }),
   fc.record({ kind: fc.constant("collect" as const), at: fc.constantFrom(...ADDRESSES) }),
   fc.record({ kind: fc.constant("replace" as const), ids: fc.subarray(IDS) }),
@@ -67,16 +76,28 @@ test(
         let desk = begin(file);
         /** Secrets that a guest has acknowledged. */
         const done = new Set<string>();
+        /** By id of its record, the secret that was set last. */
+        const owed = new Map<string, string>();
         let count = 0;
         for (const step of [...steps, { kind: "settle" } as const]) {
           const { store } = file;
-          if (step.kind === "replace") await file.replace(step.ids, done);
-          else if (step.kind === "put") await write(store, step);
-          else if (step.kind === "delete") await store.delete({ network, id: step.id });
-          else if (step.kind === "reset") {
+          if (step.kind === "replace") {
+            await file.replace(step.ids, done);
+            for (const id of IDS) if (!step.ids.includes(id)) owed.delete(id);
+          } else if (step.kind === "put") await write(store, step);
+          else if (step.kind === "delete") {
+            await store.delete({ network, id: step.id });
+            owed.delete(step.id);
+          } else if (step.kind === "reset") {
             const held = await store.get({ network, id: step.id });
             const password = { id: `s-${++count}`, password: step.text };
-            if (held !== undefined) await store.put({ ...held.record, password });
+            if (held === undefined) continue;
+            await store.put({ ...held.record, password });
+            owed.set(step.id, password.id);
+          } else if (step.kind === "seal") {
+            const held = await store.get({ network, id: step.id });
+            const change = step.closes ? sealed : unsealed;
+            if (held !== undefined) await store.put(change(held.record));
           } else if (step.kind === "collect") {
             await desk.settle();
             await collect(desk, store, { at: step.at, done });
@@ -91,6 +112,11 @@ test(
             desk.now += REFILLED_MS; // What a new store lacks is gone by then.
             await desk.settle();
             await agree(desk, store, done);
+            // None is taken for delivered that no guest has acknowledged.
+            for (const { id, password } of await records(store)) {
+              const secret = owed.get(id) ?? "";
+              if (secret !== "" && !done.has(secret)) expect(password?.id).toBe(secret);
+            }
           }
         }
         await desk[Symbol.asyncDispose]();
@@ -173,13 +199,14 @@ async function write(
     addresses: [address],
     default: index === (last ? at.length - 1 : 0),
   }));
-  const { password } = held?.record ?? {};
+  const { password, sealedIncarnation } = held?.record ?? {};
   try {
     await store.put(
       parseRecord({
         ...{ network, id, name: id, nics, keys: [["instance-id", id]], publicKeys: [] },
         ...{ incarnation: 1, epoch: 1 },
         ...(password !== undefined && { password }),
+        ...(sealedIncarnation !== undefined && { sealedIncarnation }),
       }),
     );
   } catch (error) {
@@ -223,9 +250,15 @@ async function agree(desk: Desk, store: Store, done: ReadonlySet<string>): Promi
     nics.flatMap(({ addresses }) => addresses.map((address) => `${address} ${id} ${epoch}`)),
   );
   expect(desk.answers()).toEqual(expected.sort());
+  for (const record of all) {
+    for (const address of addressesOf(record)) {
+      const entry = desk.directory.find(address);
+      expect(entry?.kind === "bound" && entry.sealed === true).toBe(isSealed(record));
+    }
+  }
   for (const address of ADDRESSES) {
-    const owner = all.find((record) => passwordAddress(record) === address);
-    const { password } = owner ?? {};
+    const owner = all.find((record) => passwordAddress(unsealed(record)) === address);
+    const password = owner === undefined || isSealed(owner) ? undefined : owner.password;
     const waits = password !== undefined && !done.has(password.id);
     const epoch = owner?.epoch ?? desk.directory.find(address)?.epoch ?? 0;
     expect(desk.passwords.pending(network, address, epoch)).toBe(

@@ -7,6 +7,7 @@ import type { Body, StoredBody } from "../../model/binding.ts";
 import { StoreError } from "../../model/errors.ts";
 import type { FeedElement } from "../../model/feed.ts";
 import { cutIntoParts, PART_BYTES, type Payload } from "../../model/payload.ts";
+import { type InstanceRecord, sealed } from "../../model/record.ts";
 import { parseRecord } from "../../model/record-parse.ts";
 import { contentHash } from "../../protocol/etag.ts";
 import type { Disk } from "./payloads.ts";
@@ -91,6 +92,31 @@ test("they are on the disk before they are shown, once for all who have the same
   await desk.settle();
   expect(shown(desk, A)).toHaveLength(1);
   expect(desk.held()).toEqual(["STORE_UNREADABLE"]);
+});
+
+test("a sealed instance is shown none, and lacks none, until it is opened", async () => {
+  const [store, disk, one] = [scripted(), openDisk(), payloadOf(1)];
+  await using desk = open(store, disk);
+  const { record } = put("a", A, [one], 1);
+  const say = (changed: InstanceRecord, revision: number): void =>
+    store.say(changes(revision, { kind: "put", record: changed, revision }));
+  store.say({ kind: "snapshot", records: [], networks: [], revision: 0 });
+  say(sealed(record), 1);
+  await desk.settle();
+  expect([shown(desk, A), disk.written, one.reads]).toEqual([[], [], 0]);
+  say(record, 2); // The store has it not.
+  await desk.settle();
+  expect([shown(desk, A), desk.held()]).toEqual([[], ["PAYLOAD_LACKING"]]);
+  say(sealed(record), 3);
+  await desk.settle();
+  expect([shown(desk, A), desk.held()]).toEqual([[], []]);
+  store.onPayload = () => one;
+  say({ ...sealed(record), incarnation: 2 }, 4);
+  await desk.settle();
+  expect(shown(desk, A)?.[0]?.sha256).toBe(one.sha256);
+  say(sealed(record), 5);
+  await desk.settle();
+  expect(shown(desk, A)).toEqual([]);
 });
 
 test("one that is not in the store, or not in order, is left out with a condition", async () => {

@@ -12,7 +12,7 @@ import type { Body } from "../../model/binding.ts";
 import type { Change, Delivered, Endpoint, Epoch, Network, Place } from "../../model/change.ts";
 import { SourceError, StoreError } from "../../model/errors.ts";
 import type { FeedElement, RecordChange } from "../../model/feed.ts";
-import type { StoredRecord } from "../../model/record.ts";
+import { isSealed, type StoredRecord } from "../../model/record.ts";
 import type { Conditions } from "../../observe/conditions.ts";
 import { Latch } from "../../platform/watch.ts";
 import { Slices } from "../../source/slices.ts";
@@ -248,6 +248,11 @@ export class StoreSource implements Source {
   }
 
   async #withBytesOnce(stored: StoredRecord, store: Store): Promise<StoredRecord> {
+    if (isSealed(stored.record)) {
+      // What is not answered is not read, nor put on this disk.
+      this.#payloads.forget(stored.record);
+      return stored;
+    }
     const record = await this.#payloads.take(stored.record, store);
     const { userData } = record;
     if (userData === undefined) return { ...stored, record };

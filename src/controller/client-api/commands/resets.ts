@@ -2,7 +2,7 @@
  * What is reset while an instance is stopped: its SSH keys, its password, its user data.
  */
 
-import type { InstanceRecord } from "../../../model/record.ts";
+import { type InstanceRecord, isSealed, type Secret } from "../../../model/record.ts";
 import { type Command, define } from "../command.ts";
 import { refuse } from "../errors.ts";
 import { chosenKeyPairs, KEY_PAIR_PARAMS } from "../keys.ts";
@@ -47,7 +47,7 @@ export const resetPassword: Command = define({
         throw refuse("parameter", "The instance's template has no password");
       }
       await lab.update(id, (record, isFirst): InstanceRecord => {
-        return isFirst ? { ...record, password: secret } : record;
+        return isFirst ? withPassword(record, secret) : record;
       });
       return answerOf(lab, id, { password: secret.password });
     };
@@ -79,6 +79,12 @@ export const resetUserData: Command = define({
     return answerOf(lab, id);
   },
 });
+
+/** @throws {ClientApiError} 431 if an operator has closed the instance */
+function withPassword(record: InstanceRecord, password: Secret): InstanceRecord {
+  if (!isSealed(record)) return { ...record, password };
+  throw refuse("parameter", "The instance is sealed: an operator must open it before a reset");
+}
 
 /** @throws {ClientApiError} 431 */
 function checkStopped(known: Known): Known {
