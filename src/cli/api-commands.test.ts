@@ -21,6 +21,8 @@ const store = new MemoryStore();
 let api: ApiListener;
 /** A dozen programs, one after the other, on a loaded machine. ms. */
 const TEST_MS_MAX = 30_000;
+/** Paths that were asked for. */
+const asked: string[] = [];
 
 beforeAll(async () => {
   const quiet = { onTrouble: () => {} };
@@ -36,7 +38,11 @@ beforeAll(async () => {
     ...{ userDataMax: 32_768, readOnly: false, hint: () => {} },
   });
   const listen = { host: "127.0.0.1", port: 0 };
-  api = await openApiListener({ listen, fetch: (request, env) => app.fetch(request, env) });
+  const fetch = (request: Request, env: object) => {
+    asked.push(new URL(request.url).pathname + new URL(request.url).search);
+    return app.fetch(request, env);
+  };
+  api = await openApiListener({ listen, fetch });
   await store.putNetworks([{ id: "204", cidrs: ["10.1.0.0/16"], dnsDomain: "lab.example" }]);
   for (let i = 0; i < 3; i++) await put("204", `i-${i}`, `web-0${i}`, `10.1.1.${i + 1}`);
   await put("205", "i-2", "web-02", "10.2.1.2");
@@ -68,6 +74,14 @@ test("one is shown in each of its networks, by id or name", async () => {
   expect(stdout).toMatch(/^key {9}instance-id = i-2$/m);
   const { stdout: json } = await run("instances", "show", "i-2", "--network", "205", "--json");
   expect(JSON.parse(json)).toEqual([expect.objectContaining({ network: "205", revision: 5 })]);
+  // The API looks for it: nobody reads all of them to find one.
+  asked.length = 0;
+  await run("instances", "show", "web-02");
+  expect(asked).toEqual([
+    "/v1/instances?limit=1000&id=web-02&name=web-02",
+    "/v1/instances/204/i-2",
+    "/v1/instances/205/i-2",
+  ]);
   const missing = await run("instances", "show", "web-09");
   expect([missing.code, missing.stderr]).toEqual([
     1,

@@ -33,10 +33,10 @@ export const OF_NETWORK: OptionSpec = {
   summary: "only in this network",
 };
 
-/** All instances, or a network's, page by page. */
+/** All instances, or a network's, or those of an id or a name, page by page. */
 export async function* listed(
   client: ApiClient,
-  network: string | undefined,
+  { network, word }: { readonly network: string | undefined; readonly word?: string },
   out: Output,
 ): AsyncGenerator<ListedInstance> {
   let after: string | undefined;
@@ -44,12 +44,14 @@ export async function* listed(
   do {
     const query = new URLSearchParams({ limit: String(PAGE) });
     if (network !== undefined) query.set("network", network);
+    if (word !== undefined) for (const field of ["id", "name"]) query.set(field, word);
     if (after !== undefined) query.set("after", after);
     const { instances, next } = (await client.get(`/v1/instances?${query}`)) as Page;
     yield* instances;
     count += instances.length;
     after = next;
-    if (after !== undefined) out.progress(`read ${count} instances`);
+    if (after === undefined) return;
+    out.progress(word === undefined ? `read ${count} instances` : "looking for the instance");
   } while (after !== undefined);
 }
 
@@ -66,10 +68,7 @@ export async function find(
   const { word, network } = asked;
   const named: ListedInstance[] = [];
   const exact: ListedInstance[] = [];
-  for await (const one of listed(client, network, out)) {
-    if (one.id === word) exact.push(one);
-    else if (one.name === word) named.push(one);
-  }
+  for await (const one of listed(client, asked, out)) (one.id === word ? exact : named).push(one);
   const found = exact.length > 0 ? exact : named;
   if (found.length > 0) return found;
   const where = network === undefined ? "" : ` in network ${quote(network)}`;

@@ -24,7 +24,8 @@ const list: Command = {
 async function runList({ options, out }: Invocation): Promise<0> {
   const client = await openApiClient(options);
   const all: ListedInstance[] = [];
-  for await (const one of listed(client, options.string("network"), out)) all.push(one);
+  for await (const one of listed(client, { network: options.string("network") }, out))
+    all.push(one);
   if (options.flag("json")) out.json(all);
   else {
     const head = ["NETWORK", "ID", "NAME", "ADDRESSES", "USER DATA", "PASSWORD", "SEAL", "ZONE"];

@@ -1,6 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { keysAt } from "../../model/record.ts";
+import { keysAt, type RecordName } from "../../model/record.ts";
+import type { Store } from "../../store/store.ts";
+import { SEARCH_RECORDS_MAX } from "./limits.ts";
+import { search } from "./search.ts";
 import type { Api, Asked } from "./testing.ts";
 import { openApi } from "./testing.ts";
 
@@ -110,6 +113,72 @@ test("pages go through all, and the network that is asked for", async () => {
     }
     return ids;
   }
+});
+
+test("instances are found by their exact name or id, a page at a time too", async () => {
+  const { ask } = openApi();
+  const made = [
+    ["204", "i-1", "web"],
+    ["204", "i-2", "web-2"],
+    ["204", "web", "other"],
+    ["205", "i-1", "web"],
+    ["205", "i-3", "Web"],
+  ];
+  for (const [at, [network, id, name]] of made.entries()) {
+    const nics = [{ addresses: [`10.1.1.${at + 1}`] }];
+    await ask(`PUT /v1/instances/${network}/${id}`, { body: { name, nics } });
+  }
+  const cases: readonly (readonly [query: string, found: readonly string[]])[] = [
+    ["name=web", ["204 i-1", "205 i-1"]],
+    ["name=web&network=205", ["205 i-1"]],
+    ["id=i-1", ["204 i-1", "205 i-1"]],
+    ["id=web&name=web", ["204 i-1", "204 web", "205 i-1"]],
+    ["name=we", []],
+    ["name=web&network=none", []],
+  ];
+  for (const [query, found] of cases) {
+    for (const limit of [1, 2, 100]) {
+      const names: string[] = [];
+      for (let next: string | undefined = ""; next !== undefined; ) {
+        const path = `/v1/instances?${query}&limit=${limit}${next && `&after=${next}`}`;
+        const { json } = await ask(`GET ${path}`, { role: "read" });
+        const page = json as { instances: { network: string; id: string }[]; next?: string };
+        expect(page.instances.length).toBeLessThanOrEqual(limit);
+        names.push(...page.instances.map(({ network, id }) => `${network} ${id}`));
+        next = page.next;
+      }
+      expect([query, names]).toEqual([query, [...found]]);
+    }
+  }
+});
+
+test("a search reads so much in one request, and goes on where it was", async () => {
+  const records = Array.from({ length: 2 * SEARCH_RECORDS_MAX + 7 }, (_, at) => {
+    const id = `i-${String(at).padStart(6, "0")}`;
+    return { revision: 1, record: { network: "204", id, name: at % 4000 === 3 ? "web" : "db" } };
+  });
+  let read = 0;
+  const list: Store["list"] = async ({ after } = {}) => {
+    const from = after === undefined ? 0 : records.findIndex(({ record }) => record.id > after.id);
+    const page = records.slice(from, from + 1000);
+    read += page.length;
+    const last = from + 1000 < records.length ? page.at(-1)?.record : undefined;
+    const next = last && { network: "204", id: last.id };
+    return { records: page as never, revision: 9, ...(next !== undefined && { next }) };
+  };
+  const found: string[] = [];
+  const reads: number[] = [];
+  const wanted = { network: undefined, name: "web", id: undefined, limit: 100 };
+  for (let after: RecordName | undefined, isFirst = true; isFirst || after !== undefined; ) {
+    isFirst = false;
+    read = 0;
+    const page = await search({ list }, { ...wanted, after });
+    reads.push(read);
+    found.push(...page.records.map(({ record }) => record.id));
+    after = page.next;
+  }
+  expect(found).toEqual(["i-000003", "i-004003", "i-008003"]);
+  expect(reads).toEqual([SEARCH_RECORDS_MAX, SEARCH_RECORDS_MAX, 7]);
 });
 
 test("an id may be any line of text", async () => {

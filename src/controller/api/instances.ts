@@ -15,6 +15,7 @@ import {
   PageQuery,
   RevisionHeaders,
 } from "./schemas.ts";
+import { search } from "./search.ts";
 import { instanceView, recordOf, summaryView } from "./view.ts";
 
 const tags = ["instances"];
@@ -55,13 +56,16 @@ const remove = createRoute({
 export const addInstances: AddRoutes = (app, ports) => {
   const { store, userDataMax } = ports;
   app.openapi(list, async (c) => {
-    const { network, limit, after } = c.req.valid("query");
+    const { network, name, id, limit, after } = c.req.valid("query");
     const from = after === undefined ? undefined : nameOf(after);
-    const page = await store.list({
-      limit,
-      ...(network !== undefined && { network }),
-      ...(from !== undefined && { after: from }),
-    });
+    const page =
+      name === undefined && id === undefined
+        ? await store.list({
+            limit,
+            ...(network !== undefined && { network }),
+            ...(from !== undefined && { after: from }),
+          })
+        : await search(store, { network, name, id, limit, after: from });
     const { records, revision, next } = page;
     const instances = records.map(summaryView);
     return c.json({ instances, revision, ...(next && { next: cursorOf(next) }) }, 200);

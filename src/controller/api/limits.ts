@@ -10,6 +10,9 @@ export const UPLOADS_MAX = 2;
 export const PAGE_DEFAULT = 100;
 export const PAGE_MAX = 1000;
 
+/** Records that one request searches: a tenth of a second, before which others have their turn. */
+export const SEARCH_RECORDS_MAX = 5000;
+
 /** Characters of a cursor: base64 of the longest name of a record. */
 export const CURSOR_CHARS_MAX = 2048;
 

@@ -121,6 +121,8 @@ export const InstancePage = z
 
 export const PageQuery = z.strictObject({
   network: network().optional(),
+  name: line().optional().openapi({ description: "Only those that are called exactly so." }),
+  id: id().optional().openapi({ description: "Only this one; with `name`, either is enough." }),
   limit: z.coerce.number().int().min(1).max(PAGE_MAX).default(PAGE_DEFAULT),
   after: z.string().min(1).max(CURSOR_CHARS_MAX).optional(),
 });
