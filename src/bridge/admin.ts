@@ -6,7 +6,8 @@
 import type { AccessLog } from "../observe/access-log.ts";
 import { Metrics, type Sample } from "../observe/metrics.ts";
 import type { Sink } from "../observe/sink.ts";
-import { FORBIDDEN, METHOD_NOT_ALLOWED, NOT_FOUND, type Reply } from "../protocol/http.ts";
+import type { Reply } from "../protocol/http.ts";
+import { answering, json, type Routes, text } from "../protocol/operator.ts";
 import type { LeaseBook } from "./leases.ts";
 import type { Answered, BridgeRequest } from "./ports.ts";
 
@@ -47,29 +48,22 @@ export interface AdminPorts {
   readonly runtime: string;
 }
 
+interface Answering extends AdminPorts {
+  readonly metrics: Metrics;
+}
+
+const ROUTES: Routes<Answering> = {
+  "GET /livez": async () => text(200, "ok\n"),
+  "GET /readyz": async (_request, _query, { report: { troubles } }) => {
+    const ready = troubles.length === 0;
+    return json(ready ? 200 : 503, { ready, troubles });
+  },
+  "GET /metrics": async (_request, _query, { metrics }) => text(200, await metrics.text()),
+};
+
 export function adminHandler(ports: AdminPorts): (request: BridgeRequest) => Promise<Reply> {
-  const { report } = ports;
   const metrics = new Metrics(() => samples(ports), "bridge");
-  return async (request) => {
-    const { method, target } = request;
-    // A page in an operator's browser must not reach a TCP admin listener.
-    if (request.header("origin") !== undefined) return FORBIDDEN;
-    if (method !== "GET" && method !== "HEAD") return METHOD_NOT_ALLOWED;
-    const { troubles } = report;
-    switch (target.split("?", 1)[0]) {
-      case "/livez":
-        return text(200, "ok\n");
-      case "/readyz": {
-        const ready = troubles.length === 0;
-        const body = `${JSON.stringify({ ready, troubles })}\n`;
-        return { status: ready ? 200 : 503, body, type: "application/json" };
-      }
-      case "/metrics":
-        return text(200, await metrics.text());
-      default:
-        return NOT_FOUND;
-    }
-  };
+  return answering(ROUTES, { ...ports, metrics });
 }
 
 function* samples({ report, leases, sink, accessLog, version, runtime }: AdminPorts) {
@@ -84,8 +78,4 @@ function* samples({ report, leases, sink, accessLog, version, runtime }: AdminPo
   const { rss } = process.memoryUsage();
   yield ["frontdesk_bridge_resident_memory_bytes", [], rss] as const;
   yield ["frontdesk_build_info", [version, runtime], 1] as const;
-}
-
-function text(status: number, body: string): Reply {
-  return { status, body, type: "text/plain; charset=utf-8" };
 }

@@ -6,13 +6,8 @@
 import type { Conditions } from "../observe/conditions.ts";
 import { Metrics, type Sample } from "../observe/metrics.ts";
 import type { Sink } from "../observe/sink.ts";
-import {
-  FORBIDDEN,
-  type GuestRequest,
-  METHOD_NOT_ALLOWED,
-  NOT_FOUND,
-  type Reply,
-} from "../protocol/http.ts";
+import type { GuestRequest, Reply } from "../protocol/http.ts";
+import { answering, json, type Routes, text } from "../protocol/operator.ts";
 import type { FollowStatus } from "./follow.ts";
 import type { HintCounts } from "./hints/event.ts";
 
@@ -32,30 +27,24 @@ export interface AdminPorts {
 
 export type AdminHandler = (request: GuestRequest) => Promise<Reply>;
 
+interface Answering extends AdminPorts {
+  readonly metrics: Metrics;
+}
+
+const ROUTES: Routes<Answering> = {
+  "GET /livez": async () => text(200, "ok\n"),
+  "GET /readyz": async (_request, _query, { ready, conditions }) => {
+    const errors = conditions.list().filter(({ severity }) => severity === "error");
+    return json(ready() ? 200 : 503, { ready: ready(), conditions: errors });
+  },
+  "GET /conditions": async (_request, _query, { conditions }) => json(200, conditions.list()),
+  "GET /metrics": async (_request, _query, { metrics }) => text(200, await metrics.text()),
+  "GET /status": async (_request, _query, { status }) => json(200, status()),
+};
+
 export function adminHandler(ports: AdminPorts): AdminHandler {
-  const { conditions, ready, status } = ports;
   const metrics = new Metrics(() => samples(ports), "controller");
-  return async (request) => {
-    // A page in an operator's browser must not reach a TCP admin listener.
-    if (request.header("origin") !== undefined) return FORBIDDEN;
-    if (request.method !== "GET" && request.method !== "HEAD") return METHOD_NOT_ALLOWED;
-    switch (request.target.split("?", 1)[0]) {
-      case "/livez":
-        return text("ok\n");
-      case "/readyz": {
-        const errors = conditions.list().filter(({ severity }) => severity === "error");
-        return json(ready() ? 200 : 503, { ready: ready(), conditions: errors });
-      }
-      case "/conditions":
-        return json(200, conditions.list());
-      case "/metrics":
-        return text(await metrics.text());
-      case "/status":
-        return json(200, status());
-      default:
-        return NOT_FOUND;
-    }
-  };
+  return answering(ROUTES, { ...ports, metrics });
 }
 
 function* samples({
@@ -88,12 +77,4 @@ function* samples({
     yield ["frontdesk_condition", [code], conditions.count(code)];
   }
   yield ["frontdesk_build_info", [version, runtime], 1];
-}
-
-function json(status: number, value: unknown): Reply {
-  return { status, body: `${JSON.stringify(value)}\n`, type: "application/json" };
-}
-
-function text(body: string): Reply {
-  return { status: 200, body, type: "text/plain; charset=utf-8" };
 }

@@ -3,10 +3,10 @@
  * unix socket that only its owner can open. Never on a guest's listener.
  */
 
-import { MetadataError, StateError, UsageError } from "../model/errors.ts";
+import { UsageError } from "../model/errors.ts";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Metrics } from "../observe/metrics.ts";
-import { FORBIDDEN, NOT_FOUND, type Reply } from "../protocol/http.ts";
+import { answering, failure, json, type Routes, text } from "../protocol/operator.ts";
 import type { Handler, RimRequest } from "./http/rim.ts";
 import type { Why } from "./why.ts";
 
@@ -26,12 +26,7 @@ export interface AdminPorts {
   readonly status: () => Readonly<Record<string, unknown>>;
 }
 
-/** `METHOD /path` and what answers there: one line per path. */
-export type Routes<Ports> = Readonly<
-  Record<string, (request: RimRequest, query: URLSearchParams, ports: Ports) => Promise<Reply>>
->;
-
-const ROUTES: Routes<AdminPorts> = {
+const ROUTES: Routes<AdminPorts, RimRequest> = {
   "GET /livez": async () => text(200, "ok\n"),
   "GET /readyz": async (_request, _query, { ready, conditions }) => {
     const errors = conditions.list().filter(({ severity }) => severity === "error");
@@ -55,37 +50,8 @@ const ROUTES: Routes<AdminPorts> = {
   },
 };
 
-/** Longest target that is read. Characters. */
-const TARGET_MAX = 4096;
-
 export function adminHandler(ports: AdminPorts): Handler {
   return answering(ROUTES, ports);
-}
-
-/** Answers by a table. What a route refuses with a `MetadataError` is its code and message. */
-export function answering<Ports>(routes: Routes<Ports>, ports: Ports): Handler {
-  return async (request) => {
-    // A page in an operator's browser must not reach a TCP admin listener.
-    if (request.header("origin") !== undefined) return FORBIDDEN;
-    const { target, method } = request;
-    if (target.length > TARGET_MAX) return NOT_FOUND;
-    const [path = "", query = ""] = target.split("?", 2);
-    const answer = routes[`${method} ${path}`];
-    if (answer === undefined) {
-      const others = Object.keys(routes).filter((route) => route.endsWith(` ${path}`));
-      if (others.length === 0) return failure(404, "NOT_FOUND", "no such path");
-      const allow = others.map((route) => route.split(" ")[0]).join(", ");
-      return { status: 405, allow };
-    }
-    try {
-      return await answer(request, new URLSearchParams(query), ports);
-    } catch (error) {
-      if (error instanceof MetadataError) {
-        return failure(error instanceof StateError ? 507 : 400, error.code, error.message);
-      }
-      throw error;
-    }
-  };
 }
 
 /** @throws {UsageError} if it is none of ours. */
@@ -93,16 +59,4 @@ function checkNetwork(query: URLSearchParams, known: readonly string[]): void {
   const id = query.get("network");
   if (id === null || known.includes(id)) return;
   throw new UsageError(`--network: there is no such network; there are ${known.join(", ")}`);
-}
-
-export function json(status: number, value: unknown): Reply {
-  return { status, body: `${JSON.stringify(value)}\n`, type: "application/json" };
-}
-
-export function text(status: number, body: string): Reply {
-  return { status, body, type: "text/plain; charset=utf-8" };
-}
-
-export function failure(status: number, code: string, message: string): Reply {
-  return json(status, { error: { code, message } });
 }

@@ -4,7 +4,6 @@
  */
 
 import { resolve } from "node:path";
-import { UsageError } from "../model/errors.ts";
 import { contentHash } from "../protocol/etag.ts";
 import { openSource, parseSource } from "../source/index.ts";
 import type { Source, SourceContext } from "../source/source.ts";

@@ -68,7 +68,7 @@ test("each sample of a metric names its namespace, and stands with the others of
 
 test("what there is not is refused as on a router of its own", async () => {
   await check(BOTH, "GET /nothing", 404, /no such path/);
-  expect(await ask(BOTH, "POST /livez")).toEqual({ status: 405, allow: "GET" });
+  expect(await ask(BOTH, "POST /livez")).toEqual({ status: 405, allow: "GET, HEAD" });
   expect((await ask(BOTH, "GET /livez", { origin: "http://evil" })).status).toBe(403);
 });
 

@@ -8,8 +8,8 @@
 import { AdminError, UsageError } from "../model/errors.ts";
 import { CONDITIONS, type Condition, type Conditions } from "../observe/conditions.ts";
 import type { Reply } from "../protocol/http.ts";
-import { answering, failure, json, type Routes, text } from "./admin.ts";
-import type { Handler } from "./http/rim.ts";
+import { answering, failure, json, type Routes, text } from "../protocol/operator.ts";
+import type { Handler, RimRequest } from "./http/rim.ts";
 import type { MemberSettings } from "./supervisor.ts";
 
 /** Asks a member's admin socket. */
@@ -26,7 +26,7 @@ export interface MembersAdminPorts {
   readonly status: () => readonly { readonly name: string; readonly pid: number | undefined }[];
 }
 
-const ROUTES: Routes<MembersAdminPorts> = {
+const ROUTES: Routes<MembersAdminPorts, RimRequest> = {
   "GET /livez": async () => text(200, "ok\n"),
   "GET /readyz": async (_request, _query, ports) => {
     const replies = await all(ports, "/readyz");

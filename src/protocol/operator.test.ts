@@ -1,0 +1,42 @@
+import { expect, test } from "bun:test";
+import { StateError, UsageError } from "../model/errors.ts";
+import type { Reply } from "./http.ts";
+import { answering, type Routes, text } from "./operator.ts";
+
+const ROUTES: Routes<{ readonly name: string }> = {
+  "GET /name": async (_request, query, { name }) => text(200, `${name} ${query.get("q")}`),
+  "POST /name": async () => text(200, "done"),
+  "GET /wrong": async () => {
+    throw new UsageError("there is no such thing");
+  },
+  "GET /full": async () => {
+    throw new StateError("STATE_UNWRITABLE", "the disk is full");
+  },
+};
+
+test("a table answers its paths, HEAD as GET, and says what else it takes", async () => {
+  const cases: readonly (readonly [asked: string, reply: Partial<Reply>])[] = [
+    ["GET /name?q=a+b", { status: 200, body: "desk a b" }],
+    ["HEAD /name", { status: 200, body: "desk null" }],
+    ["POST /name", { status: 200, body: "done" }],
+    ["PUT /name", { status: 405, allow: "GET, HEAD, POST" }],
+    ["POST /wrong", { status: 405, allow: "GET, HEAD" }],
+    ["get /name", { status: 405 }],
+    ["GET /nam", { status: 404 }],
+    ["GET /constructor", { status: 404 }],
+    [`GET /name?q=${"x".repeat(5000)}`, { status: 404 }],
+    ["GET /wrong", { status: 400, body: expect.stringContaining("there is no such thing") }],
+    ["GET /full", { status: 507, body: expect.stringContaining("STATE_UNWRITABLE") }],
+  ];
+  for (const [asked, reply] of cases) expect(await ask(asked)).toMatchObject(reply);
+});
+
+test("a page in a browser gets nothing", async () => {
+  expect(await ask("GET /name", "http://evil.example")).toEqual({ status: 403 });
+});
+
+function ask(asked: string, origin?: string): Promise<Reply> {
+  const [method = "", target = ""] = asked.split(" ", 2);
+  const header = (name: string): string | undefined => (name === "origin" ? origin : undefined);
+  return answering(ROUTES, { name: "desk" })({ method, target, header });
+}
