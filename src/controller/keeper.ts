@@ -178,7 +178,8 @@ export class Keeper {
       this.#asked++;
       const held = await this.#store.get(record);
       const { password = ownsPassword ? undefined : held?.record.password, ...rest } = record;
-      const sealedIncarnation = held?.record.sealedIncarnation ?? (await this.#sealOf(record));
+      const sealedIncarnation =
+        held === undefined ? await this.#sealOf(record) : held.record.sealedIncarnation;
       const given = {
         ...rest,
         ...(password !== undefined && { password }),
@@ -195,7 +196,7 @@ export class Keeper {
     }
   }
 
-  /** What is closed in one network is not opened by a NIC in another. */
+  /** Of one that has no record in its network yet: a NIC there opens nothing that is closed. */
   async #sealOf({ id, network }: RecordName): Promise<number | undefined> {
     for (const other of this.#known.get(id)?.keys() ?? []) {
       if (other === network) continue;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type InstanceRecord, isSealed, sealed } from "../model/record.ts";
+import { type InstanceRecord, isSealed, sealed, unsealed } from "../model/record.ts";
 import { instance, nic } from "../source/cloudstack/example.ts";
 import { errorFault, SIGNAL } from "../source/cloudstack/testing.ts";
 import { CONFIRM_MS } from "./shrink.ts";
@@ -142,6 +142,11 @@ test("a seal stays, whatever changes, and another installation opens it", async 
   expect(await recordOf()).toMatchObject({ name: "renamed", incarnation: 1 });
   // A NIC in another network opens nothing: one way in would be enough.
   expect([await recordOf(), await recordOf("net-tier")].map(isSealed)).toEqual([true, true]);
+  // One that an operator has opened stays open, whatever the other is.
+  await lab.store.put(unsealed(await recordOf()));
+  change(lab.api, "i-1", { name: "renamed again" });
+  await lab.look.all(SIGNAL);
+  expect([await recordOf(), await recordOf("net-tier")].map(isSealed)).toEqual([false, true]);
   change(lab.api, "i-1", { nic: nics.slice(1) });
   await lab.look.all(SIGNAL);
   expect(isSealed(await recordOf("net-tier"))).toBe(true);

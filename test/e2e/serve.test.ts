@@ -19,6 +19,7 @@ const GUESTS = "127.0.0.1:19611";
 const PASSWORDS = "127.0.0.1:19612";
 const API = "127.0.0.1:19613";
 const GUEST = "127.6.0.9";
+const USER_DATA = "#!/bin/sh\n";
 /** What a loaded machine may add to the second that is promised. ms. */
 const VISIBLE_MS_MAX = 3000;
 const TEST_MS_MAX = 60_000;
@@ -58,6 +59,19 @@ async function check(): Promise<void> {
     headers: { authorization: `Bearer ${token}` },
   });
   expect(await shown.text()).toContain(id);
+
+  // What an operator closes is closed to the guest, and open again as fast.
+  const seal = `http://${API}/v1/instances/${await networkOf(token, id)}/${id}/seal`;
+  const headers = { authorization: `Bearer ${token}` };
+  for (const [method, told] of [
+    ["PUT", "200 "],
+    ["DELETE", `200 ${USER_DATA}`],
+  ] as const) {
+    expect((await fetch(seal, { method, headers })).ok).toBe(true);
+    await until(`${method} to show`, VISIBLE_MS_MAX, async () => {
+      return (await askPath("user-data")) === told;
+    });
+  }
 
   // The controller is another process: guests do not notice its end.
   process.kill(childOf(program.pid), "SIGKILL");
@@ -99,6 +113,7 @@ async function deploy(keys: Credentials): Promise<string> {
     serviceofferingid: await first("listServiceOfferings", "serviceoffering"),
     networkids: await first("listNetworks", "network"),
     ipaddress: GUEST,
+    userdata: Buffer.from(USER_DATA).toString("base64"),
     name: "first",
   });
   let id = "";
@@ -122,9 +137,20 @@ async function asked(
   return content[`${command.toLowerCase()}response`] ?? {};
 }
 
+async function networkOf(token: string, id: string): Promise<string> {
+  const headers = { authorization: `Bearer ${token}` };
+  const answer = await fetch(`http://${API}/v1/instances`, { headers });
+  const { instances } = (await answer.json()) as { instances: { id: string; network: string }[] };
+  return instances.find((one) => one.id === id)?.network ?? "";
+}
+
 /** `STATUS BODY` of a key, as the guest gets it. */
-async function ask(key: string): Promise<string> {
-  const url = `http://${GUESTS}/latest/meta-data/${key}`;
+function ask(key: string): Promise<string> {
+  return askPath(`meta-data/${key}`);
+}
+
+async function askPath(path: string): Promise<string> {
+  const url = `http://${GUESTS}/latest/${path}`;
   const done = await run(["curl", "-sm", "5", "--interface", GUEST, "-w", " %{http_code}", url]);
   const [, body = "", status = ""] = /^([\s\S]*) (\d+)$/.exec(done.stdout.toString()) ?? [];
   return `${status} ${body}`;

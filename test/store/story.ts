@@ -79,6 +79,7 @@ async function step(store: Store): Promise<unknown> {
       return pick(6) === 0 ? [{ sha256: hashOf(content(which)), bytes }] : [];
     }),
     ...(pick(2) === 0 && { password: { id: secretId, password: "pw" } }),
+    ...(pick(3) === 0 && { sealedIncarnation: 1 }),
     incarnation: 1,
     epoch: 1,
   });

@@ -31,7 +31,12 @@ test("a sealed instance gets no password, and stays sealed whatever is changed",
   expect(isSealed(await record())).toBe(true);
   expect((await record()).name).toBe("other");
   expect((await record()).userData).toEqual(new Uint8Array(Buffer.from("another")));
-  await lab.store.put(unsealed(await record()));
+  // Another installation needs all of it.
+  const restored = await lab.done("restoreVirtualMachine", { virtualmachineid: id });
+  expect(isSealed(await record())).toBe(false);
+  expect((await record()).password?.password).toBe(String(restored.password));
+  await lab.store.put(unsealed(sealed(await record())));
+  await lab.done("stopVirtualMachine", { id });
   const reset = await lab.done("resetPasswordForVirtualMachine", { id });
   expect((await record()).password?.password).toBe(String(reset.password));
 });
