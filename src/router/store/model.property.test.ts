@@ -1,7 +1,8 @@
 /**
  * Goal: whatever is written to a store, whenever the router looks or starts anew, and whatever its
  * guests acknowledge, the router answers what the store holds, and delivers what waits there. Also
- * when another store takes its place, that has a part of the records.
+ * when another store takes its place, that has a part of the records, and when a record cannot be
+ * opened until it is written again.
  * Method: random writes to a store in memory, and a router's memory that follows it; whenever
  * everything has settled, the two must say the same.
  */
@@ -43,6 +44,7 @@ type Step =
   | { readonly kind: "reset"; readonly id: string; readonly text: string }
   | { readonly kind: "seal"; readonly id: string; readonly closes: boolean }
   | { readonly kind: "delete"; readonly id: string }
+  | { readonly kind: "damage"; readonly id: string }
   | { readonly kind: "collect"; readonly at: Ip }
   | { readonly kind: "replace"; readonly ids: readonly string[] }
   | { readonly kind: "look" }
@@ -61,6 +63,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant("reset" as const), id, text: fc.constantFrom("x", "y") }),
   fc.record({ kind: fc.constant("seal" as const), id, closes: fc.boolean() }),
   fc.record({ kind: fc.constant("delete" as const), id }),
+  fc.record({ kind: fc.constant("damage" as const), id }),
   fc.record({ kind: fc.constant("collect" as const), at: fc.constantFrom(...ADDRESSES) }),
   fc.record({ kind: fc.constant("replace" as const), ids: fc.subarray(IDS) }),
   fc.record({ kind: fc.constant("settle" as const) }),
@@ -84,20 +87,26 @@ test(
           if (step.kind === "replace") {
             await file.replace(step.ids, done);
             for (const id of IDS) if (!step.ids.includes(id)) owed.delete(id);
-          } else if (step.kind === "put") await write(store, step);
+          } else if (step.kind === "put") await write(file, step);
           else if (step.kind === "delete") {
             await store.delete({ network, id: step.id });
+            file.damaged.delete(step.id);
             owed.delete(step.id);
+          } else if (step.kind === "damage") {
+            await desk.settle();
+            const isThere = (await store.get({ network, id: step.id })) !== undefined;
+            const answers = desk.answers().filter((line) => line.split(" ")[1] === step.id);
+            if (isThere && !file.damaged.has(step.id)) file.damaged.set(step.id, answers);
           } else if (step.kind === "reset") {
             const held = await store.get({ network, id: step.id });
             const password = { id: `s-${++count}`, password: step.text };
             if (held === undefined) continue;
-            await store.put({ ...held.record, password });
+            await file.put({ ...held.record, password });
             owed.set(step.id, password.id);
           } else if (step.kind === "seal") {
             const held = await store.get({ network, id: step.id });
             const change = step.closes ? sealed : unsealed;
-            if (held !== undefined) await store.put(change(held.record));
+            if (held !== undefined) await file.put(change(held.record));
           } else if (step.kind === "collect") {
             await desk.settle();
             await collect(desk, store, { at: step.at, done });
@@ -107,8 +116,9 @@ test(
             await former[Symbol.asyncDispose]();
           } else {
             await desk.settle();
-            await holds(desk, store);
+            await holds(desk, file);
             if (step.kind === "look") continue;
+            await file.repair();
             desk.now += REFILLED_MS; // What a new store lacks is gone by then.
             await desk.settle();
             await agree(desk, store, done);
@@ -131,15 +141,20 @@ test(
 /** A place where one store takes another's. */
 class Replaceable {
   store = new MemoryStore();
+  /** Ids of records that cannot be opened, with what was answered for them before. */
+  readonly damaged: Map<string, readonly string[]> = new Map();
+  #written = 0;
   #replaced = new AbortController();
   #epoch = 1;
 
   /** As a reader has it: it does not end with its reader, and says when it is another one. */
   async open(): Promise<Store> {
-    const { store } = this;
+    const { store, damaged } = this;
     const { signal: replaced } = this.#replaced;
     const follow = async function* (signal: AbortSignal): AsyncGenerator<FeedElement> {
-      yield* store.follow(AbortSignal.any([signal, replaced]));
+      for await (const element of store.follow(AbortSignal.any([signal, replaced]))) {
+        yield legible(element, damaged);
+      }
       if (replaced.aborted) throw new StoreError("STORE_REPLACED", "another one");
     };
     const own: Partial<Store> = { follow, close: async () => {} };
@@ -149,6 +164,20 @@ class Replaceable {
         return typeof value === "function" && !(name in own) ? value.bind(target) : value;
       },
     });
+  }
+
+  /** What is written over a record that cannot be opened is another one in any case. */
+  async put(record: InstanceRecord): Promise<void> {
+    const isDamaged = this.damaged.has(record.id);
+    await this.store.put(isDamaged ? { ...record, zone: `z-${++this.#written}` } : record);
+    this.damaged.delete(record.id);
+  }
+
+  async repair(): Promise<void> {
+    for (const id of this.damaged.keys()) {
+      const held = await this.store.get({ network, id });
+      if (held !== undefined) await this.put(held.record);
+    }
   }
 
   /** The new one has some of the records, and its epochs begin above. */
@@ -165,10 +194,28 @@ class Replaceable {
       const waits = password !== undefined && !done.has(password.id);
       await next.put({ ...rest, ...(waits && { password }) });
     }
+    this.damaged.clear();
     this.store = next;
     this.#replaced.abort();
     this.#replaced = new AbortController();
   }
+}
+
+/** As who cannot open all of it reads it. */
+function legible(element: FeedElement, damaged: ReadonlyMap<string, unknown>): FeedElement {
+  if (element.kind === "changes") {
+    const changes = element.changes.filter((change) => {
+      if (change.kind === "delete") return true;
+      return !damaged.has(change.kind === "put" ? change.record.id : change.id);
+    });
+    return { ...element, changes };
+  }
+  const isDamaged = ({ record }: { record: InstanceRecord }): boolean => damaged.has(record.id);
+  return {
+    ...element,
+    records: element.records.filter((stored) => !isDamaged(stored)),
+    damaged: element.records.filter(isDamaged).map(({ record: { id } }) => ({ network, id })),
+  };
 }
 
 /** A router's memory; after another one it knows what that knew. */
@@ -190,10 +237,10 @@ function begin(file: Replaceable, former?: Desk): Desk {
 }
 
 async function write(
-  store: Store,
+  file: Replaceable,
   { id, at, last }: Extract<Step, { kind: "put" }>,
 ): Promise<void> {
-  const held = await store.get({ network, id });
+  const held = await file.store.get({ network, id });
   // Each address is a NIC, so that the default one may be another without a new address.
   const nics = at.map((address, index) => ({
     addresses: [address],
@@ -201,7 +248,7 @@ async function write(
   }));
   const { password, sealedIncarnation } = held?.record ?? {};
   try {
-    await store.put(
+    await file.put(
       parseRecord({
         ...{ network, id, name: id, nics, keys: [["instance-id", id]], publicKeys: [] },
         ...{ incarnation: 1, epoch: 1 },
@@ -235,9 +282,13 @@ async function collect(
   await desk.passwords.acknowledge(network, at, entry.epoch);
 }
 
-/** What the store names is answered, whatever else is. */
-async function holds(desk: Desk, store: Store): Promise<void> {
+/** What the store names is answered, whatever else is; what it cannot open, as it was. */
+async function holds(desk: Desk, { store, damaged }: Replaceable): Promise<void> {
+  for (const answers of damaged.values()) {
+    for (const line of answers) expect(desk.answers()).toContain(line);
+  }
   for (const { id, epoch, nics } of await records(store)) {
+    if (damaged.has(id)) continue;
     for (const address of nics.flatMap(({ addresses }) => addresses)) {
       expect(desk.answers()).toContain(`${address} ${id} ${epoch}`);
     }
