@@ -3,10 +3,11 @@ import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { StoreError } from "../../model/errors.ts";
-import { signedQuery } from "../../source/cloudstack/sign.ts";
+import { encode, signedQuery } from "../../source/cloudstack/sign.ts";
 import { MemoryStore } from "../../store/memory.ts";
 import { commands } from "./commands.ts";
 import { JOB_MS_MAX, PARAMS_MAX } from "./limits.ts";
+import { readRequest } from "./request.ts";
 import { verify } from "./sign.ts";
 import { asked, KEYS, LEAST, NOW, openTestLab } from "./testing.ts";
 
@@ -90,6 +91,45 @@ test("no change of a signed request is taken for it", async () => {
     }),
     { numRuns: 200 },
   );
+});
+
+test("no parameter of a signed request is hidden in the name of another", async () => {
+  const lab = openTestLab();
+  const query = signedQuery("listVirtualMachines", { id: "a1", userdata: "true" }, KEYS, NOW);
+  expect((await asked(lab.app, query)).status).toBe(401);
+  const sent = new URLSearchParams(query);
+  const hide = (name: string, behind: string): void => {
+    const hidden = `${name}=${encode(sent.get(name) ?? "")}&${behind}`;
+    sent.append(hidden, sent.get(behind) ?? "");
+    sent.delete(name);
+    sent.delete(behind);
+  };
+  hide("expires", "id");
+  hide("signatureVersion", "userdata");
+  expect(await asked(lab.app, String(sent))).toMatchObject({ status: 430 });
+});
+
+test("a name has letters, digits and what names of maps have, and nothing else", async () => {
+  const cases: readonly (readonly [name: string, good: boolean])[] = [
+    ["details[0].cpuNumber", true],
+    ["details[12].SSH.PublicKey", true],
+    ["details[0].extraconfig-1", true],
+    ["details[0].hypervisor:key_2", true],
+    ["details[0].example.org/key", true],
+    ["iptonetworklist[0].networkid", true],
+    ["", false],
+    ["a=b", false],
+    ["a&b", false],
+    ["a b", false],
+    ["a%3db", false],
+    ["details[0].a\n", false],
+    ["détails", false],
+  ];
+  for (const [name, good] of cases) {
+    const asked = readRequest(new Request(`http://x/?${new URLSearchParams([[name, "1"]])}`));
+    if (good) expect((await asked).sent).toEqual(new Map([[name, "1"]]));
+    else await expect(asked).rejects.toMatchObject({ errorCode: 430 });
+  }
 });
 
 test("an error is CloudStack's: its number is the status, its text a header too", async () => {

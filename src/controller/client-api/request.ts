@@ -17,6 +17,12 @@ export interface Asked {
   readonly params: ReadonlyMap<string, string>;
 }
 
+/**
+ * Names are signed as they are, so none may have what ends a name or a value: one that could would
+ * hide other parameters in it, under a signature that is still right. `details[0].a-key` is one.
+ */
+const NAME = /^[A-Za-z0-9_.:/[\]-]+$/;
+
 /** @param request its body is bounded already @throws {ClientApiError} 400, 405, 430 */
 export async function readRequest(request: Request): Promise<Asked> {
   const { method } = request;
@@ -42,6 +48,9 @@ function named(pairs: readonly (readonly [string, string])[]): Omit<Asked, "meth
     if (name.length > PARAM_NAME_CHARS_MAX) {
       const limit = `${PARAM_NAME_CHARS_MAX} characters`;
       throw refuse("malformed", `A parameter's name is longer than ${limit}`);
+    }
+    if (!NAME.test(name)) {
+      throw refuse("malformed", "A parameter's name has characters that no name has");
     }
     const known = knownName(name);
     if (params.has(known)) throw refuse("malformed", "A parameter is given twice");
