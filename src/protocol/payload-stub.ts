@@ -93,14 +93,14 @@ const SCRIPT = `#!/bin/sh
 # checks their SHA-256, @what@. It goes on where it was interrupted.
 # FRONTDESK_URL=http://ADDRESS:PORT asks there and nowhere else.
 sum=@sha256@
-bytes=@bytes@ parts=@parts@ part=@part@
+bytes=@bytes@ parts=@parts@ part=@part@ known=
 umask 077
 die() { echo "frontdesk payload: $*" >&2; exit 1; }
 dir=@folder@/$sum
 mkdir -p $dir && chmod 700 $dir && cd $dir || die "cannot use $dir"@once@
 unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
 
-# The service may be at the fixed address, the DHCP server, data-server, or the gateway.
+# The service may be at a fixed address, the DHCP server, data-server, or the gateway.
 places() {
   if [ "$FRONTDESK_URL" ]; then echo "\${FRONTDESK_URL%/}"; return; fi
   {
@@ -116,8 +116,9 @@ places() {
       [ $net = 00000000 ] &&
         printf '%d.%d.%d.%d\\n' 0x\${gw#??????} 0x\${b%??} 0x\${c%????} 0x\${gw%??????}
     done < /proc/net/route
+    echo '[fd00:ec2::254]'
   } 2>/dev/null | while read -r at; do
-    case $at in '' | 0.0.0.0 | *[!0-9a-z.-]*) ;; *) echo "http://$at" ;; esac
+    case $at in '' | 0.0.0.0 | *[!][0-9a-z.:-]*) ;; *) echo "http://$at" ;; esac
   done
 }
 has() { command -v $1 >/dev/null; }

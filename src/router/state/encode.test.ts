@@ -162,7 +162,7 @@ describe("payloads, whose parts lie outside the frame,", () => {
     expect(found).toEqual([put(1, { payloads: [one] }), put(2), put(3)]);
   });
 
-  test("are skipped by a program that knows none, with all that follows read", () => {
+  test("stand at a record's end, where a program that knows none does not look", () => {
     const frame = encode(entries);
     const before = frame.readUInt32LE(0) + frame.readUInt32LE(4);
     const length = frame.readUInt32LE(HEAD_BYTES + 4 * before);
