@@ -27,6 +27,12 @@ export const NETWORKS_MAX = 10_000;
 /** Address ranges of one network. */
 export const CIDRS_MAX = 100;
 
+/**
+ * The highest epoch and incarnation. Both rise by one, epochs from the seconds since 2026: this is
+ * out of reach, and far below what a number of JavaScript holds.
+ */
+export const COUNT_MAX: number = 2 ** 48;
+
 /** Characters of a password. The password server answers in one packet. */
 export const PASSWORD_CHARS_MAX = 255;
 

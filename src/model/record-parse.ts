@@ -15,6 +15,7 @@ import type { InstanceRecord, RecordNic, Secret } from "./record.ts";
 import {
   ADDRESSES_MAX,
   CIDRS_MAX,
+  COUNT_MAX,
   KEYS_MAX,
   LINE_CHARS_MAX,
   NETWORKS_MAX,
@@ -236,8 +237,10 @@ function text(
 }
 
 function count(value: unknown, field: string): number {
-  if (Number.isSafeInteger(value) && Number(value) >= 1) return Number(value);
-  throw new RecordError(field, "must be a whole number from 1");
+  if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= COUNT_MAX) {
+    return Number(value);
+  }
+  throw new RecordError(field, `must be a whole number from 1 to ${COUNT_MAX}`);
 }
 
 function shown(value: unknown): string {

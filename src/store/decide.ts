@@ -4,9 +4,10 @@
  */
 
 import type { Ip } from "../model/address.ts";
-import { StoreConflictError, StoreError } from "../model/errors.ts";
+import { RecordError, StoreConflictError, StoreError } from "../model/errors.ts";
 import type { Acknowledgement } from "../model/feed.ts";
 import { addressesOf, equal, type InstanceRecord, type RecordName } from "../model/record.ts";
+import { COUNT_MAX } from "../model/record-limits.ts";
 import { contentHash } from "../protocol/etag.ts";
 import { ACKNOWLEDGED_MAX } from "./limits.ts";
 
@@ -55,7 +56,10 @@ export function addressTaken(record: InstanceRecord, address: Ip, holder: string
   );
 }
 
-/** `undefined` if the store holds that already. */
+/**
+ * @returns `undefined` if the store holds that already
+ * @throws {RecordError} if no epoch is left.
+ */
 export function decidePut(
   held: Held | undefined,
   given: InstanceRecord,
@@ -69,6 +73,7 @@ export function decidePut(
   // A record without addresses begins an epoch too: what is delivered later refers to it.
   const isNew = held === undefined || gained.length > 0;
   const epoch = isNew ? Math.max(epochMin, epochFloor + 1) : epochMin;
+  if (epoch > COUNT_MAX) throw new RecordError("epoch", `there is none above ${COUNT_MAX}`);
   const record = withoutAcknowledged({ ...given, epoch }, held?.acknowledged ?? []);
   const isContent = held === undefined || !equal(bare(record), bare(held.record), contentHash);
   if (!isContent && equal(record, held.record, contentHash)) return undefined;

@@ -9,6 +9,7 @@ import {
   sealed,
   unsealed,
 } from "../../src/model/record.ts";
+import { COUNT_MAX } from "../../src/model/record-limits.ts";
 import { PAGE_RECORDS_MAX } from "../../src/store/limits.ts";
 import type { Store } from "../../src/store/store.ts";
 import { keyOf, type Listener, listen, nic, record, STORES, scratch, whole } from "./samples.ts";
@@ -144,6 +145,19 @@ for (const [name, open] of Object.entries(STORES)) {
     await store.put(other);
     await store.delete(NAME);
     await store.put(record({ id: "i-3", nics: [nic("10.1.1.1")] }));
+  });
+
+  on("no epoch is above the highest one, and a record that begins none is kept", async (store) => {
+    const last = await store.put(record({ epoch: COUNT_MAX }));
+    expect(last.record.epoch).toBe(COUNT_MAX);
+    const refused = (put: () => unknown) =>
+      expect((async () => put())()).rejects.toMatchObject({ code: "RECORD_INVALID" });
+    await refused(() => store.put({ ...record(), epoch: COUNT_MAX + 1 }));
+    await store.put(record({ id: "i-2", nics: [nic("10.1.1.2")] }));
+    await store.delete(last.record);
+    await refused(() => store.put(record({ id: "i-3", nics: [nic("10.1.1.3")] })));
+    const kept = { id: "i-2", name: "n", nics: [nic("10.1.1.2")] };
+    expect((await store.put(record(kept))).record.name).toBe("n");
   });
 
   on("no address has an epoch twice, whoever has it", async (store) => {

@@ -184,6 +184,43 @@ test("a store that began anew begins no epoch that the former one had", async ()
   expect(epochs).toEqual([...new Set(epochs)].sort((a, b) => a - b));
 });
 
+test("epochs that no writer gives out damage their records alone, and end with them", async () => {
+  using folder = scratch();
+  const sample = (n: number) => record({ id: `i-${n}`, nics: [nic(`10.1.1.${n}`)] });
+  const first = await openIn(folder.path);
+  for (const n of [1, 2, 3]) await first.put(sample(n));
+  await first.close();
+  withSql(folder.path, (database) => {
+    database.exec("UPDATE record SET epoch = 9007199254740992 WHERE id IN ('i-2', 'i-3')");
+    database.exec("UPDATE store SET epoch_floor = 9007199254740991");
+    const seal = new StoreSeal(
+      SEAL_KEY,
+      database.prepare("SELECT id FROM store").get()?.id as never,
+    );
+    const write = database.prepare("UPDATE record SET document = ? WHERE id = ?");
+    for (const id of ["i-2", "i-3"]) {
+      const document = { format: RECORD_FORMAT, ...sample(2), id, epoch: 2 ** 53 };
+      write.run(
+        seal.seal(Buffer.from(JSON.stringify(document)), ["record", "204", id].join("\0")),
+        id,
+      );
+    }
+  });
+  const conditions = new Conditions(() => 0);
+  const store = await openIn(folder.path, { conditions });
+  const ids = async () => (await store.list()).records.map(({ record }) => record.id);
+  expect(await ids()).toEqual(["i-1"]);
+  expect(conditions.list().map(({ code, subject }) => [code, subject])).toEqual([
+    ["STORE_RECORD_DAMAGED", "instance i-2 of network 204"],
+    ["STORE_RECORD_DAMAGED", "instance i-3 of network 204"],
+  ]);
+  expect((await store.put(sample(2))).record.epoch).toBeLessThan(1000);
+  await store.delete({ network: "204", id: "i-3" });
+  expect((await store.put(sample(4))).record.epoch).toBeLessThan(1000);
+  expect(await ids()).toEqual(["i-1", "i-2", "i-4"]);
+  await store.close();
+});
+
 test("a database of another program is refused, and stays as it is", async () => {
   using folder = scratch();
   withSql(folder.path, (database) => database.exec("CREATE TABLE theirs (a TEXT) STRICT"));

@@ -35,6 +35,17 @@ test("an instance is made, read, replaced and taken away", async () => {
   expect(await store.get({ network: "204", id: "i-1" })).toBeUndefined();
 });
 
+test("a PUT sets no epoch, and what was read may hold one", async () => {
+  const { ask } = openApi();
+  const highest = Number.MAX_SAFE_INTEGER;
+  const made = await ask(`PUT ${AT}`, { role: "write", body: { ...BODY, epoch: highest } });
+  expect([made.status, (made.json as { epoch: number }).epoch]).toEqual([201, 1]);
+  const again = await ask(`PUT ${AT}`, { role: "write", body: { ...BODY, epoch: highest } });
+  expect([again.status, again.json]).toEqual([200, made.json]);
+  const incarnation = await ask(`PUT ${AT}`, { body: { ...BODY, incarnation: highest } });
+  expect([incarnation.status, incarnation.code]).toEqual([400, "RECORD_INVALID"]);
+});
+
 test("what was read may be sent back, and changes nothing", async () => {
   const { ask, store } = openApi();
   const userData = { base64: "aGVsbG8=" };

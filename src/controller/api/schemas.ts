@@ -81,7 +81,7 @@ export const InstanceBody = z
     payloads: payloads().optional().openapi({ description: "Absent: they stay." }),
     publicKeys: publicKeys().optional(),
     incarnation: z.number().int().min(1).optional(),
-    epoch: z.number().int().min(1).optional(),
+    epoch: z.number().int().optional().openapi({ description: "Not set here: the store does." }),
     password: passwordState().optional().openapi({ description: "Not set here." }),
     sealed: z.boolean().optional().openapi({ description: "Not set here: it stays." }),
     revision: revision().optional(),

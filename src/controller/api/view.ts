@@ -89,7 +89,7 @@ export function recordOf(
     ...(password !== undefined && { password }),
     ...(sealedIncarnation !== undefined && { sealedIncarnation }),
     incarnation: body.incarnation ?? before?.incarnation ?? 1,
-    epoch: body.epoch ?? before?.epoch ?? 1,
+    epoch: before?.epoch ?? 1,
   });
 }
 

@@ -9,6 +9,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync, renameSync, statSync } from "node:fs";
 import { StoreError } from "../../model/errors.ts";
+import { COUNT_MAX } from "../../model/record-limits.ts";
 import { ASIDE_MAX, BUSY_TIMEOUT_MS } from "../limits.ts";
 import { STORE_ID_BYTES, StoreSeal } from "../seal.ts";
 import type { StoreOptions } from "../store.ts";
@@ -91,6 +92,7 @@ function openWriter(path: string, options: StoreOptions): Opened {
       database.exec(`PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`);
       migrate(database, path);
       createStore(database, options);
+      repairFloor(database, options);
       return sealOf(database, path, options);
     } catch (error) {
       throw asDamage(error, path);
@@ -174,8 +176,7 @@ function readStore(database: Database): StoreRow | undefined {
 /** Says whose store it is, once. */
 function createStore(database: Database, { sealKey, now }: StoreOptions): void {
   if (readStore(database) !== undefined) return;
-  // By the clock, so that no epoch of a store that was here before begins again.
-  const epochFloor = Math.max(0, Math.floor((now() - EPOCH_ZERO_MS) / 1000));
+  const epochFloor = firstFloor(now);
   const id = randomBytes(STORE_ID_BYTES);
   const { check } = new StoreSeal(sealKey, id);
   transact(database, "IMMEDIATE", () => {
@@ -184,6 +185,18 @@ function createStore(database: Database, { sealKey, now }: StoreOptions): void {
     }
     database.prepare(CREATE_STORE).run(id, check, epochFloor);
   });
+}
+
+/** By the clock, so that no epoch of a store that was here before begins again. */
+function firstFloor(now: StoreOptions["now"]): number {
+  return Math.max(0, Math.floor((now() - EPOCH_ZERO_MS) / 1000));
+}
+
+/** A floor that no epoch is above would let none begin: it is the clock's and the rows' again. */
+function repairFloor(database: Database, { now }: StoreOptions): void {
+  const sql = `UPDATE store SET epoch_floor =
+    (SELECT max(?1, coalesce(max(epoch), 0)) FROM record WHERE epoch < ?2) WHERE epoch_floor >= ?2`;
+  database.prepare(sql).run(firstFloor(now), COUNT_MAX);
 }
 
 function sealOf(database: Database, path: string, { sealKey }: StoreOptions): StoreSeal {

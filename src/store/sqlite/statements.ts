@@ -2,6 +2,7 @@
 
 import type { SQLInputValue } from "node:sqlite";
 import type { RecordName } from "../../model/record.ts";
+import { COUNT_MAX } from "../../model/record-limits.ts";
 import type { Database } from "./database.ts";
 import type { RecordRow } from "./rows.ts";
 
@@ -28,6 +29,9 @@ export type Statements = ReturnType<typeof prepare>;
 
 const COLUMNS =
   "network, id, revision, content_revision, epoch, document, secret, acknowledged, body";
+
+/** An epoch that no writer of ours gives out is none: its row is damaged, and raises nothing. */
+const READ = COLUMNS.replace(" epoch,", ` iif(epoch > ${COUNT_MAX}, 0, epoch) AS epoch,`);
 
 export function prepare(database: Database) {
   const all =
@@ -58,15 +62,15 @@ export function prepare(database: Database) {
     setNetworks: run("UPDATE store SET networks = ?, networks_revision = ?, revision = ?"),
     setHead: run("UPDATE store SET revision = ?, epoch_floor = ?, remembered_from = ?"),
 
-    record: one<RecordRow>(`SELECT ${COLUMNS} FROM record WHERE network = ? AND id = ?`),
+    record: one<RecordRow>(`SELECT ${READ} FROM record WHERE network = ? AND id = ?`),
     recordsAfter: all<RecordRow>(
-      `SELECT ${COLUMNS} FROM record WHERE (network, id) > (?, ?) ORDER BY network, id LIMIT ?`,
+      `SELECT ${READ} FROM record WHERE (network, id) > (?, ?) ORDER BY network, id LIMIT ?`,
     ),
     recordsOfNetworkAfter: all<RecordRow>(
-      `SELECT ${COLUMNS} FROM record WHERE network = ? AND id > ? ORDER BY id LIMIT ?`,
+      `SELECT ${READ} FROM record WHERE network = ? AND id > ? ORDER BY id LIMIT ?`,
     ),
     recordsChangedAfter: all<RecordRow>(
-      `SELECT ${COLUMNS} FROM record WHERE revision > ? ORDER BY revision LIMIT ?`,
+      `SELECT ${READ} FROM record WHERE revision > ? ORDER BY revision LIMIT ?`,
     ),
     putRecord: run(
       `INSERT INTO record (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
