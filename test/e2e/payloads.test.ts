@@ -57,6 +57,7 @@ test.skipIf(lacking !== undefined)(
     await checkWhoMayFetch(desk);
     for (const means of MEANS) await checkRun(desk, means);
     await checkPut(desk);
+    await checkSealed(desk);
     await checkFlipped(desk);
     await checkResumed(desk);
   },
@@ -259,6 +260,20 @@ async function checkPut(desk: Desk): Promise<void> {
   expect(readFileSync(join(at.varLib, "agent/setup.tar.gz")).equals(archive)).toBe(true);
   expect(await ok(["stat", "-c", "%a", join(at.varLib, "agent/setup.tar.gz")])).toBe("600\n");
   expect(existsSync(join(at.varLib, "result"))).toBe(false);
+}
+
+/** Once it has booted it needs none, and an intruder gets none. */
+async function checkSealed({ lab, owner, sha256 }: Desk): Promise<void> {
+  const becomes = (status: string): Promise<void> =>
+    until(`the payload to be answered ${status}`, 10_000, async () => {
+      return (await ask(owner, `payloads/${sha256}/0`)).status === status;
+    });
+  await operator(lab, "instances", "seal", "204", "owner");
+  await becomes("404");
+  expect((await ask(owner, "user-data")).body).toHaveLength(0);
+  expect((await ask(owner, "meta-data/instance-id")).body.toString()).toBe("owner");
+  await operator(lab, "instances", "open", "204", "owner");
+  await becomes("200");
 }
 
 /** A service in the guest's namespace whose answers are files. */
