@@ -1,13 +1,25 @@
 import { afterAll, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readVariables } from "./secret-file.ts";
+import { changeSecretFile, readSecretFile, readVariables, writeSecretFile } from "./secret-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "frontdesk-secret-file-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const FILE = join(folder, "keys.env");
 const BYTES_MAX = 1000;
+const SERVICE = 12_345;
+const asRoot = test.skipIf(process.getuid?.() !== 0);
 
 test("variables are read as a shell and a service manager read them", async () => {
   const cases: readonly (readonly [text: string, variables: Record<string, string>])[] = [
@@ -47,6 +59,39 @@ test("a file that others may use is refused", async () => {
     await expect(readVariables(FILE, BYTES_MAX)).rejects.toThrow(/run chmod 600/);
   }
   chmodSync(FILE, 0o600);
+});
+
+asRoot("what root writes is the service's, and nothing else becomes so", async () => {
+  const own = join(folder, "service");
+  mkdirSync(own);
+  chownSync(own, SERVICE, SERVICE);
+  const [secret, made] = [join(own, "tokens"), join(own, "keys.env")];
+  expect(await writeSecretFile(made, "A=1")).toBe(true);
+  await changeSecretFile(secret, BYTES_MAX, () => "one");
+  await changeSecretFile(secret, BYTES_MAX, (text) => `${text}, two`);
+  expect([made, secret].map((path) => statSync(path).uid)).toEqual([SERVICE, SERVICE]);
+  expect(await readSecretFile(secret, BYTES_MAX)).toBe("one, two");
+  const roots = join(folder, "root-only");
+  writeFileSync(roots, "", { mode: 0o600 });
+  await changeSecretFile(secret, BYTES_MAX, () => {
+    renameSync(`${secret}.new`, join(own, "away"));
+    symlinkSync(roots, `${secret}.new`);
+    return "three";
+  });
+  expect(statSync(roots).uid).toBe(0);
+});
+
+asRoot("a file that somebody else made in a folder of ours is refused", async () => {
+  const open = join(folder, "open");
+  mkdirSync(open);
+  chmodSync(open, 0o777);
+  const theirs = join(open, "tokens");
+  writeFileSync(theirs, "A=1", { mode: 0o600 });
+  expect(await readSecretFile(theirs, BYTES_MAX)).toBe("A=1");
+  chownSync(theirs, SERVICE, SERVICE);
+  const reading = readSecretFile(theirs, BYTES_MAX);
+  await expect(reading).rejects.toThrow(/tokens belongs to user 12345/);
+  await expect(changeSecretFile(theirs, BYTES_MAX, () => "")).rejects.toThrow(/run chown/);
 });
 
 function write(text: string): void {

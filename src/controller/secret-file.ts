@@ -4,7 +4,7 @@
  */
 
 import { constants } from "node:fs";
-import { chown, link, lstat, open, rename, stat, unlink } from "node:fs/promises";
+import { type FileHandle, link, lstat, open, rename, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ConfigError, StateError } from "../model/errors.ts";
 
@@ -13,15 +13,18 @@ const OTHERS = 0o077;
 
 const VARIABLE = /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(["']?)(.*?)\2\s*$/;
 
+/** Neither what is there already, nor what a link leads to. */
+const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
 /** A writer takes milliseconds: what lies there for longer was left by one that was killed. ms. */
 const STALE_MS = 10_000;
 
 /**
  * @returns `undefined` if there is no such file
- * @throws {StateError} if others may use it, it is no file, too long, or cannot be read.
+ * @throws {StateError} if others may use it or made it, it is no file, too long, or cannot be read.
  */
 export async function readSecretFile(path: string, bytesMax: number): Promise<string | undefined> {
-  let file: Awaited<ReturnType<typeof open>>;
+  let file: FileHandle;
   try {
     // A pipe in its place would keep whoever opens it waiting.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -37,6 +40,10 @@ export async function readSecretFile(path: string, bytesMax: number): Promise<st
       const message = `${path} has mode ${mode}: others may use it; run chmod 600 on it`;
       throw new StateError("STATE_PERMISSIONS", message);
     }
+    if (!(await isTrusted(path, stats.uid))) {
+      const message = `${path} belongs to user ${stats.uid}, who may not decide that; run chown on it`;
+      throw new StateError("STATE_PERMISSIONS", message);
+    }
     if (stats.size > bytesMax) {
       throw new StateError("STATE_UNREADABLE", `${path} is longer than ${bytesMax} bytes`);
     }
@@ -44,6 +51,13 @@ export async function readSecretFile(path: string, bytesMax: number): Promise<st
   } finally {
     await file.close();
   }
+}
+
+/** Ours or root's. To root a service's file, too, in that service's own folder. */
+async function isTrusted(path: string, owner: number): Promise<boolean> {
+  const self = process.getuid?.();
+  if (self === undefined || owner === self || owner === 0) return true;
+  return self === 0 && owner === (await stat(dirname(path))).uid;
 }
 
 /**
@@ -99,7 +113,7 @@ export async function changeSecretFile(
     const before = await readSecretFile(path, bytesMax);
     await file.writeFile(change(before ?? ""));
     await file.sync();
-    await giveToOwner(path, beside);
+    await giveToOwner(path, file);
     await rename(beside, path);
   } catch (error) {
     await unlink(beside).catch(() => {});
@@ -121,7 +135,7 @@ export async function writeSecretFile(path: string, text: string): Promise<boole
   try {
     await file.writeFile(text);
     await file.sync();
-    await giveToOwner(path, beside);
+    await giveToOwner(path, file);
     await link(beside, path); // Unlike a rename it replaces nothing.
     return true;
   } catch (error) {
@@ -134,10 +148,10 @@ export async function writeSecretFile(path: string, text: string): Promise<boole
 }
 
 /** The file beside is also the lock: there is one at a time. */
-async function openBeside(beside: string): Promise<Awaited<ReturnType<typeof open>>> {
+async function openBeside(beside: string): Promise<FileHandle> {
   for (const isLast of [false, true]) {
     try {
-      return await open(beside, "wx", MODE);
+      return await open(beside, NEW, MODE);
     } catch (error) {
       const isTaken = (error as NodeJS.ErrnoException).code === "EEXIST";
       if (!isTaken) throw unwritable(beside, error);
@@ -149,11 +163,14 @@ async function openBeside(beside: string): Promise<Awaited<ReturnType<typeof ope
   throw new StateError("STATE_LOCKED", `another program is writing ${beside}; try again`);
 }
 
-/** What root writes into a service's folder is for the service. */
-async function giveToOwner(path: string, beside: string): Promise<void> {
+/**
+ * What root writes into a service's folder is for the service. By the open file: the service may
+ * put another one under its name meanwhile.
+ */
+async function giveToOwner(path: string, file: FileHandle): Promise<void> {
   if (process.getuid?.() !== 0) return;
-  const { uid, gid } = await stat(path).catch(() => stat(dirname(path)));
-  await chown(beside, uid, gid);
+  const { uid, gid } = await lstat(path).catch(() => stat(dirname(path)));
+  await file.chown(uid, gid);
 }
 
 function isOurs(error: unknown): boolean {
