@@ -160,6 +160,25 @@ test("where the disk has no room it is tried again, until the record is shown wh
   expect(desk.held()).toEqual([]);
 });
 
+test("an attempt that the store breaks off is not the last one", async () => {
+  const [store, disk, one] = [scripted(), openDisk(0), payloadOf(1)];
+  await using desk = open(store, disk);
+  store.onPayload = () => one;
+  store.say(changes(1, put("a", A, [one], 1)));
+  await desk.settle();
+  disk.room = 2;
+  store.onGet = () => {
+    throw new StoreError("STORE_LOCKED", "another program writes");
+  };
+  await sleep(2 * RETRY_MS);
+  await expect(desk.settle()).rejects.toMatchObject({ code: "STORE_LOCKED" });
+  store.onGet = () => ({ record: put("a", A, [one], 1).record, revision: 1 });
+  await sleep(2 * RETRY_MS);
+  await desk.settle();
+  expect(shown(desk, A)).toHaveLength(1);
+  expect(desk.held()).toEqual([]);
+});
+
 test("with the record that lacks one, its condition goes", async () => {
   const [store, one] = [scripted(), payloadOf(1)];
   await using desk = open(store, openDisk());

@@ -85,6 +85,7 @@ export class Payloads {
   due(): readonly RecordName[] {
     if (!this.#isDue) return [];
     this.#isDue = false;
+    if (this.#lacking.size > 0) this.#arm(); // Whatever comes of this attempt.
     return [...this.#lacking.values()];
   }
 
@@ -144,7 +145,7 @@ export class Payloads {
   }
 
   #tell({ network, id }: RecordName, reason: string | undefined): void {
-    const { conditions, onDue, retryMs = PAYLOAD_RETRY_MS } = this.#options;
+    const { conditions } = this.#options;
     const subject = label({ network, id });
     if (reason === undefined) {
       if (this.#lacking.delete(subject)) conditions.clear("PAYLOAD_LACKING", subject);
@@ -152,6 +153,11 @@ export class Payloads {
     }
     this.#lacking.set(subject, { network, id });
     conditions.raise("PAYLOAD_LACKING", subject, reason);
+    this.#arm();
+  }
+
+  #arm(): void {
+    const { onDue, retryMs = PAYLOAD_RETRY_MS } = this.#options;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#isDue = true;

@@ -102,7 +102,7 @@ export class StoreSource implements Source {
     }
     const handed = this.#follower.handed;
     if (handed !== undefined) await this.#take(handed, signal, show);
-    await this.#readAgain(show);
+    await this.#readAgain(signal, show);
     return this.#endRefill();
   }
 
@@ -267,12 +267,14 @@ export class StoreSource implements Source {
     this.#options.conditions.raise("STORE_RECORD_DAMAGED", subject, "its user data does not open");
   }
 
-  async #readAgain(show: Show): Promise<void> {
+  async #readAgain(signal: AbortSignal, show: Show): Promise<void> {
     const { store } = this.#follower;
     if (store === undefined) return;
     const lost = [...this.#lost].flatMap((address) => this.#records.nameAt(address) ?? []);
     this.#lost.clear();
+    const slices = new Slices(signal);
     for (const name of [...lost, ...this.#payloads.due()]) {
+      if (slices.due()) await slices.rest();
       const given = await store.get(name);
       if (given === undefined) this.#payloads.forget(name);
       const stored = given && (await this.#withBytes(given, store));
