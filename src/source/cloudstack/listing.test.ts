@@ -149,6 +149,29 @@ test("an item without a name leaves the list unsettled; too many are refused", a
   expect(list(endless)).rejects.toThrow("more than 200000");
 });
 
+test("an answer that contradicts itself is no list, also if it says so again and again", async () => {
+  const cases: readonly (readonly [content: Fields, isList: boolean])[] = [
+    [{}, true],
+    [{ count: 0 }, true],
+    [{ count: 0, item: [] }, true],
+    [{ item: [] }, true],
+    [{ count: 2, item: "xx" }, false],
+    [{ count: 2, item: {} }, false],
+    [{ item: null }, false],
+    [{ item: "xx" }, false],
+    [{ count: 2, item: [] }, false],
+    [{ count: 2 }, false],
+    [{ count: "2" }, false],
+    [{ count: -1 }, false],
+    [{ count: "many" }, false],
+  ];
+  for (const [content, isList] of cases) {
+    const answer = list({ read: async () => content });
+    if (isList) expect(await answer).toEqual({ items: [], settled: true });
+    else await expect(answer).rejects.toMatchObject({ code: "CLOUDSTACK_ANSWER" });
+  }
+});
+
 async function list(api: Api): Promise<{ items: string[]; settled: boolean }> {
   const read = (raw: Fields): string => String(raw.id);
   const { items, settled } = await listAll(api, { command: "list", item: "item" }, read, SIGNAL);

@@ -113,7 +113,7 @@ async function onePass<T>(
   const page = async (number: number): Promise<number> => {
     const params = { ...list.params, page: String(number), pagesize: String(size) };
     const content = await api.read(list.command, params, signal);
-    const raws = Array.isArray(content[list.item]) ? (content[list.item] as unknown[]) : [];
+    const raws = (number === 1 ? firstItemsOf : itemsOf)(list, content);
     // An empty list has no count. A page beyond the last one tells none either.
     if (content.count !== undefined || raws.length > 0) {
       counts.add(Number(content.count ?? Number.NaN));
@@ -143,6 +143,23 @@ async function onePass<T>(
   }
   const quiet = counts.size <= 1 && items.size + nameless === found && found === count;
   return { items, quiet, nameless };
+}
+
+function itemsOf({ command, item }: List, { [item]: items = [] }: Fields): readonly unknown[] {
+  if (Array.isArray(items)) return items;
+  throw new CloudStackError("CLOUDSTACK_ANSWER", `${command}: its items are no list`);
+}
+
+/**
+ * What a first page has, or an answer without pages. None where some are counted would be believed
+ * as soon as it is said twice.
+ *
+ * @throws {CloudStackError}
+ */
+export function firstItemsOf(list: List, content: Fields): readonly unknown[] {
+  const items = itemsOf(list, content);
+  if (items.length > 0 || Number(content.count ?? 0) === 0) return items;
+  throw new CloudStackError("CLOUDSTACK_ANSWER", `${list.command}: a count, and no items`);
 }
 
 function idOf({ id }: Fields): string | undefined {

@@ -20,7 +20,7 @@ import {
   VOLUME,
 } from "./fields.ts";
 import type { Findings } from "./findings.ts";
-import type { List, Listing, ReadItem } from "./listing.ts";
+import { firstItemsOf, type List, type Listing, type ReadItem } from "./listing.ts";
 import {
   type CloudReader,
   ifPermitted,
@@ -151,14 +151,14 @@ export async function readInstanceAnew(
 /** One instance, looked for by its id; `undefined` if there is no such instance. */
 async function readOne(
   { api, signal }: CloudReader,
-  { command, item, params }: List,
+  list: List,
   { id }: { id: string },
   read: ReadItem<Instance>,
 ): Promise<Instance | undefined> {
   try {
     // An instance of a project is found by its id without more.
-    const answer = await api.read(command, { ...params, id, listall: "true" }, signal);
-    const raw = Array.isArray(answer[item]) ? (answer[item] as unknown[])[0] : undefined;
+    const params = { ...list.params, id, listall: "true" };
+    const [raw] = firstItemsOf(list, await api.read(list.command, params, signal));
     return isFields(raw) ? read(raw) : undefined;
   } catch (error) {
     if (error instanceof CloudStackError && error.code === "CLOUDSTACK_REQUEST") return undefined;
