@@ -119,14 +119,24 @@ function codeOf(errorCode: number, detail: number, text: string): Code {
   return CODES[errorCode] ?? (errorCode >= 500 ? "CLOUDSTACK_FAILED" : "CLOUDSTACK_REQUEST");
 }
 
-/** The text on one line, cut, and without keys: an API may repeat what it was sent. */
+/** The text on one line, cut, and without keys: an API may repeat what it was sent, or signed. */
 export function plain(text: string, { apiKey, secretKey }: Credentials): string {
   return text
-    .replaceAll(secretKey, "***")
-    .replaceAll(apiKey, "***")
+    .replace(anySpelling(secretKey), "***")
+    .replace(anySpelling(apiKey), "***")
+    .replace(/\b(signature)(?:=|%(?:25){0,2}3d)[^&\s]*/gi, "$1=***")
     .replace(/[\p{C}\p{Zl}\p{Zp}\s]+/gu, " ")
     .trim()
     .slice(0, ERROR_CHARS_MAX);
+}
+
+/** A key in either case, each character as it is, or encoded up to three times. */
+function anySpelling(key: string): RegExp {
+  const characters = [...key].map((character) => {
+    const hex = character.charCodeAt(0).toString(16);
+    return `(?:${character.replace(/[^A-Za-z0-9]/, "\\$&")}|%(?:25){0,2}${hex})`;
+  });
+  return new RegExp(characters.join(""), "gi");
 }
 
 /** How long to wait after 429: the header's seconds or date, else CloudStack's own words. */

@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import { CloudStackError } from "../../model/errors.ts";
 import { type ClientOptions, CloudStackClient } from "./client.ts";
 import type { Clock } from "./gate.ts";
+import { encode } from "./sign.ts";
 import { errorFault, FakeApi, type Fault, KEYS, SIGNAL } from "./testing.ts";
 
 /** A clock on which nobody waits. */
@@ -162,6 +163,27 @@ test("no error holds a key, whatever the API repeats", async () => {
     const { message } = await failure(client.read("listZones", {}, SIGNAL));
     expect(message).toContain("bad *** *** [31m xxx");
     expect(message.length).toBeLessThan(400);
+  });
+});
+
+test("no error holds a signature, or a key as a URL or a signed text spells it", async () => {
+  const credentials = { apiKey: "Example+api/Key=(1)", secretKey: "Example/secret~Key!" };
+  const { apiKey, secretKey } = credentials;
+  await withApi({ credentials }, async ({ api, client }) => {
+    for (const key of [apiKey, secretKey]) {
+      for (const spell of [encode, encodeURIComponent, (text: string) => encode(encode(text))]) {
+        for (const text of [spell(key), spell(key).toLowerCase(), spell(key).toUpperCase()]) {
+          api.fail("listZones", errorFault(431, `GET /?apiKey=${text}&command=listZones`));
+          const { message } = await failure(client.read("listZones", {}, SIGNAL));
+          expect(message).toBe("listZones: 431: GET /?apiKey=***&command=listZones");
+        }
+      }
+    }
+    const said = "a=1&signature=Ab%2Bc%3D&expires=2 signature=Ab+c= Signature%3dAb+c";
+    api.fail("listZones", errorFault(431, `${said} signatureVersion=3`));
+    const { message } = await failure(client.read("listZones", {}, SIGNAL));
+    const shown = "a=1&signature=***&expires=2 signature=*** Signature=*** signatureVersion=3";
+    expect(message).toBe(`listZones: 431: ${shown}`);
   });
 });
 
