@@ -31,12 +31,35 @@ test("a table answers its paths, HEAD as GET, and says what else it takes", asyn
   for (const [asked, reply] of cases) expect(await ask(asked)).toMatchObject(reply);
 });
 
-test("a page in a browser gets nothing", async () => {
-  expect(await ask("GET /name", "http://evil.example")).toEqual({ status: 403 });
+test("a page in a browser gets nothing, under whatever name it has the address", async () => {
+  const cases: readonly (readonly [peer: string | undefined, headers: Fields, status: number])[] = [
+    [PEER, {}, 200],
+    [PEER, { host: "127.0.0.1:9100" }, 200],
+    [PEER, { host: "[::1]:9100" }, 200],
+    [PEER, { host: "[::1]" }, 200],
+    [PEER, { host: "LocalHost:9100" }, 200],
+    [PEER, { host: "127.0.0.1:9100", origin: "http://evil.example" }, 403],
+    [PEER, { host: "127.0.0.1:9100", "sec-fetch-site": "cross-site" }, 403],
+    [PEER, { host: "evil.example:9100" }, 403],
+    [PEER, { host: "127.0.0.1.evil.example" }, 403],
+    [PEER, { host: "localhost.evil.example:9100" }, 403],
+    [PEER, { host: "" }, 403],
+    // No page reaches a socket of the file system, and commands write any name there.
+    [undefined, { host: "x" }, 200],
+    [undefined, { host: "x", origin: "http://evil.example" }, 403],
+  ];
+  for (const [peer, headers, status] of cases) {
+    const reply = await ask("GET /name", headers, peer);
+    expect([headers, reply.status]).toEqual([headers, status]);
+  }
 });
 
-function ask(asked: string, origin?: string): Promise<Reply> {
+const PEER = "127.0.0.1";
+
+type Fields = Readonly<Record<string, string>>;
+
+function ask(asked: string, headers: Fields = {}, peer?: string): Promise<Reply> {
   const [method = "", target = ""] = asked.split(" ", 2);
-  const header = (name: string): string | undefined => (name === "origin" ? origin : undefined);
-  return answering(ROUTES, { name: "desk" })({ method, target, header });
+  const header = (name: string): string | undefined => headers[name];
+  return answering(ROUTES, { name: "desk" })({ method, target, header, peer });
 }

@@ -3,25 +3,33 @@
  * of text and JSON. Pure. Never on a guest's listener.
  */
 
+import { tryParseIp } from "../model/address.ts";
 import { MetadataError, StateError } from "../model/errors.ts";
 import { FORBIDDEN, type GuestRequest, NOT_FOUND, type Reply } from "./http.ts";
 
+export interface OperatorRequest extends GuestRequest {
+  /** Who asks; `undefined` on a unix socket. */
+  readonly peer?: string | undefined;
+}
+
 /** `METHOD /path` and what answers there: one line per path. HEAD is answered where GET is. */
-export type Routes<Ports, Asked = GuestRequest> = Readonly<
+export type Routes<Ports, Asked = OperatorRequest> = Readonly<
   Record<string, (request: Asked, query: URLSearchParams, ports: Ports) => Promise<Reply>>
 >;
+
+/** Headers that only browsers send. */
+const PAGES_ONLY = ["origin", "sec-fetch-site"];
 
 /** Longest target that is read. Characters. */
 const TARGET_MAX = 4096;
 
 /** Answers by a table. What a route refuses with a `MetadataError` is its code and message. */
-export function answering<Ports, Asked extends GuestRequest>(
+export function answering<Ports, Asked extends OperatorRequest>(
   routes: Routes<Ports, Asked>,
   ports: Ports,
 ): (request: Asked) => Promise<Reply> {
   return async (request) => {
-    // A page in an operator's browser must not reach a TCP admin listener.
-    if (request.header("origin") !== undefined) return FORBIDDEN;
+    if (isOfPage(request)) return FORBIDDEN;
     const { target, method } = request;
     if (target.length > TARGET_MAX) return NOT_FOUND;
     const [path = "", query = ""] = target.split("?", 2);
@@ -36,6 +44,18 @@ export function answering<Ports, Asked extends GuestRequest>(
       throw error;
     }
   };
+}
+
+/**
+ * A page in an operator's browser must not reach a TCP admin listener. One that has given its own
+ * name our address asks as if that were its place: by such a name nobody else asks.
+ */
+function isOfPage(request: OperatorRequest): boolean {
+  if (PAGES_ONLY.some((name) => request.header(name) !== undefined)) return true;
+  const host = request.header("host");
+  if (request.peer === undefined || host === undefined) return false;
+  const name = host.replace(/:\d*$/, "").replace(/^\[(.*)\]$/, "$1");
+  return name.toLowerCase() !== "localhost" && tryParseIp(name) === undefined;
 }
 
 /** Says which it is: another path, or another method on a path that is there. */
