@@ -10,6 +10,7 @@ import { pipeline, Readable } from "node:stream";
 import { credentialsOf, readCredentials } from "../controller/credentials.ts";
 import { AdminError, ConfigError, quote, UsageError } from "../model/errors.ts";
 import type { OptionSpec, Options } from "./command.ts";
+import { API_LISTEN } from "./daemon-options.ts";
 import { defaultStateDir, shownStateDir } from "./state-dir.ts";
 
 /** A controller answers at once; one that does not within this is stuck. ms. */
@@ -21,7 +22,7 @@ const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 /** Pieces of a body that is sent. Bytes. */
 const PIECE_BYTES = 256 * 1024;
 
-export const DEFAULT_API = "http://127.0.0.1:8776";
+export const DEFAULT_API: string = `http://${API_LISTEN}`;
 
 // biome-ignore format: a table reads best with one line for each option
 export const API_OPTIONS: readonly OptionSpec[] = [

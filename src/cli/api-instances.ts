@@ -2,31 +2,26 @@
  * Instances as the operator API lists them, and how a command finds the one that is meant.
  */
 
+import { PAGE_MAX } from "../controller/api/limits.ts";
+import type { InstanceOutput, SummaryOutput } from "../controller/api/schemas.ts";
 import { AdminError, quote } from "../model/errors.ts";
 import type { ApiClient } from "./api-client.ts";
 import type { OptionSpec } from "./command.ts";
 import type { Output } from "./output.ts";
 
-/** What commands read of a listing; the rest is passed on as it is. */
-export interface ListedInstance {
-  readonly network: string;
-  readonly id: string;
-  readonly name: string;
-  readonly zone?: string;
-  readonly nics: readonly { readonly mac?: string; readonly addresses: readonly string[] }[];
-  readonly userData?: { readonly bytes: number };
-  readonly password: string;
-  /** Absent where the controller is of an earlier version. */
+/** `sealed` is absent where the controller is of an earlier version. */
+type OfAnyVersion<T extends { sealed: boolean }> = Omit<T, "sealed"> & {
   readonly sealed?: boolean;
-}
+};
+
+export type ListedInstance = OfAnyVersion<SummaryOutput>;
+/** Whole. */
+export type ShownInstance = OfAnyVersion<InstanceOutput>;
 
 interface Page {
   readonly instances: readonly ListedInstance[];
   readonly next?: string;
 }
-
-/** The most that one page has. */
-const PAGE = 1000;
 
 export const OF_NETWORK: OptionSpec = {
   flags: "--network <id>",
@@ -42,7 +37,7 @@ export async function* listed(
   let after: string | undefined;
   let count = 0;
   do {
-    const query = new URLSearchParams({ limit: String(PAGE) });
+    const query = new URLSearchParams({ limit: String(PAGE_MAX) });
     if (network !== undefined) query.set("network", network);
     if (word !== undefined) for (const field of ["id", "name"]) query.set(field, word);
     if (after !== undefined) query.set("after", after);

@@ -4,7 +4,7 @@
  */
 
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { DEFAULTS } from "../config/resolve.ts";
 import { flaw, LOG_LEVELS } from "../config/settings.ts";
 import type { ControllerSettings } from "../controller/daemon.ts";
 import { EXCHANGE, type RabbitSettings, type RabbitUser } from "../controller/hints/rabbit.ts";
@@ -25,7 +25,12 @@ import {
   parseHostPort,
 } from "./controller-values.ts";
 import { openSealKey } from "./seal-key.ts";
-import { defaultStateDir } from "./state-dir.ts";
+import {
+  defaultControllerAdmin,
+  defaultStateDir,
+  defaultStore,
+  defaultTokens,
+} from "./state-dir.ts";
 
 /** Secrets of webhooks and users are one line. Bytes. */
 const SECRET_BYTES_MAX = 4096;
@@ -36,19 +41,6 @@ export interface ControllerPlan {
   readonly settings: ControllerSettings;
   readonly admin: ListenAddress;
   readonly logLevel: string;
-}
-
-/** The controller's own admin socket, beside the router's. */
-export function defaultControllerAdmin(stateDir: string): string {
-  return `unix:${join(stateDir, "run", "controller.sock")}`;
-}
-
-export function defaultStore(stateDir: string): string {
-  return `sqlite:${join(stateDir, "store.sqlite")}`;
-}
-
-export function defaultTokens(stateDir: string): string {
-  return join(stateDir, "tokens");
 }
 
 /**
@@ -99,7 +91,7 @@ export async function controllerPlan(options: Options): Promise<ControllerPlan> 
     ...(webhookSecret !== undefined && listen !== undefined && { webhookSecret }),
     ...(rabbit !== undefined && { rabbit }),
   };
-  const logLevel = values.shared("logLevel") ?? "info";
+  const logLevel = values.shared("logLevel") ?? DEFAULTS.logLevel;
   const wrong = flaw("log-level", logLevel);
   if (wrong !== undefined) throw new UsageError(`--log-level: must be ${LOG_LEVELS.join(", ")}`);
   const admin = parseAdmin(text("adminListen") ?? defaultControllerAdmin(stateDir));

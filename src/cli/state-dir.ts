@@ -1,5 +1,5 @@
 /**
- * Where the router keeps its state when nobody says, and so where its admin socket is.
+ * Where programs keep their state when nobody says, and so where their sockets and files are.
  */
 
 import { homedir } from "node:os";
@@ -28,4 +28,17 @@ export const STATE_DIR_WORD = "STATE-DIR";
 
 export function defaultAdmin(stateDir: string): string {
   return `unix:${join(stateDir, "run", "admin.sock")}`;
+}
+
+/** The controller's own admin socket, beside the router's. */
+export function defaultControllerAdmin(stateDir: string): string {
+  return `unix:${join(stateDir, "run", "controller.sock")}`;
+}
+
+export function defaultStore(stateDir: string): string {
+  return `sqlite:${join(stateDir, "store.sqlite")}`;
+}
+
+export function defaultTokens(stateDir: string): string {
+  return join(stateDir, "tokens");
 }

@@ -2,16 +2,12 @@
  * `frontdesk apply FILE…`: hands CloudStack's command files to the running router.
  */
 
-import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { counted } from "../../model/count.ts";
-import { CommandError } from "../../model/errors.ts";
 import { openAdminClient } from "../admin-client.ts";
 import { ADMIN_OPTIONS, adminOf, NETWORK_OPTION } from "../admin-options.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
-
-/** Longest command file. Bytes; user data is 1 MiB at most, in base64, in JSON. */
-const FILE_BYTES_MAX = 8 * 1024 * 1024;
+import { readInput } from "../read-input.ts";
 
 export const apply: Command = {
   description:
@@ -39,7 +35,9 @@ export const apply: Command = {
         out.progress(`applying ${index + 1} of ${args.length}: ${file}`);
         const name = file === "-" ? "stdin" : basename(file);
         const path = `/apply?${new URLSearchParams({ name, ...(network && { network }) })}`;
-        const { applied } = (await client.post(path, read(file))) as { applied: number };
+        const { applied } = (await client.post(path, readInput(file).toString())) as {
+          applied: number;
+        };
         results.push({ file, applied });
       }
     } finally {
@@ -56,15 +54,3 @@ export const apply: Command = {
     return EXIT.done;
   },
 };
-
-function read(file: string): string {
-  try {
-    const bytes = readFileSync(file === "-" ? 0 : file);
-    if (bytes.length <= FILE_BYTES_MAX) return bytes.toString("utf8");
-  } catch (error) {
-    const reason =
-      (error as NodeJS.ErrnoException).code === "ENOENT" ? "no such file" : "cannot be read";
-    throw new CommandError(reason, { file }, { cause: error });
-  }
-  throw new CommandError(`longer than ${FILE_BYTES_MAX} bytes`, { file });
-}

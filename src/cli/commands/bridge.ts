@@ -6,6 +6,7 @@ import { isIP } from "node:net";
 import { type BridgeSettings, type Listen, openBridge } from "../../bridge/daemon.ts";
 import { Sources, type Target } from "../../bridge/kernel.ts";
 import { LeaseBook } from "../../bridge/leases.ts";
+import { DEFAULTS } from "../../config/resolve.ts";
 import { isLinkLocal, tryParseHostPort, tryParseIp } from "../../model/address.ts";
 import { quote, UsageError } from "../../model/errors.ts";
 import { FileSink } from "../../observe/sink.ts";
@@ -13,10 +14,10 @@ import { listenAdmin } from "../../router/admin-socket.ts";
 import { chooseRim } from "../../router/http/index.ts";
 import { parseAdmin } from "../addresses.ts";
 import { type Command, EXIT, type Invocation, JSON_OPTION, type Options } from "../command.ts";
+import { DRAIN_MS, OPTIONS } from "../daemon-options.ts";
+import { untilTold } from "../until-told.ts";
 import { version } from "../version.ts";
 
-/** How long requests under way may take after SIGTERM. ms. */
-const DRAIN_MS = 5000;
 /** Names that the kernel gives to devices. */
 const DEVICE = /^[A-Za-z0-9_.:@+-]{1,15}$/;
 
@@ -38,7 +39,7 @@ export const bridge: Command = {
     { flags: "--proxy-protocol", summary: "name the guest in a PROXY header (version 2)" },
     { flags: "--admin-listen <address>", summary: "/livez, /readyz and /metrics: unix:PATH or 127.0.0.1:PORT", env: "FRONTDESK_BRIDGE_ADMIN_LISTEN" },
     { flags: "--print", summary: "print what would be put into the kernel, and who is known; do nothing" },
-    { flags: "--log-level <level>", summary: "how much to log", choices: ["debug", "info", "warn", "error"], default: "info", env: "FRONTDESK_LOG_LEVEL" },
+    OPTIONS.logLevel,
     JSON_OPTION,
   ],
   exits: [
@@ -56,7 +57,7 @@ export const bridge: Command = {
     if (options.flag("json")) throw new UsageError("--json goes with --print");
     const sink = new FileSink(1);
     const rim = await chooseRim(process.env);
-    const logLevel = options.string("log-level") ?? "info";
+    const logLevel = options.string("log-level") ?? DEFAULTS.logLevel;
     const text = options.string("admin-listen");
     const at = text === undefined ? undefined : parseAdmin(text);
     const started = await openBridge(settings, {
@@ -66,12 +67,11 @@ export const bridge: Command = {
         listenAdmin: (handler) => listenAdmin(at, rim, { handler, guestHosts: "auto" }),
       }),
     });
-    await new Promise<void>((resolve) => {
-      process.once("SIGTERM", () => resolve());
-      process.once("SIGINT", () => resolve());
-    });
+    const told = untilTold();
+    await told.ended;
     await started.close(DRAIN_MS);
     sink.flushSync();
+    told.release();
     return EXIT.done;
   },
 };

@@ -3,7 +3,6 @@
  */
 
 import { setPriority } from "node:os";
-import { LOG_LEVELS } from "../../config/settings.ts";
 import {
   openController,
   POLL_BESIDE_EVENTS_SECONDS,
@@ -15,18 +14,17 @@ import { FileSink } from "../../observe/sink.ts";
 import { listenAdmin } from "../../router/admin-socket.ts";
 import { chooseRim } from "../../router/http/index.ts";
 import { type Command, EXIT } from "../command.ts";
+import { controllerPlan } from "../controller-settings.ts";
+import { DAEMON_EXITS, DRAIN_MS, OPTIONS } from "../daemon-options.ts";
 import {
-  controllerPlan,
   defaultControllerAdmin,
   defaultStore,
   defaultTokens,
-} from "../controller-settings.ts";
-import { STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
+  STATE_DIR_WORD,
+  shownStateDir,
+} from "../state-dir.ts";
 import { untilTold } from "../until-told.ts";
 import { version } from "../version.ts";
-
-/** How long requests under way may take after SIGTERM. ms. */
-const DRAIN_MS = 5000;
 
 /** As nice(1) counts: where both want a processor, a router beside it gets nine tenths. */
 const NICENESS = 10;
@@ -47,7 +45,7 @@ export const controller: Command = {
     { flags: "--api-cert-key <file>", summary: "its key", env: "FRONTDESK_API_CERT_KEY" },
     { flags: "--tokens-file <file>", summary: "who may use the operator API, made by frontdesk token", usual: defaultTokens(STATE_DIR_WORD), env: "FRONTDESK_TOKENS_FILE" },
     { flags: "--admin-listen <address>", summary: "for operators: unix:PATH or ADDR:PORT", usual: defaultControllerAdmin(STATE_DIR_WORD), env: "FRONTDESK_CONTROLLER_ADMIN_LISTEN" },
-    { flags: "--credentials-file <file>", summary: "FRONTDESK_API_KEY=… and FRONTDESK_SECRET_KEY=…, of CloudStack", env: "FRONTDESK_CREDENTIALS_FILE" },
+    OPTIONS.credentialsFile,
     { flags: "--ca-file <file>", summary: "certificate that CloudStack's is checked by, PEM", env: "FRONTDESK_CA_FILE" },
     { flags: "--insecure", summary: "check no certificate: whoever is between can read the keys' requests" },
     { flags: "--poll-seconds <number>", summary: "between two looks at everything", usual: `${POLL_SECONDS}, ${POLL_BESIDE_EVENTS_SECONDS} while events come by --amqp`, env: "FRONTDESK_POLL_SECONDS" },
@@ -57,18 +55,14 @@ export const controller: Command = {
     { flags: "--amqp-credentials-file <file>", summary: "FRONTDESK_AMQP_USER=… and FRONTDESK_AMQP_PASSWORD=…; else the environment's", env: "FRONTDESK_AMQP_CREDENTIALS_FILE" },
     { flags: "--amqp-ca-file <file>", summary: "certificate that the bus's is checked by, PEM", env: "FRONTDESK_AMQP_CA_FILE" },
     { flags: "--user-data-max <characters>", summary: "base64 of user data that the APIs take", usual: String(USER_DATA_CHARS_DEFAULT), env: "FRONTDESK_USER_DATA_MAX" },
-    { flags: "--network <id>", summary: "name of the network, where the source does not say", env: "FRONTDESK_NETWORK" },
+    OPTIONS.network,
     { flags: "--cache-dir <dir>", summary: "CloudStack's /var/cache/cloud, for databag:", env: "FRONTDESK_CACHE_DIR" },
     { flags: "--state-dir <dir>", summary: "where the store and its key are", usual: shownStateDir(process.env), env: "FRONTDESK_STATE_DIR" },
     { flags: "--seal-key <file>", summary: "32 bytes that seal the store, kept elsewhere", env: "FRONTDESK_SEAL_KEY" },
-    { flags: "--config <file>", summary: "these settings as YAML; flags and environment win", env: "FRONTDESK_CONFIG" },
-    { flags: "--log-level <level>", summary: "how much to log", choices: LOG_LEVELS, usual: "info", env: "FRONTDESK_LOG_LEVEL" },
+    OPTIONS.config,
+    OPTIONS.logLevel,
   ],
-  exits: [
-    [EXIT.done, "ended because it was told to, by SIGTERM or SIGINT"],
-    [EXIT.failed, "cannot start or go on; the reason is one line on standard error"],
-    [EXIT.usage, "called or configured wrongly"],
-  ],
+  exits: DAEMON_EXITS,
   examples: [
     ["frontdesk controller --source cloudstack:https://cloud.example.org --credentials-file keys.env", "follow a cloud"],
     ["frontdesk controller --source file:lab.yaml --store sqlite:lab.sqlite", "keep a lab in a store"],

@@ -21,11 +21,10 @@ import { SAMPLES, sampleYaml } from "../demo/sample.ts";
 import { TOPOLOGY_NAMES, type Topology, topologyFiles } from "../demo/topologies.ts";
 import { type Guest, type Place, tries } from "../demo/tries.ts";
 import type { Output } from "../output.ts";
+import { LAB_PORTS } from "../router-settings.ts";
 import { version } from "../version.ts";
 
 const HOST = "127.0.0.1" as Ip;
-const METADATA_PORT = 8775;
-const PASSWORD_PORT = 8778;
 /** How many ports to try when one is busy. */
 const PORTS_TRIED = 50;
 const DRAIN_MS = 500;
@@ -67,8 +66,8 @@ export const demo: Command = {
     try {
       const material = await prepare(folder, topology);
       const admin = join(folder, "admin.sock");
-      const port = await freePort(METADATA_PORT);
-      const passwordPort = await freePort(PASSWORD_PORT, port);
+      const port = await freePort(LAB_PORTS.metadata);
+      const passwordPort = await freePort(LAB_PORTS.password, port);
       const router = await openRouter(
         {
           source: material.source,

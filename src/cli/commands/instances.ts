@@ -5,7 +5,14 @@
 import { clean } from "../../model/clean.ts";
 import { counted } from "../../model/count.ts";
 import { API_OPTIONS, openApiClient } from "../api-client.ts";
-import { find, type ListedInstance, listed, OF_NETWORK, pathOf } from "../api-instances.ts";
+import {
+  find,
+  type ListedInstance,
+  listed,
+  OF_NETWORK,
+  pathOf,
+  type ShownInstance,
+} from "../api-instances.ts";
 import { type Command, EXIT, type Invocation, JSON_OPTION } from "../command.ts";
 import type { Output } from "../output.ts";
 import { open, SEALED, seal } from "./instances-seal.ts";
@@ -43,19 +50,6 @@ function row(listed: ListedInstance): string[] {
   return [network, id, name, addresses || "-", bytes, password, closed, zone ?? "-"];
 }
 
-/** An instance as the API shows it, whole. */
-interface Shown extends ListedInstance {
-  readonly keys: readonly (readonly [string, string | null])[];
-  readonly publicKeys: readonly string[];
-  readonly payloads?: readonly { readonly sha256: string; readonly bytes: number }[];
-  readonly revision: number;
-  readonly incarnation: number;
-  readonly epoch: number;
-  readonly account?: string;
-  readonly project?: string;
-  readonly template?: string;
-}
-
 const show: Command = {
   description: "Shows an instance in each of its networks: what its guest is told.",
   arguments: [{ name: "<instance>", summary: "its id, or its name" }],
@@ -64,20 +58,20 @@ const show: Command = {
   async run({ args: [word = ""], options, out }) {
     const client = await openApiClient(options);
     const found = await find(client, { word, network: options.string("network") }, out);
-    const all: Shown[] = [];
-    for (const one of found) all.push((await client.get(pathOf(one))) as Shown);
+    const all: ShownInstance[] = [];
+    for (const one of found) all.push((await client.get(pathOf(one))) as ShownInstance);
     if (options.flag("json")) out.json(all);
     else for (const [index, one] of all.entries()) print(out, one, index);
     return EXIT.done;
   },
 };
 
-function print(out: Output, shown: Shown, index: number): void {
+function print(out: Output, shown: ShownInstance, index: number): void {
   if (index > 0) out.print("");
   for (const [label, value] of rows(shown)) out.print(`${label.padEnd(11)} ${clean(value)}`);
 }
 
-function* rows(shown: Shown): Generator<readonly [string, string]> {
+function* rows(shown: ShownInstance): Generator<readonly [string, string]> {
   yield ["instance", `${shown.id} (${shown.name})`];
   yield ["network", shown.network];
   for (const { mac, addresses } of shown.nics) {

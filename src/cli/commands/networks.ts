@@ -2,14 +2,9 @@
  * `frontdesk networks`: the networks that a controller's store knows.
  */
 
+import type { Network } from "../../model/change.ts";
 import { API_OPTIONS, openApiClient } from "../api-client.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
-
-interface Network {
-  readonly id: string;
-  readonly cidrs: readonly string[];
-  readonly dnsDomain?: string;
-}
 
 export const networks: Command = {
   description: "Asks a controller's API, as frontdesk controller --api-listen opens it.",

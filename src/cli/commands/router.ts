@@ -3,20 +3,18 @@
  */
 
 import { DEFAULTS } from "../../config/resolve.ts";
-import { HOSTS_MODES, LOG_LEVELS } from "../../config/settings.ts";
+import { HOSTS_MODES } from "../../config/settings.ts";
 import { FileSink } from "../../observe/sink.ts";
 import { openRouter } from "../../router/daemon.ts";
 import { chooseRim } from "../../router/http/index.ts";
 import { openSeveral } from "../../router/several.ts";
 import { placeOf } from "../../router/state/place.ts";
 import { type Command, EXIT } from "../command.ts";
+import { DAEMON_EXITS, DRAIN_MS, OPTIONS } from "../daemon-options.ts";
 import { planOf, usualWords } from "../router-settings.ts";
-import { defaultAdmin, STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
+import { STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
 import { thisProgram, untilTold } from "../until-told.ts";
 import { version } from "../version.ts";
-
-/** How long requests under way may take after SIGTERM. ms. */
-const DRAIN_MS = 5000;
 
 // biome-ignore format: a table reads best with one line for each option
 export const router: Command = {
@@ -27,24 +25,20 @@ export const router: Command = {
   options: [
     { flags: "--source <where>", summary: "databag:DIR or file:PATH", env: "FRONTDESK_SOURCE" },
     { flags: "--store <where>", summary: "sqlite:PATH, in place of a source: what another program writes", env: "FRONTDESK_STORE" },
-    { flags: "--listen <address...>", summary: "ADDR:PORT for guests, or auto", repeatable: true, usual: usualWords("metadata"), env: "FRONTDESK_LISTEN" },
-    { flags: "--password-listen <address...>", summary: "ADDR:PORT for passwords, or auto", repeatable: true, usual: usualWords("password"), env: "FRONTDESK_PASSWORD_LISTEN" },
-    { flags: "--admin-listen <address>", summary: "for operators and other commands: unix:PATH or ADDR:PORT", usual: defaultAdmin(STATE_DIR_WORD), env: "FRONTDESK_ADMIN_LISTEN" },
-    { flags: "--network <id>", summary: "name of the network, where the source does not say", env: "FRONTDESK_NETWORK" },
+    { ...OPTIONS.listen, usual: usualWords("metadata") },
+    { ...OPTIONS.passwordListen, usual: usualWords("password") },
+    OPTIONS.adminListen,
+    OPTIONS.network,
     { flags: "--state-dir <dir>", summary: "where to keep bindings and passwords, sealed", usual: shownStateDir(process.env), env: "FRONTDESK_STATE_DIR" },
     { flags: "--seal-key <file>", summary: "32 bytes that seal the state, kept elsewhere", usual: placeOf(STATE_DIR_WORD, "main").sealKey, env: "FRONTDESK_SEAL_KEY" },
     { flags: "--cache-dir <dir>", summary: "CloudStack's /var/cache/cloud, for passwords", env: "FRONTDESK_CACHE_DIR" },
     { flags: "--password-token-file <file>", summary: "token for CloudStack's save_password", env: "FRONTDESK_PASSWORD_TOKEN_FILE" },
     { flags: "--hosts <mode>", summary: "what to do about foreign Host headers", choices: HOSTS_MODES, usual: DEFAULTS.hosts, env: "FRONTDESK_HOSTS" },
-    { flags: "--config <file>", summary: "these settings as YAML; flags and environment win", env: "FRONTDESK_CONFIG" },
+    OPTIONS.config,
     { flags: "--namespace <name>", summary: "of --config, only the networks of this namespace; own: those of none" },
-    { flags: "--log-level <level>", summary: "how much to log", choices: LOG_LEVELS, usual: DEFAULTS.logLevel, env: "FRONTDESK_LOG_LEVEL" },
+    OPTIONS.logLevel,
   ],
-  exits: [
-    [EXIT.done, "ended because it was told to, by SIGTERM or SIGINT"],
-    [EXIT.failed, "cannot start or go on; the reason is one line on standard error"],
-    [EXIT.usage, "called or configured wrongly"],
-  ],
+  exits: DAEMON_EXITS,
   examples: [
     ["frontdesk router --source databag:/etc/cloudstack", "take the virtual router's place on :80 and :8080"],
     ["frontdesk router --store sqlite:/var/lib/frontdesk/store.sqlite --seal-key store.key", "serve what a controller keeps"],

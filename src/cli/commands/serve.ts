@@ -5,27 +5,20 @@
  * reading a large cloud is nobody's delay. Both know the store only.
  */
 
-import { join } from "node:path";
 import type { LoadedConfig } from "../../config/load.ts";
-import { LOG_LEVELS } from "../../config/settings.ts";
 import { UsageError } from "../../model/errors.ts";
 import { createLog } from "../../observe/log.ts";
 import { FileSink } from "../../observe/sink.ts";
 import { openRouter, type RouterSettings } from "../../router/daemon.ts";
 import { chooseRim } from "../../router/http/index.ts";
-import type { ListenTarget, Plane } from "../../router/listeners.ts";
+import { addressOf, type ListenTarget, type Plane } from "../../router/listeners.ts";
 import { Supervisor } from "../../router/supervisor.ts";
 import { type Command, EXIT, type ExitCode, type Options } from "../command.ts";
+import { API_LISTEN, DAEMON_EXITS, DRAIN_MS, OPTIONS } from "../daemon-options.ts";
 import { LAB_PORTS, planOf } from "../router-settings.ts";
-import { defaultAdmin, STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
+import { defaultStore, shownStateDir } from "../state-dir.ts";
 import { thisProgram, untilTold } from "../until-told.ts";
 import { version } from "../version.ts";
-
-/** How long requests under way may take after SIGTERM. ms. */
-const DRAIN_MS = 5000;
-
-/** Beside the guests' 8775 and 8778. */
-const API_LISTEN = "127.0.0.1:8776";
 
 // biome-ignore format: a table reads best with one line for each option
 export const serve: Command = {
@@ -38,21 +31,17 @@ export const serve: Command = {
     "for --config and the environment.",
   options: [
     { flags: "--source <where>", summary: "cloudstack:URL, file:PATH or databag:DIR", usual: "none: the APIs write the store", env: "FRONTDESK_CONTROLLER_SOURCE" },
-    { flags: "--credentials-file <file>", summary: "FRONTDESK_API_KEY=… and FRONTDESK_SECRET_KEY=…, of CloudStack", env: "FRONTDESK_CREDENTIALS_FILE" },
-    { flags: "--listen <address...>", summary: "ADDR:PORT for guests, or auto", repeatable: true, usual: labListen("metadata"), env: "FRONTDESK_LISTEN" },
-    { flags: "--password-listen <address...>", summary: "ADDR:PORT for passwords, or auto", repeatable: true, usual: labListen("password"), env: "FRONTDESK_PASSWORD_LISTEN" },
+    OPTIONS.credentialsFile,
+    { ...OPTIONS.listen, usual: labListen("metadata") },
+    { ...OPTIONS.passwordListen, usual: labListen("password") },
     { flags: "--api-listen <address>", summary: "ADDR:PORT of the APIs", usual: API_LISTEN, env: "FRONTDESK_API_LISTEN" },
-    { flags: "--admin-listen <address>", summary: "for operators and other commands: unix:PATH or ADDR:PORT", usual: defaultAdmin(STATE_DIR_WORD), env: "FRONTDESK_ADMIN_LISTEN" },
+    OPTIONS.adminListen,
     { flags: "--state-dir <dir>", summary: "where everything is kept, sealed", usual: shownStateDir(process.env), env: "FRONTDESK_STATE_DIR" },
     { flags: "--seal-key <file>", summary: "32 bytes that seal it, kept elsewhere", env: "FRONTDESK_SEAL_KEY" },
-    { flags: "--config <file>", summary: "these settings as YAML; flags and environment win", env: "FRONTDESK_CONFIG" },
-    { flags: "--log-level <level>", summary: "how much to log", choices: LOG_LEVELS, usual: "info", env: "FRONTDESK_LOG_LEVEL" },
+    OPTIONS.config,
+    OPTIONS.logLevel,
   ],
-  exits: [
-    [EXIT.done, "ended because it was told to, by SIGTERM or SIGINT"],
-    [EXIT.failed, "cannot start or go on; the reason is one line on standard error"],
-    [EXIT.usage, "called or configured wrongly"],
-  ],
+  exits: DAEMON_EXITS,
   examples: [
     ["frontdesk serve", "a lab on loopback: guests are 127.0.0.x, deployed by the APIs"],
     ["frontdesk serve --source cloudstack:https://cloud.example.org --credentials-file keys.env --listen auto --password-listen auto", "a cloud's shared networks"],
@@ -64,7 +53,7 @@ export const serve: Command = {
       throw new UsageError(`serve has no router for each network namespace; ${instead}`);
     }
     const { logLevel } = plan;
-    const store = `sqlite:${join(plan.settings.stateDir, "store.sqlite")}`;
+    const store = defaultStore(plan.settings.stateDir);
     const settings = { ...plan.settings, source: store };
     const argv = await controllerArgv(options, settings.stateDir, store);
     argv.push("--log-level", logLevel);
@@ -108,9 +97,7 @@ export const serve: Command = {
 /** For people; the log says the same as it comes true. */
 function greeting(listening: readonly ListenTarget[], api: string): string {
   const guests = listening.find(({ plane }) => plane === "metadata");
-  const at =
-    guests &&
-    `http://${guests.host.includes(":") ? `[${guests.host}]` : guests.host}:${guests.port}`;
+  const at = guests && `http://${addressOf({ host: guests.host, port: guests.port })}`;
   return [
     `frontdesk: guests ask ${at ?? "where the store's networks say"}`,
     `frontdesk: the APIs are at http://${api}/v1 and http://${api}/client/api`,
@@ -138,9 +125,7 @@ function withStore(options: Options): Options {
 /** What the APIs must not be on. Where `auto` listens is known later, and may change. */
 function named(listen: RouterSettings["listen"]): readonly string[] {
   if (listen === "auto") return [];
-  return listen.map(({ host, port }) =>
-    host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
-  );
+  return listen.map(({ host, port }) => addressOf({ host, port }));
 }
 
 async function controllerArgv(

@@ -4,8 +4,7 @@
 
 import { createToken, ROLES, type Role, readTokens, removeToken } from "../../controller/tokens.ts";
 import { type Command, EXIT, JSON_OPTION, type OptionSpec, type Options } from "../command.ts";
-import { defaultTokens } from "../controller-settings.ts";
-import { defaultStateDir, STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
+import { defaultStateDir, defaultTokens, STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
 
 // biome-ignore format: a table reads best with one line for each option
 const OPTIONS: readonly OptionSpec[] = [

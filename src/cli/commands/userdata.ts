@@ -2,16 +2,14 @@
  * `frontdesk userdata`: reads and sets the user data of an instance.
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { cleanLines } from "../../model/clean.ts";
 import { counted } from "../../model/count.ts";
 import { CommandError, UsageError } from "../../model/errors.ts";
 import { API_OPTIONS, openApiClient } from "../api-client.ts";
 import { findOne, OF_NETWORK, pathOf } from "../api-instances.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
-
-/** More than any controller takes. Bytes. */
-const FILE_BYTES_MAX = 8 * 1024 * 1024;
+import { readInput } from "../read-input.ts";
 
 const INSTANCE = { name: "<instance>", summary: "its id, or its name" };
 
@@ -82,18 +80,9 @@ function sentOf(bytes: Buffer, isBase64: boolean): { type: string; body: Uint8Ar
 }
 
 function read(file: string): Buffer {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file === "-" ? 0 : file);
-  } catch (cause) {
-    const isMissing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    throw new CommandError(isMissing ? "no such file" : "cannot be read", { file }, { cause });
-  }
-  if (bytes.length > FILE_BYTES_MAX) {
-    throw new CommandError(`longer than ${FILE_BYTES_MAX} bytes`, { file });
-  }
-  if (bytes.length === 0) throw new CommandError("is empty; --none takes user data away", { file });
-  return bytes;
+  const bytes = readInput(file);
+  if (bytes.length > 0) return bytes;
+  throw new CommandError("is empty; --none takes user data away", { file });
 }
 
 function write(file: string, bytes: Buffer): void {
