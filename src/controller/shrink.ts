@@ -6,8 +6,7 @@
  * find them either. The rule for "most" is the one that databags have.
  */
 
-/** Below so many, a cloud that lost some is not told from one that was replaced. */
-const GUARDED_MIN = 4;
+import { lostMost } from "../source/replaced.ts";
 
 /** So long after the first look the second one counts. ms. */
 export const CONFIRM_MS = 10_000;
@@ -30,8 +29,7 @@ export class Shrink {
   /** @param known how many there were, those that vanished among them */
   believe(vanished: readonly string[], known: number): Believed {
     const left = known - vanished.length;
-    const isReplaced =
-      vanished.length > 0 && (left === 0 || (known >= GUARDED_MIN && left < known / 2));
+    const isReplaced = vanished.length > 0 && (left === 0 || lostMost(known, left));
     if (!isReplaced) {
       this.#missedSince = new Map();
       return { gone: vanished, doubted: 0 };

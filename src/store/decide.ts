@@ -4,12 +4,19 @@
  */
 
 import type { Ip } from "../model/address.ts";
+import type { StoredBody } from "../model/binding.ts";
 import { RecordError, StoreConflictError, StoreError } from "../model/errors.ts";
-import type { Acknowledgement } from "../model/feed.ts";
-import { addressesOf, equal, type InstanceRecord, type RecordName } from "../model/record.ts";
+import type { Acknowledgement, RecordChange } from "../model/feed.ts";
+import {
+  addressesOf,
+  equal,
+  type InstanceRecord,
+  type RecordName,
+  type StoredRecord,
+} from "../model/record.ts";
 import { COUNT_MAX } from "../model/record-limits.ts";
 import { contentHash } from "../protocol/etag.ts";
-import { ACKNOWLEDGED_MAX } from "./limits.ts";
+import { ACKNOWLEDGED_MAX, PAGE_RECORDS_MAX } from "./limits.ts";
 
 /** A record as a store keeps it. */
 export interface Held {
@@ -20,6 +27,36 @@ export interface Held {
   readonly contentRevision: number;
   /** Ids of passwords that were acknowledged, the last one last. */
   readonly acknowledged: readonly string[];
+}
+
+/** The record as others see it. */
+export function stored({ record, revision }: Held): StoredRecord {
+  return { record, revision };
+}
+
+/** What has become of a record for a follower who knows what was before. */
+export function changeOf(held: Held, known: number): RecordChange {
+  if (held.contentRevision > known) return { kind: "put", ...stored(held) };
+  const { network, id, epoch, password } = held.record;
+  return { kind: "secret", network, id, revision: held.revision, epoch, password };
+}
+
+/** NUL stands in no id, and before every character: so keys sort as (network, id). */
+export function keyOf({ network, id }: RecordName): string {
+  return `${network}\0${id}`;
+}
+
+/** Whether user data that a record refers to is what is kept of it. */
+export function isSameBody(
+  kept: InstanceRecord["userData"],
+  given: StoredBody,
+): kept is StoredBody {
+  return kept !== undefined && "hash" in kept && kept.hash === given.hash;
+}
+
+/** Records of a page, where so many are asked for. */
+export function pageSize(limit: number = PAGE_RECORDS_MAX): number {
+  return Math.max(1, Math.min(limit, PAGE_RECORDS_MAX));
 }
 
 /** What a put does to a store. */

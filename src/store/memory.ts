@@ -22,16 +22,20 @@ import { parseNetworks, parseRecord } from "../model/record-parse.ts";
 import {
   addressTaken,
   bare,
+  changeOf,
   checkRevision,
   decideAck,
   decidePut,
   type Held,
+  keyOf,
+  pageSize,
   remembered,
+  stored,
 } from "./decide.ts";
 import { written } from "./documents.ts";
 import { Followers } from "./followers.ts";
-import { PAGE_RECORDS_MAX, REMEMBERED_REVISIONS } from "./limits.ts";
-import { checkNamed, checkRoom, payloadHead, payloadInUse } from "./payloads.ts";
+import { REMEMBERED_REVISIONS } from "./limits.ts";
+import { byName, checkNamed, checkRoom, listed, payloadHead, payloadInUse } from "./payloads.ts";
 import type { ListQuery, Page, Store } from "./store.ts";
 
 /** Which record a revision changed; none if it changed the networks. */
@@ -97,7 +101,7 @@ export class MemoryStore implements Store {
     return this.#advance(name);
   }
 
-  async list({ network, after, limit = PAGE_RECORDS_MAX }: ListQuery = {}): Promise<Page> {
+  async list({ network, after, limit }: ListQuery = {}): Promise<Page> {
     this.#checkOpen();
     const from = after === undefined ? "" : keyOf(after);
     const keys = [...this.#held.keys()].filter((key) => key > from).sort();
@@ -105,7 +109,7 @@ export class MemoryStore implements Store {
       .map((key) => this.#held.get(key) as Held)
       .filter(({ record }) => network === undefined || record.network === network)
       .map(stored);
-    const page = records.slice(0, Math.max(1, Math.min(limit, PAGE_RECORDS_MAX)));
+    const page = records.slice(0, pageSize(limit));
     const last = page.length < records.length ? page.at(-1)?.record : undefined;
     const next = last && { network: last.network, id: last.id };
     return { records: page, revision: this.#revision, ...(next !== undefined && { next }) };
@@ -202,7 +206,7 @@ export class MemoryStore implements Store {
 
   async payloads(): Promise<readonly StoredPayload[]> {
     this.#checkOpen();
-    return [...this.#payloads.values()].map(listed).sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
+    return [...this.#payloads.values()].map(listed).sort(byName);
   }
 
   async deletePayload(sha256: string): Promise<boolean> {
@@ -234,10 +238,9 @@ export class MemoryStore implements Store {
       .sort((a, b) => a.revision - b.revision)
       .map(({ network, id, revision }): RecordChange => {
         const held = this.#held.get(keyOf({ network, id }));
-        if (held === undefined) return { kind: "delete", network, id, revision };
-        if (held.contentRevision > known) return { kind: "put", ...stored(held) };
-        const { epoch, password } = held.record;
-        return { kind: "secret", network, id, revision, epoch, password };
+        return held === undefined
+          ? { kind: "delete", network, id, revision }
+          : changeOf(held, known);
       });
   }
 
@@ -255,19 +258,6 @@ export class MemoryStore implements Store {
   }
 }
 
-/** NUL stands in no id, and before every character: so keys sort as (network, id). */
-function keyOf({ network, id }: RecordName): string {
-  return `${network}\0${id}`;
-}
-
 function placeOf({ network }: { readonly network: string }, address: Ip): string {
   return `${network}\0${address}`;
-}
-
-function stored({ record, revision }: Held): StoredRecord {
-  return { record, revision };
-}
-
-function listed({ sha256, bytes, kind }: StoredPayload): StoredPayload {
-  return { sha256, bytes, kind };
 }

@@ -59,6 +59,15 @@ export function checkNamed(
   }
 }
 
+/** What a store says of a payload. */
+export function listed({ sha256, bytes, kind }: StoredPayload): StoredPayload {
+  return { sha256, bytes, kind };
+}
+
+export function byName(a: StoredPayload, b: StoredPayload): number {
+  return a.sha256 < b.sha256 ? -1 : 1;
+}
+
 export function payloadInUse(sha256: string, user: RecordName): StoreError {
   const message = `the payload ${sha256} is named by ${label(user)}; detach it there first`;
   return new StoreError("STORE_PAYLOAD_IN_USE", message);

@@ -17,7 +17,17 @@ import type { Payload, PayloadKind, StoredPayload } from "../model/payload.ts";
 import type { InstanceRecord, RecordName, StoredRecord } from "../model/record.ts";
 import { parseNetworks, parseRecord } from "../model/record-parse.ts";
 import { watchFiles } from "../platform/watch.ts";
-import { checkRevision, decideAck, decidePut, type Held, label, remembered } from "./decide.ts";
+import {
+  checkRevision,
+  decideAck,
+  decidePut,
+  type Held,
+  isSameBody,
+  label,
+  pageSize,
+  remembered,
+  stored,
+} from "./decide.ts";
 import { written } from "./documents.ts";
 import { Followers } from "./followers.ts";
 import {
@@ -25,7 +35,6 @@ import {
   BUSY_TIMEOUT_MS,
   LOOK_AGAIN_MS,
   LOOK_MS,
-  PAGE_RECORDS_MAX,
   SLICE_RECORDS,
 } from "./limits.ts";
 import { asStoreError, type Database, isBusy, openDatabase, transact } from "./sqlite/database.ts";
@@ -113,9 +122,9 @@ class SqliteStore implements Store {
     });
   }
 
-  async list({ network, after, limit = PAGE_RECORDS_MAX }: ListQuery = {}): Promise<Page> {
+  async list({ network, after, limit }: ListQuery = {}): Promise<Page> {
     this.#checkOpen();
-    const count = Math.max(1, Math.min(limit, PAGE_RECORDS_MAX));
+    const count = pageSize(limit);
     const { rows, revision } = this.#try(() =>
       transact(this.#opened.database, "DEFERRED", () => {
         const { recordsAfter, recordsOfNetworkAfter, head } = this.#statements;
@@ -275,8 +284,9 @@ class SqliteStore implements Store {
     if (userData === undefined || userData instanceof Uint8Array) return record;
     const held = await this.get(record);
     const kept = held?.record.userData;
-    const isSame = kept !== undefined && "hash" in kept && kept.hash === userData.hash;
-    return isSame ? { ...record, userData: kept } : { ...record, userData: await userData.read() };
+    return isSameBody(kept, userData)
+      ? { ...record, userData: kept }
+      : { ...record, userData: await userData.read() };
   }
 
   /** Runs `work` in a transaction, when no other program writes. Then tells the followers. */
@@ -382,8 +392,4 @@ function startIn(network: string, after: RecordName | undefined): string {
 /** 0 where there is no such file. */
 function inodeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
-}
-
-function stored({ record, revision }: Held): StoredRecord {
-  return { record, revision };
 }

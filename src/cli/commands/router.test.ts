@@ -41,7 +41,7 @@ test("so have the others", async () => {
   }
   expect(await help(["router", "firewall"])).toContain("as the running router does, else audit");
   expect(await help(["router", "dhcp"])).toContain('(default: "/etc/dnsmasq.d/cloud.conf")');
-  expect(await help(["bridge"])).toContain('"error", default: "info", env: FRONTDESK_LOG_LEVEL)');
+  expect(await help(["bridge"])).toContain('"error", default: info, env: FRONTDESK_LOG_LEVEL)');
 });
 
 test("the defaults are what a router does that is told nothing but its source", async () => {

@@ -7,9 +7,9 @@
  */
 
 import { type Ip, type Mac, tryParseIp, tryParseMac } from "../../model/address.ts";
+import { lostMost } from "../replaced.ts";
 import type { Bag, Delta, Value } from "./bag.ts";
 import type { Lease } from "./bindings.ts";
-import { GUARDED_LEASES_MIN } from "./limits.ts";
 
 /** What is kept of an entry of dhcpentry.json: a lease, or why it is none. */
 export type LeaseEntry =
@@ -175,7 +175,7 @@ export class Leases {
     const known = vanished.filter((address) => this.#inForce.has(address));
     const left = before - known.length;
     const isEmpty = this.#inForce.size - this.#kept.size === known.length;
-    const isReplaced = isEmpty || (before >= GUARDED_LEASES_MIN && left < before / 2);
+    const isReplaced = isEmpty || lostMost(before, left);
     for (const address of known) {
       const lease = this.#inForce.get(address);
       const isElsewhere = lease?.mac !== undefined && this.#byMac.get(lease.mac) !== address;

@@ -45,9 +45,6 @@ export const PASSWORD_LEAD_MS = 10_000;
 /** A router has guests in a few networks of 65,536 addresses at most. */
 export const ADDRESSES_MAX = 262_144;
 
-/** Below so many leases, a bag that lost some is not told from one that was replaced. */
-export const GUARDED_LEASES_MIN = 4;
-
 /** Values that are kept once because many instances have them: for each key, and in all. */
 export const SHARED_VALUES_MAX = 256;
 export const SHARED_PAIRS_MAX = 4096;

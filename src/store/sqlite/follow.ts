@@ -7,7 +7,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { FeedElement, RecordChange } from "../../model/feed.ts";
 import type { RecordName, StoredRecord } from "../../model/record.ts";
 import { parseNetworks } from "../../model/record-parse.ts";
-import type { Held } from "../decide.ts";
+import { changeOf, type Held, keyOf, stored } from "../decide.ts";
 import { SLICE_RECORDS } from "../limits.ts";
 import type { Database } from "./database.ts";
 import type { RecordRow } from "./rows.ts";
@@ -71,7 +71,7 @@ export class View {
       const rows = this.#statements.recordsAfter(last.network, last.id, SLICE_RECORDS);
       for (const row of rows) {
         const held = this.#openRow(row);
-        if (held !== undefined) records.push({ record: held.record, revision: held.revision });
+        if (held !== undefined) records.push(stored(held));
         else damaged.push({ network: row.network, id: row.id });
       }
       last = rows.at(-1) ?? last;
@@ -103,14 +103,4 @@ export class View {
     }
     return changes.sort((a, b) => a.revision - b.revision);
   }
-}
-
-function changeOf({ record, revision, contentRevision }: Held, known: number): RecordChange {
-  if (contentRevision > known) return { kind: "put", record, revision };
-  const { network, id, epoch, password } = record;
-  return { kind: "secret", network, id, revision, epoch, password };
-}
-
-function keyOf({ network, id }: RecordName): string {
-  return `${network}\0${id}`;
 }

@@ -14,7 +14,15 @@ import {
   type StoredPayload,
 } from "../../model/payload.ts";
 import type { InstanceRecord } from "../../model/record.ts";
-import { checkNamed, checkRoom, type PayloadHead, payloadHead, payloadInUse } from "../payloads.ts";
+import {
+  byName,
+  checkNamed,
+  checkRoom,
+  listed,
+  type PayloadHead,
+  payloadHead,
+  payloadInUse,
+} from "../payloads.ts";
 import type { StoreSeal } from "../seal.ts";
 import type { Statements } from "./statements.ts";
 
@@ -83,7 +91,7 @@ export function listPayloads({ statements, seal }: PayloadTables): readonly Stor
     const head = openHead(sealed, { name, seal });
     return head === undefined ? [] : [listed(head)];
   });
-  return all.sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
+  return all.sort(byName);
 }
 
 /** Within a transaction. @throws {StoreError} while a record names it. */
@@ -124,8 +132,4 @@ function openHead(
 ): PayloadHead | undefined {
   const text = sealed && seal.open(sealed, headPlace(name))?.toString();
   return text === undefined ? undefined : (JSON.parse(text) as PayloadHead);
-}
-
-function listed({ sha256, bytes, kind }: PayloadHead): StoredPayload {
-  return { sha256, bytes, kind };
 }

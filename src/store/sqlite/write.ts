@@ -4,7 +4,7 @@
 
 import { StoreError } from "../../model/errors.ts";
 import type { StoredRecord } from "../../model/record.ts";
-import { addressTaken, type Decision, type Held } from "../decide.ts";
+import { addressTaken, type Decision, type Held, isSameBody } from "../decide.ts";
 import { REMEMBERED_REVISIONS } from "../limits.ts";
 import type { StoreSeal } from "../seal.ts";
 import { usePayloads } from "./payloads.ts";
@@ -65,7 +65,7 @@ function placeBody(put: PutRow, { body }: Pieces): Uint8Array | null {
   const { userData } = decision.record;
   if (userData === undefined || userData instanceof Uint8Array) return null;
   const kept = held?.record.userData;
-  if (kept !== undefined && "hash" in kept && kept.hash === userData.hash && row?.body != null) {
+  if (isSameBody(kept, userData) && row?.body != null) {
     return row.body;
   }
   throw new StoreError("STORE_BODY_GONE", "the user data was replaced meanwhile; read it again");
