@@ -1,6 +1,6 @@
 /**
- * Whether the most is gone at once: then perhaps the whole was replaced, by a database that is being
- * restored, a file that was written anew, keys that lost a permission. Pure.
+ * Whether the most is gone at once: then perhaps the whole was replaced, by a database that is
+ * being restored, a file that was written anew, keys that lost a permission. Pure.
  */
 
 /** Below so many, something that lost some is not told from something that was replaced. */
