@@ -41,7 +41,8 @@ export async function readSecretFile(path: string, bytesMax: number): Promise<st
       throw new StateError("STATE_PERMISSIONS", message);
     }
     if (!(await isTrusted(path, stats.uid))) {
-      const message = `${path} belongs to user ${stats.uid}, who may not decide that; run chown on it`;
+      const whose = `belongs to user ${stats.uid}, who may not decide that`;
+      const message = `${path} ${whose}; run chown on it`;
       throw new StateError("STATE_PERMISSIONS", message);
     }
     if (stats.size > bytesMax) {
