@@ -61,7 +61,9 @@ export async function openSqlite(path: string, options: StoreOptions): Promise<S
 }
 
 class SqliteStore implements Store {
+  /** The file itself; what it was called may be a link. */
   readonly #path: string;
+  readonly #name: string;
   readonly #options: StoreOptions;
   readonly #opened: Opened;
   readonly #statements: Statements;
@@ -74,12 +76,13 @@ class SqliteStore implements Store {
   #isWatching = false;
   #synchronous = "";
 
-  constructor(path: string, options: StoreOptions, opened: Opened) {
-    this.#path = path;
+  constructor(name: string, options: StoreOptions, opened: Opened) {
+    this.#path = opened.path;
+    this.#name = name;
     this.#options = options;
     this.#opened = opened;
     this.#statements = prepare(opened.database);
-    this.#inode = inodeOf(path);
+    this.#inode = inodeOf(name);
   }
 
   get id(): string {
@@ -356,9 +359,9 @@ class SqliteStore implements Store {
   }
 
   #checkPlace(): void {
-    if (inodeOf(this.#path) === this.#inode) return;
+    if (inodeOf(this.#name) === this.#inode) return;
     const advice = "open it anew";
-    throw new StoreError("STORE_REPLACED", `${this.#path} is another file by now; ${advice}`);
+    throw new StoreError("STORE_REPLACED", `${this.#name} is another file by now; ${advice}`);
   }
 
   #try<T>(work: () => T): T {

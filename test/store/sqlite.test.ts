@@ -221,6 +221,16 @@ test("epochs that no writer gives out damage their records alone, and end with t
   await store.close();
 });
 
+test("a store is in its file as soon as it is made, whatever becomes of the log", async () => {
+  using folder = scratch();
+  await using store = await openIn(folder.path);
+  const copy = join(folder.path, "copy");
+  mkdirSync(copy);
+  writeFileSync(join(copy, FILE), readFileSync(join(folder.path, FILE)));
+  await using reader = await openIn(copy, { role: "reader" });
+  expect(reader.id).toBe(store.id);
+});
+
 test("a database of another program is refused, and stays as it is", async () => {
   using folder = scratch();
   withSql(folder.path, (database) => database.exec("CREATE TABLE theirs (a TEXT) STRICT"));

@@ -7,7 +7,16 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { closeSync, existsSync, openSync, renameSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  statSync,
+} from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { StoreError } from "../../model/errors.ts";
 import { COUNT_MAX } from "../../model/record-limits.ts";
 import { ASIDE_MAX, BUSY_TIMEOUT_MS } from "../limits.ts";
@@ -25,17 +34,23 @@ const WAL_BYTES_MAX = 64 * 1024 * 1024;
 /** SQLite's generic error: here, that a table is not there. */
 const SQLITE_ERROR = 1;
 
+/** Links that lead to a file: as many as the kernel follows. */
+const LINKS_MAX = 40;
+
 export interface Opened {
+  /** Where the file lies, whatever links lead to it. */
+  readonly path: string;
   readonly database: Database;
   readonly seal: StoreSeal;
   close(): void;
 }
 
 /** @throws {StoreError} */
-export function openFile(path: string, options: StoreOptions): Opened {
+export function openFile(name: string, options: StoreOptions): Opened {
+  const path = placeOf(name);
   if (options.role === "reader") {
     const database = openExisting(path);
-    return opened(database, () => sealOf(database, path, options));
+    return opened(database, path, () => sealOf(database, path, options));
   }
   const lock = takeLock(path);
   try {
@@ -50,6 +65,35 @@ export function openFile(path: string, options: StoreOptions): Opened {
   } catch (error) {
     lock.close();
     throw error;
+  }
+}
+
+/**
+ * The log, the lock and what is set aside lie beside the file, as SQLite sees it: not beside a
+ * link. One that leads to no file yet says where that is made.
+ */
+function placeOf(name: string, links = 0): string {
+  try {
+    return realpathSync(name);
+  } catch {
+    // It is not there; any other reason is said by who opens it.
+  }
+  try {
+    const folder = realpathSync(dirname(name));
+    const target = linkAt(name);
+    if (target === undefined || links === LINKS_MAX) return join(folder, basename(name));
+    return placeOf(resolve(folder, target), links + 1);
+  } catch {
+    return name;
+  }
+}
+
+/** `undefined` if there is no link. */
+function linkAt(name: string): string | undefined {
+  try {
+    return readlinkSync(name);
+  } catch {
+    return undefined;
   }
 }
 
@@ -84,7 +128,7 @@ function openOrSetAside(path: string, options: StoreOptions): Opened {
 function openWriter(path: string, options: StoreOptions): Opened {
   createPrivate(path);
   const database = openDatabase(path);
-  return opened(database, () => {
+  return opened(database, path, () => {
     try {
       checkFormat(database, path);
       checkSize(database, path);
@@ -119,12 +163,12 @@ function openExisting(path: string): Database {
 }
 
 /** Closes the file again if `prepare` throws. */
-function opened(database: Database, prepare: () => StoreSeal): Opened {
+function opened(database: Database, path: string, prepare: () => StoreSeal): Opened {
   try {
     const seal = prepare();
     // From now on whoever is kept waiting tries again later, so that others have their turn.
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    return { database, seal, close: () => database.close() };
+    return { path, database, seal, close: () => database.close() };
   } catch (error) {
     database.close();
     throw error;
@@ -185,6 +229,8 @@ function createStore(database: Database, { sealKey, now }: StoreOptions): void {
     }
     database.prepare(CREATE_STORE).run(id, check, epochFloor);
   });
+  // From the log into the file: whose log is lost is not taken for one that was never made.
+  database.exec("PRAGMA wal_checkpoint(PASSIVE)");
 }
 
 /** By the clock, so that no epoch of a store that was here before begins again. */
