@@ -96,9 +96,17 @@ function reconcileGoals({ reconcile }: Results): Goal[] {
   if (reconcile === undefined) return [];
   const lines = [
     ["RSS of a controller, 10,000 instances", reconcile.rssMiB, 250, "MiB"],
+    ["RSS of a controller, 4 KiB of user data each", reconcile.largeRssMiB, 250, "MiB"],
     ["records written for ten changes", reconcile.written, 10, ""],
   ] satisfies Line[];
   return lines.map(goal);
+}
+
+/** A promise for each kind of look; what the C responder had is its own ratio. */
+function besideGoals({ beside }: Results): Goal[] {
+  return (beside?.kinds ?? []).map(({ name, ratio, limit }) =>
+    goal([`guest p99 beside a look, ${name}`, ratio, 2, "×", limit]),
+  );
 }
 
 type Line = readonly [string, number | undefined, number, string, (number | undefined)?];
@@ -113,6 +121,7 @@ export function goalTable(results: Results): string {
     ...guestGoals(results),
     ...identityGoals(results),
     ...reconcileGoals(results),
+    ...besideGoals(results),
   ];
   if (goals.every(({ measured }) => measured === undefined)) return "Frontdesk was not measured.\n";
   const rows = goals.map(({ promise, measured, most, unit, limit }) => [

@@ -5,7 +5,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { processors, which } from "./machine.ts";
 
@@ -48,6 +48,32 @@ export function wallMs(): number {
 /** `argv`, bound to one CPU where taskset is installed. */
 export function pinned(cpu: number, argv: readonly string[]): string[] {
   return which("taskset") === undefined ? [...argv] : ["taskset", "-c", String(cpu), ...argv];
+}
+
+/** `argv`, which runs only while nobody else wants its CPU, where chrt is installed. */
+export function idly(argv: readonly string[]): string[] {
+  return which("chrt") === undefined ? ["nice", "-n", "19", ...argv] : ["chrt", "-i", "0", ...argv];
+}
+
+/**
+ * `argv`, which runs before everybody else on its CPU, where that is permitted: for what measures
+ * and needs little, so that it does not measure its own waits.
+ */
+export function urgently(argv: readonly string[]): string[] {
+  const isPermitted = process.getuid?.() === 0 && which("chrt") !== undefined;
+  return isPermitted ? ["chrt", "-f", "1", ...argv] : [...argv];
+}
+
+/**
+ * Gives a program's session more of a CPU than others', where that is permitted. Within the
+ * session nothing changes, as between a router and its controller.
+ */
+export function prefer({ pid }: Pick<Running, "pid">): void {
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, "-20");
+  } catch {
+    // Sessions are not weighed here, or only root may.
+  }
 }
 
 /** Moves this process, and so all that it starts, to the load's CPU. */
@@ -114,6 +140,7 @@ interface Stat {
   readonly pid: number;
   readonly parent: number;
   readonly ticks: number;
+  readonly own: number;
 }
 
 /** Fields after the command's name, which may hold blanks and parentheses: proc(5). */
@@ -127,7 +154,8 @@ function readStat(pid: number): Stat | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const field = (number: number): number => Number(fields[number - 3]);
   // utime, stime, and cutime, cstime: children that have ended count in their parent's.
-  return { pid, parent: field(4), ticks: field(14) + field(15) + field(16) + field(17) };
+  const own = field(14) + field(15);
+  return { pid, parent: field(4), ticks: own + field(16) + field(17), own };
 }
 
 function tree(root: number): Stat[] {
@@ -138,6 +166,16 @@ function tree(root: number): Stat[] {
   const members = all.filter((stat) => stat.pid === root);
   for (const member of members) members.push(...all.filter((stat) => stat.parent === member.pid));
   return members;
+}
+
+/** User and system time of one process, without those that it has started. */
+export function ownCpuUs(pid: number): number {
+  return (readStat(pid)?.own ?? 0) * TICK_US;
+}
+
+/** Processes that this one has started and that run still. */
+export function childrenOf(pid: number): number[] {
+  return tree(pid).flatMap((stat) => (stat.parent === pid ? [stat.pid] : []));
 }
 
 function treeCpuUs(root: number): number {

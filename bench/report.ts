@@ -3,6 +3,7 @@
  */
 
 import type { ApplyFigures } from "./numbers/apply.ts";
+import type { BesideFigures } from "./numbers/beside.ts";
 import type { ChangeFigures, Waits } from "./numbers/change.ts";
 import type { GuestFigures } from "./numbers/guest.ts";
 import type { IdentityFigures } from "./numbers/identity.ts";
@@ -44,6 +45,7 @@ export interface Results {
   readonly guest: GuestFigures | undefined;
   readonly identity: IdentityFigures | undefined;
   readonly reconcile: ReconcileFigures | undefined;
+  readonly beside: BesideFigures | undefined;
   /** Sizes of the tables of changes. */
   readonly sizes: readonly number[];
 }
@@ -95,13 +97,45 @@ export function identityTable({ identity }: Results): string {
 /** Empty when it was not measured. */
 export function reconcileTable({ reconcile }: Results): string {
   if (reconcile === undefined) return "";
-  const { first, again, written, rssMiB, instances } = reconcile;
+  const { first, again, written, rssMiB, largeRssMiB, instances } = reconcile;
   const header = [`a look at ${count(instances)} instances`, "s", "CPU, s", "records", "RSS, MiB"];
+  const large = "the same, with 4 KiB of user data";
   const seconds = (ms: number): string => digits(ms / 1000);
   return table(header, [
     ["the first", seconds(first.ms), seconds(first.cpuMs), count(instances), ""],
     ["with ten changes", seconds(again.ms), seconds(again.cpuMs), count(written), digits(rssMiB)],
+    [large, "", "", "", digits(largeRssMiB)],
   ]);
+}
+
+/** Empty when it was not measured. */
+export function besideTable({ beside }: Results): string {
+  if (beside === undefined) return "";
+  const { kinds, perSecond, instances } = beside;
+  const header = [
+    `${count(instances)} instances, ${perSecond} guests a second: a look that finds`,
+    "windows",
+    "s",
+    "CPU of the controller, s",
+    "of the router: quiet, look, s",
+    "p50, ms: quiet, look",
+    "p99, ms: quiet, look",
+    "p99, ×",
+    "limit, ×",
+    "longest, ms: quiet, look",
+    "errors",
+  ];
+  const rows = kinds.map(({ name, windows, quiet, look, ratio, limit, lookMs, errors }) => [
+    name,
+    ...[count(windows), digits(lookMs / 1000), digits(look.controllerMs / 1000)],
+    `${digits(quiet.routerMs / 1000)}, ${digits(look.routerMs / 1000)}`,
+    `${digits(quiet.p50Ms)}, ${digits(look.p50Ms)}`,
+    `${digits(quiet.p99Ms)}, ${digits(look.p99Ms)}`,
+    ...[digits(ratio), digits(limit)],
+    `${digits(quiet.maxMs)}, ${digits(look.maxMs)}`,
+    count(errors),
+  ]);
+  return table(header, rows);
 }
 
 export function requestTable({ servers }: Results): string {

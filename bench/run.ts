@@ -22,6 +22,7 @@ import {
 import { goalTable } from "./goals.ts";
 import { compile } from "./load/load.ts";
 import { loadAverage, processor, versions, which } from "./machine.ts";
+import { measureBeside } from "./numbers/beside.ts";
 import { CHANGE_SIZES, measureChanges, measureStores } from "./numbers/changes.ts";
 import { measureGuest } from "./numbers/guest.ts";
 import { measureIdentity } from "./numbers/identity.ts";
@@ -31,6 +32,7 @@ import { copyBuilt } from "./peers/frontdesk.ts";
 import { peers } from "./peers/index.ts";
 import { endAll, pinSelf } from "./process.ts";
 import {
+  besideTable,
   changeTables,
   guestTable,
   identityTable,
@@ -46,11 +48,11 @@ const USAGE = `usage: npm run bench -- [--quick] [--rounds N] [--only NAME,…] 
   --quick          two small rounds, a few minutes; otherwise five rounds
   --rounds N       so many rounds
   --only NAME,…    these servers only: ${peers.map(({ name }) => name).join(", ")}
-  --numbers KIND,… these figures only: servers, changes, store, guest, identity, reconcile
+  --numbers KIND,… these figures only: servers, changes, store, guest, identity, reconcile, beside
   --write          write the tables to bench/results.md as well
   --no-build       measure dist/ as it is
 `;
-const KINDS = ["servers", "changes", "store", "guest", "identity", "reconcile"];
+const KINDS = ["servers", "changes", "store", "guest", "identity", "reconcile", "beside"];
 
 interface Options {
   readonly scale: Scale;
@@ -113,6 +115,7 @@ function render(results: Results): string {
     ["Guest's tools", guestTable(results)],
     ["Identity", identityTable(results)],
     ["Controller", reconcileTable(results)],
+    ["Guests beside a controller", besideTable(results)],
     ["Promises", goalTable(results)],
   ];
   return sections
@@ -166,7 +169,11 @@ async function main(options: Options, directory: string): Promise<void> {
   const reconcile = options.numbers.includes("reconcile")
     ? await measureReconcile(bench)
     : undefined;
-  const results: Results = { servers, changes, guest, identity, reconcile, sizes: CHANGE_SIZES };
+  const beside = options.numbers.includes("beside") ? await measureBeside(bench) : undefined;
+  const results: Results = {
+    ...{ servers, changes, guest, identity, reconcile, beside },
+    sizes: CHANGE_SIZES,
+  };
   const text = `${preface(options, skipped, loadBefore)}${render(results)}`;
   process.stdout.write(text);
   if (options.write) {

@@ -8,6 +8,10 @@
  *
  * load --port P --sources FILE --paths FILE --style close|guest|keep --connections N --requests M
  * load --port P --sources FILE --paths FILE --style guest --storm GUESTS --waves W --window-ms T
+ * load --port P --sources FILE --paths FILE --style guest --connections N --rate R
+ *
+ * With --rate a request is due R times a second, whatever became of those before it, and counts from
+ * when it was due; N is how many may be under way. It goes on until standard input ends.
  *
  * Styles: "close" sends Connection: close and waits until the server closes; "guest" sends no such
  * header and closes by itself after one reply, as curl, wget and cloud-init do; "keep" reuses.
@@ -18,6 +22,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +39,7 @@
 #define SCAN_NS 100000000ull
 #define EVENTS_MAX 256
 #define TEXT_MAX 256
+#define RATE_REQUESTS_MAX 4000000 /* More than an hour of 1,000 a second. */
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
@@ -70,7 +76,7 @@ static struct path *paths;
 static struct slot *slots;
 static uint32_t source_count, path_count, slot_count;
 static uint32_t *latency_us;
-static uint64_t issued, finished, answered, wanted, turn, errors[ERRORS];
+static uint64_t issued, finished, answered, wanted, turn, rate, errors[ERRORS];
 static enum style style = STYLE_CLOSE;
 static int epoll_fd, storm;
 static struct sockaddr_in server;
@@ -189,7 +195,7 @@ static int start(struct slot *s) {
 static void next(struct slot *s, uint64_t now) {
   do {
     s->begin_ns = now;
-    if (storm ? s->left == 0 : issued >= wanted) {
+    if (storm ? s->left == 0 : issued >= wanted || (rate && s->state != IDLE)) {
       hang_up(s);
       s->state = DONE;
       return;
@@ -354,6 +360,51 @@ static void run(uint64_t start) {
   }
 }
 
+static struct slot *free_slot(void) {
+  for (uint32_t i = 0; i < slot_count; i++)
+    if (slots[i].state == IDLE || slots[i].state == DONE) return &slots[i];
+  return NULL;
+}
+
+/* Events of the sockets until `wake`. Returns 1 if standard input has ended. */
+static int serve_until(uint64_t wake, int ended) {
+  struct epoll_event events[EVENTS_MAX];
+  struct pollfd fds[2] = {{.fd = epoll_fd, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
+  uint64_t now = now_ns(), left = wake > now ? wake - now : 0;
+  struct timespec pause = {.tv_sec = (time_t)(left / 1000000000ull),
+                           .tv_nsec = (long)(left % 1000000000ull)};
+  if (ppoll(fds, ended ? 1 : 2, &pause, NULL) <= 0) return ended;
+  int n = epoll_wait(epoll_fd, events, EVENTS_MAX, 0);
+  for (int i = 0; i < n; i++) on_event(&slots[events[i].data.u32], events[i].events, now_ns());
+  char byte;
+  return ended || (fds[1].revents != 0 && read(0, &byte, 1) <= 0);
+}
+
+static void fail_late(uint64_t now) {
+  for (uint32_t i = 0; i < slot_count; i++) {
+    struct slot *s = &slots[i];
+    if (s->state != IDLE && s->state != DONE && now - s->begin_ns >= TIMEOUT_NS)
+      fail(s, TIMEOUT, now);
+  }
+}
+
+/* One request after another at its time; at the end those that are under way are awaited. */
+static void run_at_rate(uint64_t start) {
+  uint64_t scan = start + SCAN_NS, due = start, interval = 1000000000ull / rate;
+  int ended = 0;
+  while (!ended || finished < issued) {
+    uint64_t now = now_ns();
+    for (struct slot *s; !ended && due <= now && (s = free_slot()); due += interval) {
+      s->state = IDLE;
+      next(s, due);
+    }
+    ended = serve_until(ended || due > scan ? scan : due, ended);
+    if ((now = now_ns()) < scan) continue;
+    scan = now + SCAN_NS;
+    fail_late(now);
+  }
+}
+
 int main(int argc, char **argv) {
   const char *source_file = NULL, *path_file = NULL;
   uint64_t waves = 1, window_ms = 0;
@@ -366,6 +417,7 @@ int main(int argc, char **argv) {
     else if (!strcmp(name, "--paths")) path_file = value;
     else if (!strcmp(name, "--connections")) slot_count = (uint32_t)atoi(value);
     else if (!strcmp(name, "--requests")) wanted = strtoull(value, NULL, 10);
+    else if (!strcmp(name, "--rate")) rate = strtoull(value, NULL, 10), wanted = RATE_REQUESTS_MAX;
     else if (!strcmp(name, "--storm")) storm = 1, slot_count = (uint32_t)atoi(value);
     else if (!strcmp(name, "--waves")) waves = strtoull(value, NULL, 10);
     else if (!strcmp(name, "--window-ms")) window_ms = strtoull(value, NULL, 10);
@@ -394,7 +446,8 @@ int main(int argc, char **argv) {
     slots[i].left = path_count;
     slots[i].start_ns = start + (storm ? (i / wave_guests) * (window_ms * 1000000ull / waves) : 0);
   }
-  run(start);
+  if (rate) run_at_rate(start);
+  else run(start);
   report((double)(now_ns() - start) / 1e9);
   return 0;
 }

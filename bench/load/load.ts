@@ -5,7 +5,7 @@
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { join } from "node:path";
-import { endGroup, LOAD_CPU, pinned, register } from "../process.ts";
+import { endGroup, LOAD_CPU, pinned, register, urgently } from "../process.ts";
 
 const HERE = import.meta.dirname;
 const SOURCES = {
@@ -50,6 +50,23 @@ export function compile(directory: string): Record<keyof typeof SOURCES, string>
 /** Runs the load generator to its end. */
 export async function runLoad(program: string, args: readonly string[]): Promise<LoadResult> {
   return (await startTool(program, args).result) as LoadResult;
+}
+
+export interface Paced {
+  /** Asks no more, waits for what is under way, and gives the result. */
+  finish(): Promise<LoadResult>;
+}
+
+/** Starts the load generator with `--rate`. */
+export function startLoad(program: string, args: readonly string[]): Paced {
+  const { child, result } = startTool(program, args, urgently);
+  result.catch(() => {});
+  return {
+    finish: () => {
+      child.stdin?.end();
+      return result as Promise<LoadResult>;
+    },
+  };
 }
 
 /** Which errors there were, `undefined` for none: `12 reset, 3 timeout`. */
@@ -97,8 +114,9 @@ export function startProbe(program: string, options: ProbeOptions): Probe {
 function startTool(
   program: string,
   args: readonly string[],
+  how: (argv: readonly string[]) => readonly string[] = (argv) => argv,
 ): { child: ChildProcess; result: Promise<unknown> } {
-  const [file = "", ...rest] = pinned(LOAD_CPU, [program, ...args]);
+  const [file = "", ...rest] = pinned(LOAD_CPU, how([program, ...args]));
   const child = spawn(file, rest, { stdio: ["pipe", "pipe", "inherit"], detached: true });
   const pid = register(child);
   const result = new Promise<unknown>((resolve, reject) => {

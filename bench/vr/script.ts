@@ -30,6 +30,22 @@ export function startScript(name: "databag" | "rewrite", args: readonly string[]
 
 /** Starts a program that takes changes as the scripts do. */
 export async function startChanger(name: string, argv: readonly string[]): Promise<Script> {
+  const { ask, end } = await startAsked(name, argv);
+  return {
+    change: async (address, value) =>
+      (await ask(`${address}\t${CHANGED_KEY}\t${value}`)) as Written,
+    [Symbol.asyncDispose]: async () => end(),
+  };
+}
+
+/** A program that says a line of JSON when it is ready, and one for each line that it is told. */
+export interface Asked {
+  readonly ready: unknown;
+  ask(line: string): Promise<unknown>;
+  end(): void;
+}
+
+export async function startAsked(name: string, argv: readonly string[]): Promise<Asked> {
   const [file = "", ...rest] = pinned(LOAD_CPU, argv);
   const child = spawn(file, rest, { stdio: ["pipe", "pipe", "inherit"], detached: true });
   const pid = register(child);
@@ -39,12 +55,12 @@ export async function startChanger(name: string, argv: readonly string[]): Promi
     if (done === true) throw new Error(`${name} has ended`);
     return JSON.parse(value);
   };
-  await answer();
   return {
-    change: async (address, value) => {
-      child.stdin.write(`${address}\t${CHANGED_KEY}\t${value}\n`);
-      return (await answer()) as Written;
+    ready: await answer(),
+    ask: (line) => {
+      child.stdin.write(`${line}\n`);
+      return answer();
     },
-    [Symbol.asyncDispose]: async () => endGroup(pid),
+    end: () => endGroup(pid),
   };
 }

@@ -14,7 +14,7 @@ import { readVariables } from "./secret-file.ts";
  * After so much that was read, garbage is collected: the runtime lets the pages of a large cloud
  * pile up to twice of what is needed. Characters.
  */
-const COLLECT_CHARS = 8 * 1024 * 1024;
+const COLLECT_CHARS = 4 * 1024 * 1024;
 
 /** Two keys, comments, and what else its owner has there. Bytes. */
 const KEY_FILE_BYTES_MAX = 4096;

@@ -23,8 +23,8 @@ import { CONFIRM_MS, Shrink } from "./shrink.ts";
 import type { Troubles } from "./troubles.ts";
 import { type InTurn, turns } from "./turns.ts";
 
-/** Of so many records that were asked for, garbage is collected. */
-const COLLECT_RECORDS = 2000;
+/** After so many that were compared or asked for, garbage is collected: 10 KB of it for each. */
+const COLLECT_RECORDS = 2500;
 
 /** What is remembered of so many instances is written together, before their records are. */
 const BATCH = 100;
@@ -60,6 +60,16 @@ export class Reconciler implements Look {
   }
 
   async all(signal: AbortSignal): Promise<Looked> {
+    try {
+      return await this.#all(signal);
+    } finally {
+      // A cloud that was read is as large as all that is known of it, and the next one comes beside.
+      const { collect } = this.#ports;
+      if (collect !== undefined) setImmediate(collect);
+    }
+  }
+
+  async #all(signal: AbortSignal): Promise<Looked> {
     const { api, apiKey, troubles } = this.#ports;
     const { keeper, installations } = await this.#open();
     const findings = new Findings();
@@ -142,6 +152,7 @@ export class Reconciler implements Look {
     const { collect } = this.#ports;
     const { keeper } = await this.#open();
     let collected = keeper.asked;
+    const done = (): number => keeper.asked + seen.size;
     const slices = new Slices(signal);
     const seen = new Set<string>();
     const waiting: Waiting[] = [];
@@ -149,8 +160,8 @@ export class Reconciler implements Look {
     const flush = async (): Promise<void> => {
       waiting.push(...(await this.#write(batch, slices, this.#newer)));
       batch = [];
-      if (keeper.asked - collected > COLLECT_RECORDS) {
-        collected = keeper.asked;
+      if (done() - collected > COLLECT_RECORDS) {
+        collected = done();
         collect?.();
       }
     };

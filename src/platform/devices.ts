@@ -23,15 +23,27 @@ export function metadataAddresses(
   );
 }
 
-/** The devices that have an address in one of `cidrs`, by name; the loopback device is none. */
+/** Names the devices that have an address in a range; the loopback device is none. */
+export type FindDevices = (cidrs: readonly Cidr[]) => string[];
+
+/** As this machine's devices are now: the kernel is asked once, however many ranges there are. */
+export function findDevices(interfaces = networkInterfaces()): FindDevices {
+  const devices = Object.entries(interfaces).map(([name, found]) => {
+    const addresses = (found ?? []).flatMap(({ address, internal }) => {
+      return internal ? [] : (tryParseIp(address) ?? []);
+    });
+    return { name, addresses };
+  });
+  return (cidrs) =>
+    devices
+      .filter(({ addresses }) =>
+        addresses.some((address) => cidrs.some((cidr) => contains(cidr, address))),
+      )
+      .map(({ name }) => name)
+      .sort();
+}
+
+/** The devices in one range, as they are now. */
 export function devicesIn(cidrs: readonly Cidr[], interfaces = networkInterfaces()): string[] {
-  return Object.entries(interfaces)
-    .filter(([, addresses]) =>
-      (addresses ?? []).some(({ address, internal }) => {
-        const ip = internal ? undefined : tryParseIp(address);
-        return ip !== undefined && cidrs.some((cidr) => contains(cidr, ip));
-      }),
-    )
-    .map(([name]) => name)
-    .sort();
+  return findDevices(interfaces)(cidrs);
 }

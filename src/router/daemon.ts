@@ -14,10 +14,10 @@ import { type Condition, Conditions } from "../observe/conditions.ts";
 import { createLog, type Log } from "../observe/log.ts";
 import { Metrics } from "../observe/metrics.ts";
 import type { Sink } from "../observe/sink.ts";
-import { metadataAddresses } from "../platform/devices.ts";
 import { passwordCommand, type Source } from "../source/source.ts";
 import { adminHandler } from "./admin.ts";
 import { listenAdmin } from "./admin-socket.ts";
+import { Around, type Listen, targets } from "./around.ts";
 import { Directory, type Entry } from "./directory.ts";
 import { Evidence, type EvidenceSettings } from "./evidence.ts";
 import { Feed } from "./feed.ts";
@@ -43,8 +43,6 @@ import { settle } from "./settle.ts";
 import { openState } from "./state/state.ts";
 import { type OnAccess, Traffic } from "./traffic.ts";
 import { explain } from "./why.ts";
-
-export type Listen = "auto" | readonly ListenTarget[];
 
 export interface RouterSettings {
   /** `databag:DIR`, `file:PATH`, or a store: `sqlite:PATH`. */
@@ -93,9 +91,6 @@ export interface Router {
 
 /** How often this machine's own addresses are looked at. ms. */
 const LOOK_AROUND_MS = 5000;
-
-/** The virtual router's ports: what `auto` listens on. */
-export const AUTO_PORTS: Readonly<Record<Plane, number>> = { metadata: 80, password: 8080 };
 
 /**
  * Starts a router. What was opened is closed again when the start fails.
@@ -281,9 +276,12 @@ async function assemble(
 
   const bindings = () => directory.size;
   const progress = { isReady, bindings, listening: () => listeners.open };
-  const onLook = async (): Promise<void> => {
-    directory.setNetworks(opened.networks());
+  const around = new Around();
+  const onLook = async ({ isDue = false } = {}): Promise<void> => {
     const arePasswordsKnown = feed.loadingSince === undefined || feed.servesRemembered;
+    const facts = [opened.networks(), opened.endpoints(), arePasswordsKnown];
+    if (around.isAsSettled(facts) && !isDue) return milestones.look(progress);
+    directory.setNetworks(opened.networks());
     await proxied.follow(arePasswordsKnown);
     await listeners.follow([
       ...targets(settings.listen, "metadata", opened),
@@ -296,6 +294,7 @@ async function assemble(
       settings.hostNames,
     );
     evidence.follow(opened.networks(), listeners.open);
+    around.settle(facts);
     milestones.look(progress);
   };
   allowed = allowedHosts([...listeners.names, ...proxied.names], [], settings.hostNames);
@@ -303,7 +302,7 @@ async function assemble(
   const lookAround = setInterval(() => {
     const isKnown = feed.loadingSince === undefined || feed.servesRemembered;
     if (isKnown)
-      void onLook().catch((error: unknown) => {
+      void onLook({ isDue: true }).catch((error: unknown) => {
         log.error({ err: error }, "a look at this machine's addresses failed");
       });
   }, LOOK_AROUND_MS);
@@ -348,15 +347,6 @@ async function closeAll(closers: (() => unknown)[]): Promise<void> {
     }
   }
   if (errors.length > 0) throw errors[0];
-}
-
-function targets(listen: Listen, plane: Plane, source: Source): readonly ListenTarget[] {
-  if (listen !== "auto") return listen;
-  const own = source.endpoints().map(({ address }) => ({ host: address }));
-  // Where no source knows an address of ours, nobody's guests are here yet.
-  const usual = own.length === 0 ? [] : metadataAddresses();
-  const all = new Map([...own, ...usual].map((at) => [JSON.stringify(at), at]));
-  return [...all.values()].map((at) => ({ plane, ...at, port: AUTO_PORTS[plane] }));
 }
 
 /** A password may come before the metadata, but is given only to whom the address is bound. */

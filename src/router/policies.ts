@@ -8,7 +8,7 @@ import type { HostsMode } from "../config/settings.ts";
 import { type Cidr, contains, type Ip, parseCidr, parseIp } from "../model/address.ts";
 import type { NetworkId } from "../model/binding.ts";
 import type { Network } from "../model/change.ts";
-import { devicesIn } from "../platform/devices.ts";
+import { findDevices } from "../platform/devices.ts";
 import type { FirewallNetwork, GuestLimits, MacEvidence } from "./firewall/settings.ts";
 
 /** What the operator said of a network. */
@@ -52,7 +52,7 @@ export function comparesMac({ macEvidence, routed }: Policy): boolean {
 export function policiesOf(
   given: readonly GivenNetwork[],
   networks: readonly Network[],
-  devices: (cidrs: readonly Cidr[]) => readonly string[] = devicesIn,
+  devices: (cidrs: readonly Cidr[]) => readonly string[] = findDevices(),
 ): readonly Policy[] {
   const used = new Set<GivenNetwork>();
   const policies = networks.map(({ id, cidrs: texts }): Policy => {

@@ -2,16 +2,10 @@
  * Work in slices of a few milliseconds, so that guests are answered meanwhile.
  */
 
-import { setImmediate } from "node:timers/promises";
+import { rest } from "../platform/turns.ts";
 
 /** A guest's request may wait for one slice; the goal for the longest wait is 20 ms. */
 const SLICE_MS = 3;
-
-/**
- * Turns of the event loop in a rest: a connection is accepted in one, its request read in the next,
- * and whoever came meanwhile is accepted in that. With one turn a guest waited for three slices.
- */
-const TURNS = 3;
 
 export class Slices {
   readonly #signal: AbortSignal;
@@ -28,7 +22,7 @@ export class Slices {
 
   /** Lets others run. Rejects with the signal's reason when that is aborted. */
   async rest(): Promise<void> {
-    for (let i = 0; i < TURNS; i++) await setImmediate();
+    await rest();
     this.#signal.throwIfAborted();
     this.#since = performance.now();
   }

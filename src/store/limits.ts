@@ -3,8 +3,8 @@
 /** Records of one page of a listing: what one look at the API asks for. */
 export const PAGE_RECORDS_MAX = 1000;
 
-/** Records that are read in one turn: some 5 ms, so that guests are answered meanwhile. */
-export const SLICE_RECORDS = 100;
+/** Records that are read before others have their turn: half a millisecond of it. */
+export const SLICE_RECORDS = 10;
 
 /**
  * Revisions for which a store remembers what was deleted. A follower that is further behind gets a

@@ -7,7 +7,7 @@
  */
 
 import { expect, test } from "bun:test";
-import { readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Credentials, type Params, signedQuery } from "../../src/source/cloudstack/sign.ts";
 import { openFolder } from "./leftovers.ts";
@@ -45,6 +45,10 @@ async function check(): Promise<void> {
   const value = (name: string): string =>
     new RegExp(`^${name}=(.*)$`, "m").exec(readFileSync(secrets, "utf8"))?.[1] ?? "";
   const keys = { apiKey: value("FRONTDESK_API_KEY"), secretKey: value("FRONTDESK_SECRET_KEY") };
+
+  // Guests wait for the router, and nobody for the controller.
+  expect(nicenessOf(childOf(program.pid))).toEqual([19]);
+  expect(nicenessOf(program.pid)).toEqual([0]);
 
   // Nobody is there yet: whoever asks is told to come again.
   expect(await ask("instance-id")).toStartWith("503");
@@ -159,6 +163,19 @@ async function askPath(path: string): Promise<string> {
 function childOf(pid: number): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
   return Number(children.split(" ")[0]);
+}
+
+/** Of all threads of a program, each once. @see proc(5), field 19 */
+function nicenessOf(pid: number): number[] {
+  const threads = readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
+    try {
+      const text = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
+      return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[16]);
+    } catch {
+      return []; // It has ended meanwhile.
+    }
+  });
+  return [...new Set(threads)].sort((a, b) => a - b);
 }
 
 function isAlive(pid: number): boolean {

@@ -41,7 +41,7 @@ test("a page with much user data is refused so that our source asks for smaller 
   const reader = { api: client, apiKey: KEYS.apiKey, findings, signal: SIGNAL };
   const { instances, complete } = await readCloud(reader);
   expect([instances.length, complete, findings.list()]).toEqual([30, true, []]);
-  expect(instances.every((one) => one.userdata?.length === 1_000_000)).toBe(true);
+  expect(instances.every((one) => one.userData?.length === 750_000)).toBe(true);
 });
 
 test("our source reads fifty instances through it, and gets the store's records", async () => {

@@ -7,7 +7,7 @@
 
 import { tryParseIp } from "../../model/address.ts";
 import { readRuleset } from "../../platform/firewall/read.ts";
-import { AUTO_PORTS } from "../daemon.ts";
+import { AUTO_PORTS } from "../around.ts";
 import { METADATA_ADDRESS } from "../dhcp-lines.ts";
 import type { ListenAddress } from "../http/rim.ts";
 import type { ListenTarget, Plane } from "../listeners.ts";

@@ -10,7 +10,7 @@ import { StoreError } from "../../model/errors.ts";
 import type { FeedElement } from "../../model/feed.ts";
 import { CONDITIONS, type ConditionCode, type Conditions } from "../../observe/conditions.ts";
 import type { Store } from "../../store/store.ts";
-import { FIRST_START_REOPEN_MS, REOPEN_MS } from "./limits.ts";
+import { ELEMENTS_MS_MIN, FIRST_START_REOPEN_MS, REOPEN_MS } from "./limits.ts";
 
 /** An element that waits to be put in force. */
 export interface Handed {
@@ -33,6 +33,8 @@ export interface FollowerOptions {
   readonly onNews: () => void;
   /** A store that is not there is no trouble for so long after the start. ms. */
   readonly patienceMs?: number;
+  /** @default ELEMENTS_MS_MIN */
+  readonly elementsMsMin?: number;
 }
 
 /** What can be wrong with a store that is followed, until something could be read from it. */
@@ -98,14 +100,18 @@ export class Follower {
 
   async #followOne(): Promise<void> {
     const { signal } = this.#end;
-    const store = await this.#options.open();
+    const { open, elementsMsMin = ELEMENTS_MS_MIN } = this.#options;
+    const store = await open();
     this.#store = store;
     let known = -1;
     try {
       for await (const element of store.follow(signal)) {
         if (element.revision < known) throw replaced(this.#options.name);
         known = element.revision;
+        const begun = performance.now();
         await this.#hand(element, store);
+        const restMs = begun + elementsMsMin - performance.now();
+        if (restMs > 0) await sleep(restMs, undefined, { signal, ref: false }).catch(() => {});
       }
     } finally {
       this.#store = undefined;

@@ -38,3 +38,9 @@ export const PAYLOADS_TRUSTED_MS = 1000;
 
 /** Payloads that are known to be on the disk: two kilobytes each, and few are in use at a time. */
 export const PAYLOADS_KNOWN_MAX = 256;
+
+/**
+ * Elements come no closer than this. Each costs some, whatever is in it, and a store that is being
+ * filled would have one every few milliseconds: half of the router's time. ms.
+ */
+export const ELEMENTS_MS_MIN = 15;

@@ -391,3 +391,16 @@ test("what cannot be put in force now comes again, with all that came with it", 
   await desk.settle();
   expect(desk.answers()).toEqual([`${A} a 1`, `${B} b 1`]);
 });
+
+test("what a busy store says next waits a moment, so that it comes together", async () => {
+  const store = scripted();
+  await using desk = openDesk({ ...store, elementsMsMin: 200 });
+  store.say(snapshot(1, stored(record("a", [A]), 1)));
+  await desk.settle();
+  store.say(changes(2, put(record("b", [B]), 2)));
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${A} a 1`]);
+  await sleep(250);
+  await desk.settle();
+  expect(desk.answers()).toEqual([`${A} a 1`, `${B} b 1`]);
+});

@@ -38,6 +38,7 @@ export interface StoreSourceOptions {
   readonly payloadRetryMs?: number;
   readonly refilledAfterMs?: number;
   readonly refillMsMax?: number;
+  readonly elementsMsMin?: number;
 }
 
 /** How long this machine's addresses are believed: they are asked for at each change. ms. */
@@ -77,13 +78,15 @@ export class StoreSource implements Source {
 
   constructor(options: StoreSourceOptions) {
     const { name, open, conditions, disk, payloadRetryMs: retryMs, patienceMs = 0 } = options;
+    const { elementsMsMin } = options;
     this.#options = options;
     this.#records = new Records(name);
     const onNews = (): void => {
       this.#news.set();
       this.#first.set();
     };
-    this.#follower = new Follower({ name, open, conditions, onNews, patienceMs });
+    const pace = elementsMsMin === undefined ? {} : { elementsMsMin };
+    this.#follower = new Follower({ ...{ name, open, conditions, onNews, patienceMs }, ...pace });
     this.#acks = new Acks(() => this.#follower.store);
     const onDue = (): void => this.#news.set();
     this.#payloads = new Payloads({

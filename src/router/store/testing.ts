@@ -41,6 +41,8 @@ export interface DeskOptions {
   readonly patienceMs?: number;
   readonly refilledAfterMs?: number;
   readonly refillMsMax?: number;
+  /** @default 0 */
+  readonly elementsMsMin?: number;
 }
 
 /** Turns of the event loop in which a store in memory has said what it has to say. */
@@ -49,11 +51,13 @@ const TURNS = 20;
 export function openDesk(options: DeskOptions): Desk {
   const conditions = new Conditions(() => desk.now);
   const { open, restored = [], epochs = [], refilledAfterMs, refillMsMax } = options;
+  const { elementsMsMin = 0 } = options;
   const source = new StoreSource({
     ...{ name: "sqlite:/s", open, conditions, now: () => desk.now },
     disk: options.disk ?? { keepBody: async () => undefined, keptBody: () => undefined },
     ...(options.patienceMs !== undefined && { patienceMs: options.patienceMs }),
     ...(options.payloadRetryMs !== undefined && { payloadRetryMs: options.payloadRetryMs }),
+    elementsMsMin,
     ...(refilledAfterMs !== undefined && { refilledAfterMs }),
     ...(refillMsMax !== undefined && { refillMsMax }),
   });

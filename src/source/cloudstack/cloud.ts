@@ -8,8 +8,14 @@ export interface CloudNic extends Omit<Item<typeof NIC>, "secondaryip"> {
   readonly secondary: readonly string[];
 }
 
-export interface Instance extends Omit<Item<typeof INSTANCE>, "id" | "nic" | "details"> {
+/** Why user data that is there cannot be served. */
+export type UserDataTrouble = "user-data-invalid" | "user-data-too-large";
+
+export interface Instance
+  extends Omit<Item<typeof INSTANCE>, "id" | "nic" | "details" | "userdata"> {
   readonly id: string;
+  /** Its bytes: as text they would take a third more, in a list of the whole cloud. */
+  readonly userData: Uint8Array | UserDataTrouble | undefined;
   readonly nics: readonly CloudNic[];
   /** The text of its SSH keys, one a line. No other detail is kept: some are secret. */
   readonly publicKeys: string | undefined;

@@ -29,7 +29,7 @@ import {
   listOf,
   withProjects,
 } from "./reader.ts";
-import { readUserData } from "./user-data.ts";
+import { readUserData, userDataFrom } from "./user-data.ts";
 
 /** More vanished at once are not asked for one by one, but by reading the list again. */
 const CONFIRMED_MAX = 100;
@@ -173,7 +173,7 @@ function readInstance(findings: Findings, raw: Fields): Instance | undefined {
     findings.add("field-missing", `listVirtualMachines.${field}`, [use], name);
     usable = false;
   };
-  const { id, nic, details, ...rest } = readItem(INSTANCE, raw, missing);
+  const { id, nic, details, userdata, ...rest } = readItem(INSTANCE, raw, missing);
   if (id === undefined) return undefined;
   const nics = (nic ?? []).map((one) => readNic(one, missing));
   const key = details?.["SSH.PublicKey"];
@@ -181,7 +181,7 @@ function readInstance(findings: Findings, raw: Fields): Instance | undefined {
   if (publicKeys === undefined && (rest.keypair ?? rest.keypairs) !== undefined) {
     findings.add("keys-hidden", "listVirtualMachines.details", ["public-keys"], id);
   }
-  return { ...rest, id, nics, publicKeys, usable };
+  return { ...rest, id, nics, publicKeys, usable, userData: userDataFrom(userdata) };
 }
 
 function readNic(raw: Fields, missing: (field: string, use: string) => void): CloudNic {

@@ -11,12 +11,10 @@ import { RecordError } from "../../model/errors.ts";
 import type { InstanceRecord } from "../../model/record.ts";
 import { ADDRESSES_MAX, NICS_MAX, VALUE_CHARS_MAX } from "../../model/record-limits.ts";
 import { parseRecord } from "../../model/record-parse.ts";
-import { decodeUserData } from "../databag/user-data.ts";
 import type { Cloud, CloudNic, Instance } from "./cloud.ts";
 import type { Findings } from "./findings.ts";
 import { type Installation, nextInstallation } from "./incarnation.ts";
 import { keysOf, NIC_KEYS, offeringOf, type PublicAddressOf, publicAddressOf } from "./keys.ts";
-import { USER_DATA_CHARS_MAX } from "./limits.ts";
 
 /** In these an instance does not run, and cannot before CloudStack says so. */
 const GONE: ReadonlySet<string> = new Set(["Destroyed", "Expunging", "Expunged", "Error"]);
@@ -174,15 +172,10 @@ function keysAndNics(nics: readonly Nic[]): { keys: readonly KeyValue[]; nics: r
   return { keys, nics: nics.map((nic) => ({ ...nic, keys: nic.keys.filter(differs) })) };
 }
 
-function userDataOf({ id, userdata }: Instance, findings: Findings): Uint8Array | undefined {
-  if (userdata === undefined || userdata === "") return undefined;
-  if (userdata.length > USER_DATA_CHARS_MAX) {
-    findings.add("user-data-too-large", "userdata", ["user-data"], id);
-    return undefined;
-  }
-  const bytes = /^[A-Za-z0-9+/=\s]*$/.test(userdata) ? decodeUserData(userdata) : undefined;
-  if (bytes === undefined) findings.add("user-data-invalid", "userdata", ["user-data"], id);
-  return bytes;
+function userDataOf({ id, userData }: Instance, findings: Findings): Uint8Array | undefined {
+  if (typeof userData !== "string") return userData;
+  findings.add(userData, "userdata", ["user-data"], id);
+  return undefined;
 }
 
 /** What more than one instance claims: whose it is cannot be said, so nobody has it. */

@@ -4,8 +4,10 @@
  */
 
 import { CloudStackError } from "../../model/errors.ts";
+import { decodeUserData } from "../databag/user-data.ts";
 import { isFields } from "./answer.ts";
 import type { Instance } from "./cloud.ts";
+import { USER_DATA_CHARS_MAX } from "./limits.ts";
 import { type CloudReader, ifPermitted } from "./reader.ts";
 
 const COMMAND = "getVirtualMachineUserData";
@@ -14,13 +16,21 @@ const KEYS = ["user-data"];
 /** Asked for at a time: so few are no burden to remember, and keep the client busy. */
 const BATCH = 100;
 
+/** What the API's text of it means: its bytes, none, or why they cannot be had. */
+export function userDataFrom(text: string | undefined): Instance["userData"] {
+  if (text === undefined || text === "") return undefined;
+  if (text.length > USER_DATA_CHARS_MAX) return "user-data-too-large";
+  const bytes = /^[A-Za-z0-9+/=\s]*$/.test(text) ? decodeUserData(text) : undefined;
+  return bytes ?? "user-data-invalid";
+}
+
 export async function readUserData(
   reader: CloudReader,
   instances: readonly Instance[],
 ): Promise<readonly Instance[]> {
   const isListed =
     instances.length === 0 ||
-    instances.some(({ userdata }) => userdata !== undefined) ||
+    instances.some(({ userData }) => userData !== undefined) ||
     (await isSince418(reader));
   if (isListed) return instances;
   const all = await ifPermitted(reader, COMMAND, KEYS, async () => {
@@ -46,7 +56,8 @@ async function withUserData({ api, signal }: CloudReader, instance: Instance): P
     const answer = await api.read(COMMAND, { virtualmachineid: instance.id }, signal);
     const { virtualmachineuserdata: data } = answer;
     const userdata = isFields(data) ? data.userdata : undefined;
-    return typeof userdata === "string" ? { ...instance, userdata } : instance;
+    const text = typeof userdata === "string" ? userdata : undefined;
+    return { ...instance, userData: userDataFrom(text) };
   } catch (error) {
     // It went since it was listed.
     if (error instanceof CloudStackError && error.code === "CLOUDSTACK_REQUEST") return instance;

@@ -3,10 +3,11 @@
  * however long that takes and whatever is written meanwhile.
  */
 
-import { setImmediate as turn } from "node:timers/promises";
+import type { Network } from "../../model/change.ts";
 import type { FeedElement, RecordChange } from "../../model/feed.ts";
 import type { RecordName, StoredRecord } from "../../model/record.ts";
 import { parseNetworks } from "../../model/record-parse.ts";
+import { rest } from "../../platform/turns.ts";
 import { changeOf, type Held, keyOf, stored } from "../decide.ts";
 import { SLICE_RECORDS } from "../limits.ts";
 import type { Database } from "./database.ts";
@@ -52,14 +53,18 @@ export class View {
   async #read(head: Head, signal: AbortSignal): Promise<FeedElement> {
     const { revision, rememberedFrom } = head;
     const known = this.#known;
-    const held = this.#statements.networks();
-    const networks = parseNetworks(JSON.parse(held?.networks ?? "[]"));
     if (known === undefined || known < rememberedFrom) {
+      const networks = this.#networks();
       return { kind: "snapshot", ...(await this.#all(signal)), networks, revision };
     }
+    const isNews = (this.#statements.networksRevision() ?? 0) > known;
+    const networks = isNews ? { networks: this.#networks() } : {};
     const changes = await this.#changes(known, signal);
-    const isNews = (held?.revision ?? 0) > known;
-    return { kind: "changes", changes, ...(isNews && { networks }), revision };
+    return { kind: "changes", changes, ...networks, revision };
+  }
+
+  #networks(): readonly Network[] {
+    return parseNetworks(JSON.parse(this.#statements.networks()?.networks ?? "[]"));
   }
 
   /** A row that cannot be opened says its name all the same: it is not sealed. */
@@ -76,7 +81,7 @@ export class View {
       }
       last = rows.at(-1) ?? last;
       if (rows.length < SLICE_RECORDS) break;
-      await turn();
+      await rest();
     }
     return { records, ...(damaged.length > 0 && { damaged }) };
   }
@@ -95,7 +100,7 @@ export class View {
       }
       last = rows.at(-1)?.revision ?? last;
       if (rows.length < SLICE_RECORDS) break;
-      await turn();
+      await rest();
     }
     for (const row of removed.values()) {
       this.#onRemoved(row);

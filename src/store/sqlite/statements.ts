@@ -56,9 +56,14 @@ export function prepare(database: Database) {
   const readHead = one<Head>(
     `SELECT revision, epoch_floor AS epochFloor, remembered_from AS rememberedFrom FROM store`,
   );
+  const readNetworksRevision = one<Pick<Networks, "revision">>(
+    "SELECT networks_revision AS revision FROM store",
+  );
   return {
     head: (): Head => readHead() ?? { revision: 0, epochFloor: 0, rememberedFrom: 0 },
     networks: one<Networks>("SELECT networks, networks_revision AS revision FROM store"),
+    /** Alone, because a cloud may have thousands of networks. */
+    networksRevision: (): number | undefined => readNetworksRevision()?.revision,
     setNetworks: run("UPDATE store SET networks = ?, networks_revision = ?, revision = ?"),
     setHead: run("UPDATE store SET revision = ?, epoch_floor = ?, remembered_from = ?"),
 
