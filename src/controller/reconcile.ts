@@ -63,7 +63,7 @@ export class Reconciler implements Look {
     try {
       return await this.#all(signal);
     } finally {
-      // A cloud that was read is as large as all that is known of it, and the next one comes beside.
+      // What was read is as large as all that is known, and the next comes beside it.
       const { collect } = this.#ports;
       if (collect !== undefined) setImmediate(collect);
     }
