@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -48,8 +51,29 @@ test("an address that is taken, and files that are no certificate, are said", as
   await expect(again).rejects.toThrow(/is in use; choose another/);
   const missing = openApiListener({ listen, fetch, tls: { cert: "/nowhere", key: "/nowhere" } });
   await expect(missing).rejects.toThrow(/cannot be read \(ENOENT\)/);
-  const wrong = { cert: import.meta.path, key: import.meta.path };
-  await expect(openApiListener({ listen, fetch, tls: wrong })).rejects.toThrow(/do not fit/);
+});
+
+test("a key that others may read is refused", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "frontdesk-tls-"));
+  try {
+    const key = join(folder, "key.pem");
+    writeFileSync(key, "no key");
+    const listen = { host: "127.0.0.1", port: 0 };
+    const open = () =>
+      openApiListener({ listen, fetch: () => new Response("x"), tls: { cert: key, key } });
+    for (const [mode, said] of [
+      [0o644, /has mode 644: others may use the key; run chmod 600/],
+      [0o604, /has mode 604/],
+      [0o660, /has mode 660/],
+      [0o640, /do not fit together/],
+      [0o600, /do not fit together/],
+    ] as const) {
+      chmodSync(key, mode);
+      await expect(open()).rejects.toThrow(said);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("a body that says no length is bounded as any other, and stays what it is", async () => {

@@ -7,7 +7,7 @@
  */
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
@@ -34,6 +34,9 @@ const CHECK_MS = 2000;
 
 /** What is under way at the end may take so long; then connections are cut. ms. */
 const DRAIN_MS = 5000;
+
+/** Of a key's mode: a group may read it, as services that renew certificates have it. */
+const OTHERS = 0o037;
 
 /** A client keeps its connection after its last answer; how often we look for such. ms. */
 const IDLE_LOOK_MS = 50;
@@ -178,18 +181,28 @@ function whole(request: Request): Request {
 
 function secure({ cert, key }: TlsFiles, limits: object): Server {
   try {
+    checkPrivate(key);
     const files = { cert: readFileSync(cert), key: readFileSync(key) };
     // Bun would find it out for the first client only.
     const isPair = new X509Certificate(files.cert).checkPrivateKey(createPrivateKey(files.key));
     if (!isPair) throw new Error("the key is another certificate's");
     return createTlsServer({ ...limits, ...files, minVersion: "TLSv1.2" });
   } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
     const code = (cause as NodeJS.ErrnoException).code ?? "";
     const message = /^E[A-Z]+$/.test(code) ? `cannot be read (${code})` : "do not fit together";
     throw new ConfigError(`the certificate ${cert} and its key ${key} ${message}`, undefined, {
       cause,
     });
   }
+}
+
+/** @throws {ConfigError} if others may read the key. What cannot be read is said by who reads it. */
+function checkPrivate(key: string): void {
+  const mode = statSync(key, { throwIfNoEntry: false })?.mode ?? 0;
+  if ((mode & OTHERS) === 0) return;
+  const text = (mode & 0o777).toString(8);
+  throw new ConfigError(`${key} has mode ${text}: others may use the key; run chmod 600 on it`);
 }
 
 /** Connections beyond the limit, and those over a guest's address, are closed unread. */

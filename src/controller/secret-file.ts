@@ -7,6 +7,7 @@ import { constants } from "node:fs";
 import { type FileHandle, link, lstat, open, rename, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ConfigError, StateError } from "../model/errors.ts";
+import { isTrustedOwner } from "../platform/owner.ts";
 
 const MODE = 0o600;
 const OTHERS = 0o077;
@@ -40,7 +41,7 @@ export async function readSecretFile(path: string, bytesMax: number): Promise<st
       const message = `${path} has mode ${mode}: others may use it; run chmod 600 on it`;
       throw new StateError("STATE_PERMISSIONS", message);
     }
-    if (!(await isTrusted(path, stats.uid))) {
+    if (!isTrustedOwner(path, stats.uid)) {
       const whose = `belongs to user ${stats.uid}, who may not decide that`;
       const message = `${path} ${whose}; run chown on it`;
       throw new StateError("STATE_PERMISSIONS", message);
@@ -52,13 +53,6 @@ export async function readSecretFile(path: string, bytesMax: number): Promise<st
   } finally {
     await file.close();
   }
-}
-
-/** Ours or root's. To root a service's file, too, in that service's own folder. */
-async function isTrusted(path: string, owner: number): Promise<boolean> {
-  const self = process.getuid?.();
-  if (self === undefined || owner === self || owner === 0) return true;
-  return self === 0 && owner === (await stat(dirname(path))).uid;
 }
 
 /**

@@ -2,6 +2,8 @@
 
 import { expect, test } from "bun:test";
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -47,6 +49,32 @@ async function fill(folder: string): Promise<void> {
     await store.put(record({ id: `i-${index}`, nics: [nic(`10.1.1.${index}`)], userData }));
   }
 }
+
+test("a store that was there first is made private, or refused if it is somebody else's", async () => {
+  for (const suffix of ["", ".lock"]) {
+    using folder = scratch();
+    const path = join(folder.path, FILE + suffix);
+    writeFileSync(path, "");
+    const modes: readonly (readonly [before: number, after: number])[] = [
+      [0o666, 0o660],
+      [0o644, 0o640],
+      [0o600, 0o600],
+    ];
+    for (const [before, after] of modes) {
+      chmodSync(path, before);
+      await (await openIn(folder.path)).close();
+      expect(statSync(path).mode & 0o777).toBe(after);
+    }
+    if (process.getuid?.() !== 0) continue;
+    chownSync(path, OTHER, OTHER);
+    await expect(openIn(folder.path)).rejects.toMatchObject({ code: "STORE_UNWRITABLE" });
+    chownSync(folder.path, OTHER, OTHER);
+    await (await openIn(folder.path)).close();
+  }
+});
+
+/** Nobody's id. */
+const OTHER = 12_345;
 
 test("nothing that a guest may read stands in the file as it is", async () => {
   using folder = scratch();

@@ -8,6 +8,7 @@
 
 import { randomBytes } from "node:crypto";
 import {
+  chmodSync,
   closeSync,
   existsSync,
   openSync,
@@ -19,6 +20,7 @@ import {
 import { basename, dirname, join, resolve } from "node:path";
 import { StoreError } from "../../model/errors.ts";
 import { COUNT_MAX } from "../../model/record-limits.ts";
+import { isTrustedOwner } from "../../platform/owner.ts";
 import { ASIDE_MAX, BUSY_TIMEOUT_MS } from "../limits.ts";
 import { STORE_ID_BYTES, StoreSeal } from "../seal.ts";
 import type { StoreOptions } from "../store.ts";
@@ -30,6 +32,9 @@ const EPOCH_ZERO_MS = 1_767_225_600_000;
 
 /** Beyond this the log of changes is cut back when it is empty. Bytes. */
 const WAL_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Of a mode. A group may have the store, so that its routers run as another user. */
+const OTHERS = 0o007;
 
 /** SQLite's generic error: here, that a table is not there. */
 const SQLITE_ERROR = 1;
@@ -262,13 +267,32 @@ function sealOf(database: Database, path: string, { sealKey }: StoreOptions): St
  * @see https://www.sqlite.org/howtocorrupt.html section 2.2
  */
 function createPrivate(path: string): void {
-  if (existsSync(path)) return;
+  if (existsSync(path)) {
+    makePrivate(path);
+    return;
+  }
   try {
     closeSync(openSync(path, "wx", 0o600));
   } catch (error) {
     const { code = "", message } = error as NodeJS.ErrnoException;
     if (code === "EEXIST") return;
     throw new StoreError("STORE_UNWRITABLE", `${path}: ${code || message}`, { cause: error });
+  }
+}
+
+/** One that was there first: who made it, or may write to it, could take records away. */
+function makePrivate(path: string): void {
+  const { uid, mode } = statSync(path);
+  if (!isTrustedOwner(path, uid)) {
+    const message = `${path} belongs to user ${uid}, who may not have it; move it away, or chown it`;
+    throw new StoreError("STORE_UNWRITABLE", message);
+  }
+  if ((mode & OTHERS) === 0) return;
+  try {
+    chmodSync(path, mode & 0o777 & ~OTHERS);
+  } catch (cause) {
+    const message = `${path}: others may write it; run chmod 600 on it`;
+    throw new StoreError("STORE_UNWRITABLE", message, { cause });
   }
 }
 
