@@ -62,7 +62,7 @@ test("a key that others may read is refused", async () => {
     const open = () =>
       openApiListener({ listen, fetch: () => new Response("x"), tls: { cert: key, key } });
     for (const [mode, said] of [
-      [0o644, /has mode 644: others may use the key; run chmod 600/],
+      [0o644, /has mode 644: others may use it; run chmod 600/],
       [0o604, /has mode 604/],
       [0o660, /has mode 660/],
       [0o640, /do not fit together/],

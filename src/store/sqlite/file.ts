@@ -284,7 +284,7 @@ function createPrivate(path: string): void {
 function makePrivate(path: string): void {
   const { uid, mode } = statSync(path);
   if (!isTrustedOwner(path, uid)) {
-    const message = `${path} belongs to user ${uid}, who may not have it; move it away, or chown it`;
+    const message = `${path} belongs to user ${uid}, who may not have it; move or chown it`;
     throw new StoreError("STORE_UNWRITABLE", message);
   }
   if ((mode & OTHERS) === 0) return;
