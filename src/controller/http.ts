@@ -197,12 +197,12 @@ function secure({ cert, key }: TlsFiles, limits: object): Server {
   }
 }
 
-/** @throws {ConfigError} if others may read the key. What cannot be read is said by who reads it. */
+/** @throws {ConfigError} if others may read it. What is not there, who reads it says. */
 function checkPrivate(key: string): void {
   const mode = statSync(key, { throwIfNoEntry: false })?.mode ?? 0;
   if ((mode & OTHERS) === 0) return;
   const text = (mode & 0o777).toString(8);
-  throw new ConfigError(`${key} has mode ${text}: others may use the key; run chmod 600 on it`);
+  throw new ConfigError(`${key} has mode ${text}: others may use it; run chmod 600 on it`);
 }
 
 /** Connections beyond the limit, and those over a guest's address, are closed unread. */
