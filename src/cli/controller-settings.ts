@@ -80,7 +80,7 @@ export async function controllerPlan(options: Options): Promise<ControllerPlan> 
     ...(listen !== undefined && {
       api: {
         ...{ listen: parseHostPort(listen), stateDir },
-        guests: values.guestListen.map(parseHostPort),
+        guests: values.guestListen.map((at) => (at === "auto" ? at : parseHostPort(at))),
         env: apiEnvironment(source),
         tokensFile: text("tokensFile") ?? defaultTokens(stateDir),
         ...(tls !== undefined && { tls }),

@@ -34,8 +34,6 @@ export const CONTROLLER = fields({
       z.string().superRefine((text, context) => {
         const message = flaw("listen", text);
         if (message !== undefined) context.addIssue({ code: "custom", message });
-        if (text !== "auto") return;
-        context.addIssue({ code: "custom", message: "auto is not possible here; name addresses" });
       }),
     )
     .max(ADDRESSES_MAX)

@@ -8,15 +8,27 @@ import { Hono } from "hono";
 import { operatorApi } from "./api/app.ts";
 import { CLIENT_API_PATH, clientApi } from "./client-api/app.ts";
 import { openCredentials } from "./credentials.ts";
+import { GuestSide } from "./guest-side.ts";
 import { type WebhookPorts, webhookApp } from "./hints/webhook.ts";
-import { type ApiListener, type ApiListenOptions, openApiListener } from "./http.ts";
+import {
+  type ApiListener,
+  type ApiListenOptions,
+  type ConnectionBindings,
+  type HostPort,
+  openApiListener,
+} from "./http.ts";
 import type { ApiPorts } from "./parts.ts";
 import { openTokens } from "./tokens.ts";
 
 /** Where webhooks are received. */
 const HOOKS_PATH = "/hooks";
 
-export interface ApiSettings extends Omit<ApiListenOptions, "fetch"> {
+export interface ApiSettings extends Omit<ApiListenOptions, "fetch" | "guests"> {
+  /**
+   * Where routers of this machine answer guests; `auto`: on its addresses in the store's networks.
+   * Absent or empty: nobody has said it, and it may be as `auto`.
+   */
+  readonly guests?: readonly (HostPort | "auto")[];
   /** Where `admin.env` is. */
   readonly stateDir: string;
   /** What says the credentials, where `admin.env` does not. */
@@ -35,7 +47,10 @@ export async function listenApis(
   ports: ApiPorts,
   hooks: WebhookPorts | undefined,
 ): Promise<ApiListener> {
-  const { stateDir, env, tokensFile } = settings;
+  const { stateDir, env, tokensFile, guests = [] } = settings;
+  const isAuto = guests.includes("auto");
+  const side = isAuto || guests.length === 0 ? new GuestSide(ports.store) : undefined;
+  await side?.check(settings.listen, isAuto);
   const credentials = await openCredentials({
     ...{ stateDir, env, isConfigured: existsSync(tokensFile) },
     onTrouble: troubleOf(ports, stateDir),
@@ -51,7 +66,12 @@ export async function listenApis(
   const secretKeys = {
     get: (name: string) => (name === apiKey ? secretKey : undefined),
   };
-  const app = new Hono();
+  const app = new Hono<{ Bindings: ConnectionBindings }>();
+  app.use(async ({ env }, next) => {
+    if ((await side?.has(env.local)) === true) return new Response(null, { status: 403 });
+    await next();
+    return undefined;
+  });
   app.use(`${CLIENT_API_PATH}/*`, async (_context, next) => {
     ({ apiKey, secretKey } = await credentials.current());
     await next();
@@ -62,6 +82,7 @@ export async function listenApis(
   app.route("/", operatorApi({ ...ports, tokens }));
   return openApiListener({
     ...settings,
+    guests: guests.filter((guest) => guest !== "auto"),
     fetch: (request, bindings) => app.fetch(request, bindings),
   });
 }

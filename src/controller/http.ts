@@ -48,6 +48,8 @@ const METADATA_ADDRESSES: ReadonlySet<string> = new Set(["169.254.169.254", "fd0
 export interface ConnectionBindings {
   /** The address of who asks; absent in tests without a socket. */
   readonly peer?: string;
+  /** The address of this machine that was asked. */
+  readonly local?: string;
   /** Aborts when the listener closes: what answers without end, ends. */
   readonly closing?: AbortSignal;
 }
@@ -123,7 +125,7 @@ export function checkApiListen(listen: HostPort, guests: readonly HostPort[]): v
   if (METADATA_ADDRESSES.has(host)) {
     throw new UsageError(`${at}: guests ask for metadata there; ${remedy}`);
   }
-  const isAny = host === "0.0.0.0" || host === "::";
+  const isAny = isEvery(host);
   for (const guest of guests) {
     const theirs = tryParseIp(guest.host) ?? guest.host;
     const where = `${guest.host}:${guest.port}`;
@@ -136,8 +138,13 @@ export function checkApiListen(listen: HostPort, guests: readonly HostPort[]): v
   }
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host.startsWith("127.") || host === "::1";
+}
+
+/** Whether it stands for all addresses. */
+export function isEvery(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
 }
 
 function makeServer(tls: TlsFiles | undefined): Server {
@@ -155,8 +162,12 @@ function makeServer(tls: TlsFiles | undefined): Server {
 function serve(server: Server, fetch: Fetch, closing: AbortSignal): void {
   const answer = getRequestListener(
     (request, env) => {
-      const peer = (env.incoming as IncomingMessage).socket.remoteAddress;
-      return fetch(whole(request), { closing, ...(peer !== undefined && { peer }) });
+      const { remoteAddress: peer, localAddress: local } = (env.incoming as IncomingMessage).socket;
+      const addresses = {
+        ...(peer !== undefined && { peer }),
+        ...(local !== undefined && { local }),
+      };
+      return fetch(whole(request), { closing, ...addresses });
     },
     // Bun's and Node's own Request and Response stay what they are for everybody else.
     { overrideGlobalObjects: false, errorHandler: () => new Response(null, { status: 500 }) },

@@ -1,4 +1,4 @@
-/** Which of this machine's network devices lie in an address range. */
+/** Which of this machine's network devices and addresses lie in an address range. */
 
 import { networkInterfaces } from "node:os";
 import { type Cidr, contains, type Ip, isLinkLocal, tryParseIp } from "../model/address.ts";
@@ -19,6 +19,16 @@ export function metadataAddresses(
       const host = tryParseIp(address.split("%", 1)[0]);
       if (host === undefined || !METADATA_ADDRESSES.has(host)) return [];
       return isLinkLocal(host) ? [{ host, zone: name }] : [{ host }];
+    }),
+  );
+}
+
+/** This machine's addresses in `cidrs`; those of the loopback device are none. */
+export function addressesIn(cidrs: readonly Cidr[], interfaces = networkInterfaces()): Ip[] {
+  return Object.values(interfaces).flatMap((addresses) =>
+    (addresses ?? []).flatMap(({ address, internal }) => {
+      const ip = internal ? undefined : tryParseIp(address.split("%", 1)[0]);
+      return ip !== undefined && cidrs.some((cidr) => contains(cidr, ip)) ? [ip] : [];
     }),
   );
 }

@@ -180,8 +180,8 @@ test("the controller's section is checked as the program checks it, each with it
     ["192.0.2.10:8776", "192.0.2.10", '4: controller.apiListen: "192.0.2.10" is not ADDR:PORT'],
     [
       "10.1.1.1:80",
-      "auto",
-      "5: controller.guestListen[0]: auto is not possible here; name addresses",
+      "auto:80",
+      "5: controller.guestListen[0]: must be ADDR:PORT, [IPV6]:PORT or auto",
     ],
     ["sqlite:/", "sqlte:/", '3: controller.store: no such store: "sqlte"; did you mean "sqlite"?'],
     [

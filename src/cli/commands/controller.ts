@@ -44,7 +44,7 @@ export const controller: Command = {
     { flags: "--source <where>", summary: "cloudstack:URL, file:PATH or databag:DIR", env: "FRONTDESK_CONTROLLER_SOURCE" },
     { flags: "--store <where>", summary: "sqlite:PATH", usual: defaultStore(STATE_DIR_WORD), env: "FRONTDESK_STORE" },
     { flags: "--api-listen <address>", summary: "ADDR:PORT of the APIs and of webhooks", usual: "none", env: "FRONTDESK_API_LISTEN" },
-    { flags: "--guest-listen <address...>", summary: "where a router of this machine answers guests: the APIs refuse to be there", repeatable: true },
+    { flags: "--guest-listen <address...>", summary: "where a router of this machine answers guests: the APIs refuse to be there", usual: "auto: on its addresses in the store's networks", repeatable: true },
     { flags: "--api-cert <file>", summary: "certificate of the API listener, PEM", env: "FRONTDESK_API_CERT" },
     { flags: "--api-cert-key <file>", summary: "its key", env: "FRONTDESK_API_CERT_KEY" },
     { flags: "--tokens-file <file>", summary: "who may use the operator API, made by frontdesk token", usual: defaultTokens(STATE_DIR_WORD), env: "FRONTDESK_TOKENS_FILE" },

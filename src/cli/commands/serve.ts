@@ -122,9 +122,9 @@ function withStore(options: Options): Options {
   };
 }
 
-/** What the APIs must not be on. Where `auto` listens is known later, and may change. */
+/** What the APIs must not be on. */
 function named(listen: RouterSettings["listen"]): readonly string[] {
-  if (listen === "auto") return [];
+  if (listen === "auto") return [listen];
   return listen.map(({ host, port }) => addressOf({ host, port }));
 }
 
