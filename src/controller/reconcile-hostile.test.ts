@@ -5,9 +5,10 @@
 
 import { expect, test } from "bun:test";
 import type { InstanceRecord } from "../model/record.ts";
+import { instance, nic } from "../source/cloudstack/example.ts";
 import { SIGNAL } from "../source/cloudstack/testing.ts";
 import { CONFIRM_MS } from "./shrink.ts";
-import { kept, openLab } from "./testing.ts";
+import { change, kept, openLab } from "./testing.ts";
 
 test("a list that contradicts itself costs no record and no password, however often", async () => {
   for (const virtualmachine of ["xx", [], {}, undefined]) {
@@ -29,3 +30,43 @@ test("a list that contradicts itself costs no record and no password, however of
     expect((await lab.store.get(name))?.record.password).toEqual(password);
   }
 });
+
+test("one instance with an id that nobody can keep costs nothing of the others", async () => {
+  const cases: readonly (readonly [id: unknown, raised: string])[] = [
+    ["x".repeat(256), "INSTANCE_UNUSABLE instance-unusable listVirtualMachines.id"],
+    ["x".repeat(1_000_000), "INSTANCE_UNUSABLE instance-unusable listVirtualMachines.id"],
+    ["a\nb", "INSTANCE_UNUSABLE instance-unusable listVirtualMachines.id"],
+    ["", "CLOUDSTACK_UNSETTLED list-unsettled listVirtualMachines"],
+    [deep(8000), "CLOUDSTACK_INCOMPLETE field-missing listVirtualMachines.id"],
+    [{ toString: 1 }, "CLOUDSTACK_INCOMPLETE field-missing listVirtualMachines.id"],
+    [null, "CLOUDSTACK_INCOMPLETE field-missing listVirtualMachines.id"],
+  ];
+  for (const [id, raised] of cases) {
+    await using lab = await openLab({ instances: 2 });
+    lab.api.cloud.instances.unshift({
+      ...instance("i-9", { nic: [nic("net-isolated", "10.1.9.9")] }),
+      id,
+    });
+    expect(await lab.look.all(SIGNAL)).toMatchObject({ written: 2 });
+    expect((await kept(lab.store)).length).toBe(2);
+    expect(lab.raised()).toContain(raised);
+    const details = lab.conditions.list().map(({ detail }) => detail);
+    expect(Math.max(...details.map((detail) => detail.length))).toBeLessThan(400);
+    change(lab.api, "i-1", { name: "renamed" });
+    expect(await lab.look.all(SIGNAL)).toMatchObject({ written: 1, deleted: 0 });
+  }
+});
+
+test("a disk with an id that nobody can keep is none", async () => {
+  await using lab = await openLab({ instances: 2 });
+  lab.api.cloud.volumes = lab.api.cloud.volumes.map((disk, at) =>
+    at === 0 ? { ...disk, id: "x".repeat(3_000_000) } : disk,
+  );
+  expect(await lab.look.all(SIGNAL)).toMatchObject({ instances: 2, written: 2 });
+});
+
+function deep(levels: number): unknown {
+  let value: unknown = "i-9";
+  for (let level = 0; level < levels; level++) value = [value];
+  return value;
+}

@@ -218,6 +218,11 @@ function list(value: unknown, field: string, countMax: number): readonly unknown
   return value;
 }
 
+/** Whether a text can be an id or a name of a record. */
+export function isLine(value: string): boolean {
+  return value.length <= LINE_CHARS_MAX && LINE.test(value);
+}
+
 function line(value: unknown, field: string): string {
   return text(value, field, { pattern: LINE, charsMax: LINE_CHARS_MAX });
 }

@@ -5,7 +5,7 @@
  */
 
 import { counted } from "../../model/count.ts";
-import { NAMED_MAX } from "./limits.ts";
+import { NAMED_MAX, SUBJECT_CHARS_MAX } from "./limits.ts";
 
 /** What a finding is about, and what is served meanwhile. */
 const FINDINGS = {
@@ -55,7 +55,7 @@ export class Findings {
     const held = this.#held.get(name) ?? { kind, place, keys, subjects: new Set(), unnamed: 0 };
     this.#held.set(name, held);
     if (subject === undefined) held.unnamed++;
-    else held.subjects.add(subject);
+    else held.subjects.add(subject.slice(0, SUBJECT_CHARS_MAX));
   }
 
   list(): Finding[] {

@@ -64,3 +64,6 @@ export const SCOPES_MAX = 1000;
 
 /** So many subjects of one finding are named; the others are counted. */
 export const NAMED_MAX = 5;
+
+/** Of a subject so much is said: ids are UUIDs, and a conflict names an address and two. */
+export const SUBJECT_CHARS_MAX = 120;

@@ -162,7 +162,8 @@ export function firstItemsOf(list: List, content: Fields): readonly unknown[] {
   throw new CloudStackError("CLOUDSTACK_ANSWER", `${list.command}: a count, and no items`);
 }
 
-function idOf({ id }: Fields): string | undefined {
+/** The name of an item. What is none is not made a text: it may be of any depth. */
+export function idOf({ id }: Fields): string | undefined {
   if (typeof id === "string" && id !== "") return id;
   return typeof id === "number" ? String(id) : undefined;
 }

@@ -6,6 +6,7 @@
  */
 
 import { CloudStackError } from "../../model/errors.ts";
+import { isLine } from "../../model/record-parse.ts";
 import { type Fields, isFields } from "./answer.ts";
 import type { Cloud, CloudNic, Instance } from "./cloud.ts";
 import { readExposed } from "./exposed.ts";
@@ -20,7 +21,7 @@ import {
   VOLUME,
 } from "./fields.ts";
 import type { Findings } from "./findings.ts";
-import { firstItemsOf, type List, type Listing, type ReadItem } from "./listing.ts";
+import { firstItemsOf, idOf, type List, type Listing, type ReadItem } from "./listing.ts";
 import {
   type CloudReader,
   ifPermitted,
@@ -168,7 +169,7 @@ async function readOne(
 
 function readInstance(findings: Findings, raw: Fields): Instance | undefined {
   let usable = true;
-  const name = String(raw.id);
+  const name = idOf(raw);
   const missing = (field: string, use: string): void => {
     findings.add("field-missing", `listVirtualMachines.${field}`, [use], name);
     usable = false;
@@ -197,7 +198,8 @@ function rootDisks(volumes: readonly Item<typeof VOLUME>[]): Map<string, string>
   const disks = new Map<string, string>();
   const several = new Set<string>();
   for (const { id, virtualmachineid: instance, state } of volumes) {
-    if (id === undefined || instance === undefined || GONE_DISK.test(state ?? "")) continue;
+    if (id === undefined || !isLine(id) || instance === undefined || GONE_DISK.test(state ?? ""))
+      continue;
     if (disks.has(instance)) several.add(instance);
     disks.set(instance, id);
   }

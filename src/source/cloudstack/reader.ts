@@ -8,7 +8,7 @@ import type { Fields } from "./answer.ts";
 import type { Api } from "./client.ts";
 import { type Item, readItem, type Table } from "./fields.ts";
 import type { Findings } from "./findings.ts";
-import { type List, type Listing, listAll, type ReadItem } from "./listing.ts";
+import { idOf, type List, type Listing, listAll, type ReadItem } from "./listing.ts";
 import type { Params } from "./sign.ts";
 
 export interface CloudReader {
@@ -66,7 +66,7 @@ export async function listOf<T extends Table>(
 ): Promise<readonly Item<T>[] | undefined> {
   const read = (raw: Fields): Item<T> =>
     readItem(table, raw, (field, use) => {
-      reader.findings.add("field-missing", `${list.command}.${field}`, [use], String(raw.id));
+      reader.findings.add("field-missing", `${list.command}.${field}`, [use], idOf(raw));
     });
   return ifPermitted(reader, list.command, keys, async () => {
     return (await listEverywhere(reader, list, read)).items;

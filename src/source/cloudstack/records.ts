@@ -10,7 +10,7 @@ import { KEY_NAME, type KeyValue } from "../../model/binding.ts";
 import { RecordError } from "../../model/errors.ts";
 import type { InstanceRecord } from "../../model/record.ts";
 import { ADDRESSES_MAX, NICS_MAX, VALUE_CHARS_MAX } from "../../model/record-limits.ts";
-import { parseRecord } from "../../model/record-parse.ts";
+import { isLine, parseRecord } from "../../model/record-parse.ts";
 import type { Cloud, CloudNic, Instance } from "./cloud.ts";
 import type { Findings } from "./findings.ts";
 import { type Installation, nextInstallation } from "./incarnation.ts";
@@ -45,6 +45,10 @@ export function* recordsOf(
   for (const instance of cloud.instances) {
     const { id } = instance;
     if (GONE.has(instance.state ?? "")) continue;
+    if (!isLine(id)) {
+      findings.add("instance-unusable", "listVirtualMachines.id", [], id);
+      continue;
+    }
     const installation = nextInstallation(last.get(id), cloud.rootDisks.get(id));
     yield { id, installation, records: tryRecords(mapping, instance, installation.incarnation) };
   }

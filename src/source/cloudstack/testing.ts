@@ -188,7 +188,7 @@ export class FakeApi implements AsyncDisposable {
     listCapabilities: () => ({ capability: { cloudstackversion: this.cloud.version } }),
     listVirtualMachines: (params) =>
       paged("virtualmachine", this.#owned(this.cloud.instances, params), params, (instance) => {
-        const userdata = this.cloud.userData.get(String(instance.id));
+        const userdata = this.cloud.userData.get(instance.id as string);
         const has = params.userdata === "true" && this.cloud.version >= "4.18";
         return has && userdata !== undefined ? { ...instance, userdata } : instance;
       }),
