@@ -11,7 +11,7 @@ import { readFileSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, RequestError } from "@hono/node-server";
 import { tryParseIp } from "../model/address.ts";
 import { ConfigError, ListenError, UsageError } from "../model/errors.ts";
 
@@ -170,7 +170,7 @@ function serve(server: Server, fetch: Fetch, closing: AbortSignal): void {
       return fetch(whole(request), { closing, ...addresses });
     },
     // Bun's and Node's own Request and Response stay what they are for everybody else.
-    { overrideGlobalObjects: false, errorHandler: () => new Response(null, { status: 500 }) },
+    { overrideGlobalObjects: false, errorHandler: statusOf },
   );
   server.on("request", (message, response) => {
     if (Number(message.headers["content-length"] ?? 0) > BODY_BYTES_MAX) {
@@ -178,6 +178,11 @@ function serve(server: Server, fetch: Fetch, closing: AbortSignal): void {
       message.socket.destroySoon();
     } else void answer(message, response); // It rejects for nothing: see errorHandler.
   });
+}
+
+/** A request that is none, as by its `Host`, reaches no app. */
+function statusOf(error: unknown): Response {
+  return new Response(null, { status: error instanceof RequestError ? 400 : 500 });
 }
 
 /**

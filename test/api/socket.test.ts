@@ -91,6 +91,22 @@ for (const runtime of RUNTIMES) {
       expect(await server.complaints()).not.toMatch(/"level":50/);
     });
 
+    test("a type may have spaces, and a Host that is none is the client's fault", async () => {
+      await using server = await start(runtime.command);
+      const body = JSON.stringify({ name: "web-01", nics: [{ addresses: ["10.1.1.5"] }] });
+      const headers = { ...AUTH, "content-type": "application/json ; charset=utf-8" };
+      const put = await fetch(`${server.url}${AT}`, { method: "PUT", body, headers });
+      expect(put.status).toBe(201);
+      for (const host of ["a b", "x/y", "[::1", "x:y", "x@y"]) {
+        const request = `GET /v1/token HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+        expect([host, await raw(server.port, request)]).toEqual([
+          host,
+          expect.stringMatching(/^HTTP\/1\.1 400/),
+        ]);
+      }
+      expect(await server.complaints()).not.toMatch(/"level":50/);
+    });
+
     test("it ends gracefully: streams are ended, and nothing is left open", async () => {
       const server = await start(runtime.command);
       const events = await fetch(`${server.url}/v1/events`, { headers: AUTH });

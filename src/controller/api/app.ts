@@ -79,9 +79,7 @@ export function operatorApi(ports: OperatorPorts): OperatorApp {
     },
   });
   app.onError((error, c) => {
-    const isMalformed = error instanceof HTTPException && error.status === 400;
-    const known = isMalformed ? malformed(error) : error;
-    return answerError(known, c, log);
+    return answerError(error instanceof HTTPException ? refused(error) : error, c, log);
   });
   app.use("/v1/*", async (c, next) => {
     c.header("Cache-Control", "no-store");
@@ -103,7 +101,12 @@ export function operatorApi(ports: OperatorPorts): OperatorApp {
   return app;
 }
 
-function malformed(cause: Error): OperatorApiError {
+/** What the library refuses by itself, in our words; any other error as it is. */
+function refused(cause: HTTPException): Error {
+  if (cause.status === 415) {
+    return new OperatorApiError("BODY_TYPE", "the body has another type", { cause });
+  }
+  if (cause.status !== 400) return cause;
   return new OperatorApiError("BODY_MALFORMED", "the body is not JSON in UTF-8", { cause });
 }
 

@@ -45,6 +45,8 @@ export function takes(...types: readonly string[]): MiddlewareHandler {
       const which = given === "" ? "the body has no type" : "the body has another type";
       throw new OperatorApiError("BODY_TYPE", `${which}; this takes ${types.join(" or ")}`);
     }
+    // Who checks the body by its schema knows the type alone: no parameters, no spaces around them.
+    if (given !== type) c.req.raw.headers.set("content-type", type);
     const bytes = await c.req.arrayBuffer().catch((cause: unknown) => {
       throw cause instanceof OperatorApiError
         ? cause

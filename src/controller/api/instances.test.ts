@@ -282,6 +282,16 @@ test("bodies that cannot be kept are refused, and nothing is stored", async () =
     const headers = { "content-type": type };
     expect((await ask(`PUT ${AT}`, { body: BODY, headers })).code).toBe("BODY_TYPE");
   }
+  const accepted = ["application/json ; charset=utf-8", "Application/JSON;charset=UTF-8 "];
+  for (const type of accepted) {
+    const answer = await ask(`PUT ${AT}`, { body: {}, headers: { "content-type": type } });
+    expect([type, answer.code]).toEqual([type, "REQUEST_INVALID"]);
+    const headers = { "content-type": type };
+    const keys = await ask(`PUT ${AT}/keys`, { body: { publicKeys: [] }, headers });
+    expect([type, keys.code]).toEqual([type, "INSTANCE_UNKNOWN"]);
+    const password = await ask(`PUT ${AT}/password`, { body: { password: "p" }, headers });
+    expect([type, password.code]).toEqual([type, "INSTANCE_UNKNOWN"]);
+  }
   const huge = await ask(`PUT ${AT}`, { body: `"${"x".repeat(8 * 1024 * 1024)}"` });
   expect([huge.status, huge.code]).toEqual([413, "BODY_TOO_LARGE"]);
   expect((await store.list()).records.map(({ record }) => record.id)).toEqual(["taken"]);

@@ -17,6 +17,17 @@ test("a network is made, read, replaced and taken away", async () => {
   }
 });
 
+test("a write that depends on a revision is refused: networks have none", async () => {
+  const { ask } = openApi();
+  const body = { cidrs: ["10.1.1.0/24"] };
+  for (const headers of [{ "if-match": '"1"' }, { "if-match": "*" }, { "if-none-match": "*" }]) {
+    const put = await ask("PUT /v1/networks/204", { body, headers });
+    expect([put.status, put.code]).toEqual([400, "REQUEST_INVALID"]);
+    expect((await ask("DELETE /v1/networks/204", { headers })).code).toBe("REQUEST_INVALID");
+  }
+  expect((await ask("GET /v1/networks")).json).toEqual({ networks: [] });
+});
+
 test("a network with instances stays", async () => {
   const { ask } = openApi();
   await ask("PUT /v1/networks/204", { body: { cidrs: ["10.1.1.0/24"] } });

@@ -1,6 +1,7 @@
 /** `/v1/networks`: which networks there are, and their ranges of addresses. */
 
 import { createRoute } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import type { Network as NetworkOf } from "../../model/change.ts";
 import { OperatorApiError } from "../../model/errors.ts";
 import { turns } from "../turns.ts";
@@ -58,6 +59,7 @@ export const addNetworks: AddRoutes = (app, ports) => {
   });
   app.openapi(put, async (c) => {
     checkWritable(ports);
+    checkUnconditional(c);
     const { network: id } = c.req.valid("param");
     const { cidrs, dnsDomain, ...given } = c.req.valid("json");
     if (given.id !== undefined && given.id !== id) {
@@ -75,6 +77,7 @@ export const addNetworks: AddRoutes = (app, ports) => {
   });
   app.openapi(remove, async (c) => {
     checkWritable(ports);
+    checkUnconditional(c);
     const { network: id } = c.req.valid("param");
     return inTurn(async () => {
       const before = await store.networks();
@@ -88,6 +91,21 @@ export const addNetworks: AddRoutes = (app, ports) => {
     });
   });
 };
+
+/**
+ * A network has no revision. Whoever makes a write depend on one must not believe that it did.
+ *
+ * @throws {OperatorApiError}
+ */
+function checkUnconditional(c: Context): void {
+  for (const name of ["If-Match", "If-None-Match"]) {
+    if (c.req.header(name) === undefined) continue;
+    throw new OperatorApiError(
+      "REQUEST_INVALID",
+      `${name}: a network has no revision; leave it out`,
+    );
+  }
+}
 
 function unknown(): OperatorApiError {
   return new OperatorApiError("NETWORK_UNKNOWN", "there is no such network");
