@@ -4,7 +4,9 @@
  */
 
 import { expect, test } from "bun:test";
+import type { Network } from "../model/change.ts";
 import type { InstanceRecord } from "../model/record.ts";
+import { NETWORKS_MAX } from "../model/record-limits.ts";
 import { instance, nic } from "../source/cloudstack/example.ts";
 import { SIGNAL } from "../source/cloudstack/testing.ts";
 import { CONFIRM_MS } from "./shrink.ts";
@@ -63,6 +65,38 @@ test("a disk with an id that nobody can keep is none", async () => {
     at === 0 ? { ...disk, id: "x".repeat(3_000_000) } : disk,
   );
   expect(await lab.look.all(SIGNAL)).toMatchObject({ instances: 2, written: 2 });
+});
+
+test("a network that cannot be kept any more stays as it was, and is named", async () => {
+  await using lab = await openLab({ instances: 2 });
+  await lab.look.all(SIGNAL);
+  const before = await lab.store.networks();
+  const cidr = Array.from({ length: 101 }, (_, n) => `10.1.${n}.0/24`).join(",");
+  const whole = lab.api.cloud.networks;
+  lab.api.cloud.networks = [
+    ...whole.map((network) => (network.id === "net-isolated" ? { ...network, cidr } : network)),
+    { id: "no network's id", type: "Isolated", cidr: "10.9.9.0/24" },
+  ];
+  for (let look = 0; look < 2; look++) await lab.look.all(SIGNAL);
+  const byId = (networks: readonly Network[]) =>
+    networks.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  expect(byId(await lab.store.networks())).toEqual(byId(before));
+  expect(lab.raised()).toEqual(["NETWORK_UNUSABLE network-unusable listNetworks"]);
+  const [{ detail = "" } = {}] = lab.conditions.list();
+  expect(detail).toContain("net-isolated, no network's id");
+  lab.api.cloud.networks = whole;
+  await lab.look.all(SIGNAL);
+  expect(lab.raised()).toEqual([]);
+});
+
+test("of more networks than are kept, those with instances are, and the look succeeds", async () => {
+  await using lab = await openLab({ instances: 2 });
+  const many = Array.from({ length: NETWORKS_MAX + 5 }, (_, n) => ({ id: `n-${n}`, type: "L2" }));
+  lab.api.cloud.networks.unshift(...many);
+  for (let look = 0; look < 2; look++) await lab.look.all(SIGNAL);
+  const ids = (await lab.store.networks()).map(({ id }) => id);
+  expect([ids.length, ids.includes("net-isolated")]).toEqual([NETWORKS_MAX, true]);
+  expect(lab.raised()).toEqual(["NETWORK_UNUSABLE networks-left-out listNetworks"]);
 });
 
 function deep(levels: number): unknown {

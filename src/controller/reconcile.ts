@@ -8,9 +8,10 @@
 
 import type { Network } from "../model/change.ts";
 import { RecordError } from "../model/errors.ts";
+import { NETWORKS_MAX } from "../model/record-limits.ts";
 import { parseNetworks } from "../model/record-parse.ts";
 import type { Api } from "../source/cloudstack/client.ts";
-import { type Finding, Findings } from "../source/cloudstack/findings.ts";
+import { Findings } from "../source/cloudstack/findings.ts";
 import { networksOf } from "../source/cloudstack/networks.ts";
 import { readCloud, readInstanceAnew, type Surroundings } from "../source/cloudstack/read-cloud.ts";
 import { type Mapped, recordsOf } from "../source/cloudstack/records.ts";
@@ -28,6 +29,9 @@ const COLLECT_RECORDS = 2500;
 
 /** What is remembered of so many instances is written together, before their records are. */
 const BATCH = 100;
+
+/** Where findings about networks are. */
+const PLACE = "listNetworks";
 
 export interface ReconcilePorts {
   readonly api: Api;
@@ -96,7 +100,7 @@ export class Reconciler implements Look {
     if (!isOutdated) troubles.taken(await keeper.settle(waiting));
     if (complete && doubted === 0)
       await installations.keepOnly(new Set([...listed, ...this.#newer]));
-    await this.#keepNetworks(networksOf(cloud), findings.list());
+    await this.#keepNetworks(networksOf(cloud), findings);
     troubles.found(findings.list());
     troubles.shrank(doubted);
     this.#around = around;
@@ -196,20 +200,36 @@ export class Reconciler implements Look {
     return waiting;
   }
 
-  /** A network goes when it is certain that it is gone, and nobody has a record in it. */
-  async #keepNetworks(found: readonly Network[], findings: readonly Finding[]): Promise<void> {
+  /**
+   * A network goes when it is certain that it is gone, and nobody has a record in it. One that is
+   * listed and cannot be kept is not gone.
+   */
+  async #keepNetworks(found: readonly Network[], findings: Findings): Promise<void> {
     const { store } = this.#ports;
     const { keeper } = await this.#open();
-    const isCertain = !findings.some(
-      ({ kind, place }) =>
-        place === "listNetworks" && (kind === "not-permitted" || kind === "list-unsettled"),
-    );
-    const ids = new Set(found.map(({ id }) => id));
+    const isCertain = !findings
+      .list()
+      .some(
+        ({ kind, place }) =>
+          place === PLACE && (kind === "not-permitted" || kind === "list-unsettled"),
+      );
+    const good = new Map<string, Network>();
+    const bad = new Set<string>();
+    for (const network of found) {
+      if (isWellFormed(network)) good.set(network.id, network);
+      else bad.add(network.id);
+    }
+    for (const id of bad) findings.add("network-unusable", PLACE, [], id);
     const used = keeper.networks();
     const kept = (await store.networks()).filter(
-      ({ id }) => !ids.has(id) && (!isCertain || used.has(id)),
+      ({ id }) => !good.has(id) && (!isCertain || used.has(id) || bad.has(id)),
     );
-    await store.putNetworks([...found.filter(isWellFormed), ...kept]);
+    const all = [...good.values(), ...kept];
+    if (all.length > NETWORKS_MAX) {
+      findings.add("networks-left-out", PLACE);
+      all.sort((a, b) => Number(used.has(b.id)) - Number(used.has(a.id)));
+    }
+    await store.putNetworks(all.slice(0, NETWORKS_MAX));
   }
 }
 

@@ -15,6 +15,8 @@ const OF_FINDINGS: Readonly<Record<FindingKind, ConditionCode>> = {
   "keys-hidden": "CLOUDSTACK_INCOMPLETE",
   "instance-unusable": "INSTANCE_UNUSABLE",
   "list-unsettled": "CLOUDSTACK_UNSETTLED",
+  "network-unusable": "NETWORK_UNUSABLE",
+  "networks-left-out": "NETWORK_UNUSABLE",
   "network-unknown": "CLOUDSTACK_INCOMPLETE",
   "not-permitted": "CLOUDSTACK_NOT_PERMITTED",
   "offering-unknown": "CLOUDSTACK_INCOMPLETE",

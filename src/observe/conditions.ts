@@ -274,6 +274,12 @@ export const CONDITIONS = {
     advice: "correct the field of the instance that is named",
     where: "controller",
   },
+  NETWORK_UNUSABLE: {
+    title: "networks cannot be kept as their source describes them; what was known of them stays",
+    severity: "warning",
+    advice: "correct the ranges or the domain of the network that is named, or have fewer",
+    where: "controller",
+  },
   ADDRESS_INVALID: {
     title: "an address or a MAC address of an instance cannot be read; it is left out",
     severity: "warning",

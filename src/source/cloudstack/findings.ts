@@ -16,6 +16,8 @@ const FINDINGS = {
   "keys-hidden": "the API names an SSH key, and does not show it; public-keys is empty",
   "instance-unusable": "an instance cannot be kept as the API describes it; its last record stays",
   "list-unsettled": "a list changed whenever it was read; nothing is taken for gone by it",
+  "network-unusable": "a network cannot be kept as the API describes it; it stays as it was",
+  "networks-left-out": "more are there than are kept; those without instances are left out first",
   "network-unknown": "the API does not list a network that instances have NICs in",
   "not-permitted": "the API keys may not use a command",
   "offering-unknown": "the API does not list an offering; its name is served for its text",
