@@ -40,7 +40,8 @@ type Fields = Readonly<Record<string, unknown>>;
 /** It also names a folder of a router's state directory. */
 const NETWORK_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const LINE = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+$/;
-const PUBLIC_KEY = /^[^\r\n\u0000]+$/;
+/** A line too; tabs may stand between its words. */
+const PUBLIC_KEY = /^[^\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029]+$/;
 const PASSWORD = /^[^\u0000-\u001f\u007f]+$/;
 const SECRET_ID = /^[A-Za-z0-9._-]+$/;
 

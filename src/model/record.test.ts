@@ -147,7 +147,9 @@ test("a record that is wrong is refused, by the name of the field", () => {
   check({ keys: [["a"]] }, "keys[0]");
   check({ keys: [1, 2].map(() => ["a", "1"]) }, "keys[1]");
   check({ keys: [["a", 1]] }, "keys[0]");
-  check({ publicKeys: ["a\nb"] }, "publicKeys[0]");
+  for (const character of "\n\r\u0000\u001b\u007f\u0085\u2028\u2029") {
+    check({ publicKeys: ["ssh-rsa AAAA\ta", `a${character}b`] }, "publicKeys[1]");
+  }
   check({ userData: "text" }, "userData");
   check({ userData: new Uint8Array(1024 * 1024 + 1) }, "userData");
   check({ password: { id: "s", password: "" } }, "password.password");
