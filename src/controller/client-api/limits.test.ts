@@ -53,6 +53,29 @@ test("a refusal of user data names the size, the limit, and the way out", async 
   });
 });
 
+test("a page has so many bytes of registered user data, and a smaller one is shown", async () => {
+  const lab = openTestLab();
+  const userdata = Buffer.alloc(1024 * 1024).toString("base64");
+  const known = Array.from({ length: 17 }, (_, at) => ({
+    id: `u-${at}`,
+    name: `n-${at}`,
+    userdata,
+  }));
+  await lab.store.putDocuments(
+    "client-api-user-data",
+    known.map((one) => [one.id, one]),
+  );
+  const list = (params: Record<string, string>) => lab.ask("listUserData", params);
+  const whole = await list({});
+  expect([whole.status, whole.content.errortext]).toEqual([
+    431,
+    "The page has more than 16777216 bytes of user data: ask for a smaller page size",
+  ]);
+  const page = await list({ page: "1", pagesize: "16" });
+  expect([page.status, page.content.count]).toEqual([200, 17]);
+  expect((await list({ name: "n-3" })).content.count).toBe(1);
+});
+
 test("a page has 500 items at most, and both of its parameters", async () => {
   const lab = openTestLab();
   const statusOf = async (params: Record<string, string>): Promise<number> =>

@@ -2,7 +2,7 @@
 
 import type { Fields } from "../../source/cloudstack/answer.ts";
 import { refuse } from "./errors.ts";
-import { PAGE_SIZE_MAX } from "./limits.ts";
+import { PAGE_SIZE_MAX, PAGE_USER_DATA_BYTES_MAX } from "./limits.ts";
 
 /** For a command's schema. */
 export const PAGING = {
@@ -28,6 +28,21 @@ export function pageOf<T>(items: readonly T[], { page, pagesize }: Paging): read
   const size = pagesize ?? PAGE_SIZE_MAX;
   const from = ((page ?? 1) - 1) * size;
   return items.slice(from, from + size);
+}
+
+/**
+ * A client that reads that page size is too large asks for a smaller one.
+ *
+ * @param bytesOf how much user data an item shows
+ * @throws {ClientApiError} 431
+ */
+export function checkUserData<T>(page: readonly T[], bytesOf: (item: T) => number): void {
+  let bytes = 0;
+  for (const item of page) bytes += bytesOf(item);
+  if (bytes <= PAGE_USER_DATA_BYTES_MAX) return;
+  const limit = `${PAGE_USER_DATA_BYTES_MAX} bytes`;
+  const message = `The page has more than ${limit} of user data: ask for a smaller page size`;
+  throw refuse("parameter", message);
 }
 
 /** A page as it is answered. @throws {ClientApiError} 431 */

@@ -3,9 +3,7 @@
 import { ZONE } from "../catalogue.ts";
 import { type Command, define } from "../command.ts";
 import { refuse } from "../errors.ts";
-import type { Known } from "../lab.ts";
-import { PAGE_USER_DATA_BYTES_MAX } from "../limits.ts";
-import { is, matches, PAGING, paged, pageOf } from "../page.ts";
+import { checkUserData, is, matches, PAGING, paged, pageOf } from "../page.ts";
 import { checkProject, ofProject, PROJECT } from "../projects.ts";
 import { showInstance, viewerOf } from "../view.ts";
 
@@ -47,23 +45,11 @@ export const listInstances: Command = define({
     });
     const viewer = await viewerOf(lab);
     const withUserData = given.userdata === true;
-    if (withUserData) checkUserData(pageOf(found, given));
+    if (withUserData) {
+      checkUserData(pageOf(found, given), ({ records }) => records[0].record.userData?.length ?? 0);
+    }
     return paged("virtualmachine", found, given, (known) =>
       showInstance(viewer, known, { withUserData }),
     );
   },
 });
-
-/** A client that reads that page size is too large asks for a smaller one. */
-function checkUserData(page: readonly Known[]): void {
-  const bytes = page.reduce(
-    (sum, { records }) => sum + (records[0].record.userData?.length ?? 0),
-    0,
-  );
-  if (bytes <= PAGE_USER_DATA_BYTES_MAX) return;
-  const limit = `${PAGE_USER_DATA_BYTES_MAX} bytes`;
-  throw refuse(
-    "parameter",
-    `The page has more than ${limit} of user data: ask for a smaller page size`,
-  );
-}

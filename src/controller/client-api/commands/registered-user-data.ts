@@ -7,7 +7,7 @@ import { type Command, define } from "../command.ts";
 import { refuse } from "../errors.ts";
 import { REGISTERED_MAX } from "../limits.ts";
 import type { RegisteredUserData } from "../management.ts";
-import { is, matches, PAGING, paged } from "../page.ts";
+import { checkUserData, is, matches, PAGING, paged, pageOf } from "../page.ts";
 import { checkProject, PROJECT } from "../projects.ts";
 import { decoded, noUserData } from "../user-data.ts";
 import { present } from "../view.ts";
@@ -49,6 +49,8 @@ export const listUserData: Command = define({
     const found = [...lab.userData.values()].filter(
       ({ id, name }) => is(given.id, id) && is(given.name, name) && matches(given.keyword, name),
     );
+    const bytesOf = ({ userdata }: RegisteredUserData) => Buffer.byteLength(userdata, "base64");
+    checkUserData(pageOf(found, given), bytesOf);
     return paged("userdata", found, given, show);
   },
 });
