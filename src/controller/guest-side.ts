@@ -6,7 +6,7 @@
  * network's: in a lab both planes have ports of their own there.
  */
 
-import { type Cidr, contains, parseCidr, tryParseIp } from "../model/address.ts";
+import { type Cidr, containedIn, parseCidr, tryParseIp } from "../model/address.ts";
 import { UsageError } from "../model/errors.ts";
 import { addressesIn } from "../platform/devices.ts";
 import type { Store } from "../store/store.ts";
@@ -49,7 +49,7 @@ export class GuestSide {
   async has(local: string | undefined): Promise<boolean> {
     const address = tryParseIp(local);
     if (address === undefined || isLoopback(address)) return false;
-    return (await this.#known()).some((range) => contains(range, address));
+    return containedIn(await this.#known(), address);
   }
 
   async #known(): Promise<readonly Cidr[]> {

@@ -134,9 +134,18 @@ export function parseCidr(text: string): Cidr {
 
 /** Whether `address` lies in `cidr`. */
 export function contains(cidr: Cidr, address: Ip): boolean {
-  if ((isIP(address) === 4 ? 4 : 6) !== cidr.version) return false;
-  const number = toNumber(address);
-  return number >= cidr.first && number <= cidr.last;
+  return containedIn([cidr], address);
+}
+
+/** Whether `address` lies in one of `cidrs`. It is parsed once, however many there are. */
+export function containedIn(cidrs: readonly Cidr[], address: Ip): boolean {
+  const version = isIP(address) === 4 ? 4 : 6;
+  let number: bigint | undefined;
+  return cidrs.some((cidr) => {
+    if (cidr.version !== version) return false;
+    number ??= toNumber(address);
+    return number >= cidr.first && number <= cidr.last;
+  });
 }
 
 function toNumber(address: Ip): bigint {

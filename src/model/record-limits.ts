@@ -21,6 +21,9 @@ export const NICS_MAX = 64;
 /** Addresses of one NIC. */
 export const ADDRESSES_MAX = 256;
 
+/** Addresses of one record, of all its NICs: each is parsed, and a row of its own in a store. */
+export const RECORD_ADDRESSES_MAX = 1024;
+
 /** Networks of a store: a zone's worth. */
 export const NETWORKS_MAX = 10_000;
 

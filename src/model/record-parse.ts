@@ -22,6 +22,7 @@ import {
   NICS_MAX,
   PASSWORD_CHARS_MAX,
   PUBLIC_KEYS_MAX,
+  RECORD_ADDRESSES_MAX,
   SECRET_ID_CHARS_MAX,
   USER_DATA_BYTES_MAX,
   VALUE_CHARS_MAX,
@@ -51,7 +52,7 @@ const SECRET_ID = /^[A-Za-z0-9._-]+$/;
  */
 export function parseRecord(value: unknown): InstanceRecord {
   const given = fieldsOf(value, "");
-  const nics = list(given.nics, "nics", NICS_MAX).map((nic, at) => parseNic(nic, `nics[${at}]`));
+  const nics = parseNics(given.nics);
   checkNics(nics);
   const publicKeys = list(given.publicKeys ?? [], "publicKeys", PUBLIC_KEYS_MAX);
   const record: Writable<InstanceRecord> = {
@@ -105,6 +106,21 @@ function parseRange(value: unknown, field: string): string {
   } catch (cause) {
     throw new RecordError(field, `${shown(value)} is not an address range`, { cause });
   }
+}
+
+function parseNics(value: unknown): RecordNic[] {
+  const nics: RecordNic[] = [];
+  let count = 0;
+  for (const [at, nic] of list(value, "nics", NICS_MAX).entries()) {
+    const parsed = parseNic(nic, `nics[${at}]`);
+    count += parsed.addresses.length;
+    // At once: what follows is not worth the time.
+    if (count > RECORD_ADDRESSES_MAX) {
+      throw new RecordError("nics", `have more than ${RECORD_ADDRESSES_MAX} addresses`);
+    }
+    nics.push(parsed);
+  }
+  return nics;
 }
 
 function parseNic(value: unknown, field: string): RecordNic {

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import type { Body, KeyValue } from "./binding.ts";
 import type { RecordError } from "./errors.ts";
 import {
+  addressesOf,
   equal,
   type InstanceRecord,
   isSealed,
@@ -14,6 +15,7 @@ import {
   toBindings,
   unsealed,
 } from "./record.ts";
+import { RECORD_ADDRESSES_MAX } from "./record-limits.ts";
 import { isReadableFormat, parseRecord, RECORD_FORMAT } from "./record-parse.ts";
 
 const WHOLE = {
@@ -131,6 +133,18 @@ test("what is parsed is parsed again as it is, and unknown fields are left out",
     ...record,
     userData: undefined,
   } as never);
+});
+
+test("all NICs of a record have so many addresses together, and no more", () => {
+  const nics = (count: number) =>
+    Array.from({ length: Math.ceil(count / 256) }, (_, nic) => ({
+      addresses: Array.from({ length: Math.min(256, count - nic * 256) }, (_, at) => {
+        return `10.1.${nic}.${at}`;
+      }),
+    }));
+  const most = parseRecord({ ...WHOLE, nics: nics(RECORD_ADDRESSES_MAX) });
+  expect(addressesOf(most)).toHaveLength(RECORD_ADDRESSES_MAX);
+  check({ nics: nics(RECORD_ADDRESSES_MAX + 1) }, "nics");
 });
 
 test("a record that is wrong is refused, by the name of the field", () => {

@@ -1,7 +1,14 @@
 /** Which of this machine's network devices and addresses lie in an address range. */
 
 import { networkInterfaces } from "node:os";
-import { type Cidr, contains, type Ip, isLinkLocal, tryParseIp } from "../model/address.ts";
+import {
+  type Cidr,
+  containedIn,
+  contains,
+  type Ip,
+  isLinkLocal,
+  tryParseIp,
+} from "../model/address.ts";
 
 /** What clients of EC2's kind ask, wherever a device has it. */
 const METADATA_ADDRESSES: ReadonlySet<string> = new Set([
@@ -28,7 +35,7 @@ export function addressesIn(cidrs: readonly Cidr[], interfaces = networkInterfac
   return Object.values(interfaces).flatMap((addresses) =>
     (addresses ?? []).flatMap(({ address, internal }) => {
       const ip = internal ? undefined : tryParseIp(address.split("%", 1)[0]);
-      return ip !== undefined && cidrs.some((cidr) => contains(cidr, ip)) ? [ip] : [];
+      return ip !== undefined && containedIn(cidrs, ip) ? [ip] : [];
     }),
   );
 }

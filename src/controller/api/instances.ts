@@ -1,7 +1,7 @@
 /** `/v1/instances`: the records, a page at a time or one by one. */
 
 import { createRoute } from "@hono/zod-openapi";
-import { contains, type Ip, parseCidr } from "../../model/address.ts";
+import { containedIn, parseCidr } from "../../model/address.ts";
 import type { Network } from "../../model/change.ts";
 import { OperatorApiError, RecordError } from "../../model/errors.ts";
 import { addressesOf, type InstanceRecord, type RecordName } from "../../model/record.ts";
@@ -105,8 +105,8 @@ export const addInstances: AddRoutes = (app, ports) => {
  */
 function within(network: Network | undefined, record: InstanceRecord): InstanceRecord {
   const ranges = (network?.cidrs ?? []).map(parseCidr);
-  const isIn = (address: Ip): boolean => ranges.some((range) => contains(range, address));
-  const outside = addressesOf(record).find((address) => ranges.length > 0 && !isIn(address));
+  if (ranges.length === 0) return record;
+  const outside = addressesOf(record).find((address) => !containedIn(ranges, address));
   if (outside === undefined) return record;
   throw new RecordError("nics", `${outside} is outside the ranges of its network`);
 }
