@@ -53,6 +53,7 @@ test("a change is in the store within a second of a hint, named or not", async (
       const ms = await until(async () => (await name(lab, id)) === `renamed-${id}`);
       expect(ms).toBeLessThan(1000);
     }
+    await until(() => follow.status.looks > 1);
     expect(follow.status).toMatchObject({ looks: 2, looksAlone: 1 });
   });
 });

@@ -11,6 +11,7 @@ import { CloudStackError, MetadataError } from "../model/errors.ts";
 import type { Log } from "../observe/log.ts";
 import { Latch } from "../platform/watch.ts";
 import type { Look, Looked } from "./look.ts";
+import { Overdue, type OverdueClock } from "./overdue.ts";
 import type { Troubles } from "./troubles.ts";
 
 /** Hints that come within this are one: CloudStack tells each step of a job. ms. */
@@ -35,6 +36,7 @@ export interface FollowPorts {
   /** From 0 to 1. */
   readonly random?: () => number;
   readonly backOffMsMin?: number;
+  readonly clock?: OverdueClock;
 }
 
 /** What a controller says of itself. */
@@ -66,8 +68,11 @@ export class Follow {
     ...{ looks: 0, failures: 0, looksAlone: 0, written: 0, deleted: 0 },
   };
 
+  readonly #overdue: Overdue;
+
   constructor(ports: FollowPorts) {
     this.#ports = ports;
+    this.#overdue = new Overdue(ports);
   }
 
   get status(): FollowStatus {
@@ -88,11 +93,13 @@ export class Follow {
     this.#ports.look.doubt();
     this.#failed = 0;
     this.#earliestMs = 0;
+    this.#overdue.hasten();
     this.#hasten();
   }
 
   /** Ends when the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
+    this.#overdue.watch(signal);
     await Promise.all([this.#runAll(signal), this.#runSome(signal)]);
   }
 
@@ -138,7 +145,7 @@ export class Follow {
       this.#doubtMs = begun + DOUBT_MS;
     }
     try {
-      const looked = await look.all(signal);
+      const looked = await this.#overdue.bound(signal, (own) => look.all(own));
       this.#failed = 0;
       troubles.failed(undefined);
       this.#count(looked, performance.now() - begun);

@@ -54,6 +54,7 @@ export class Troubles {
   readonly #findings: Held;
   readonly #shrank: Held;
   readonly #taken: Held;
+  readonly #overdue: Held;
 
   constructor(conditions: Conditions, subject: string) {
     this.#subject = subject;
@@ -61,6 +62,7 @@ export class Troubles {
     this.#findings = new Held(conditions);
     this.#shrank = new Held(conditions);
     this.#taken = new Held(conditions);
+    this.#overdue = new Held(conditions);
   }
 
   /** @param error why the last look failed; `undefined` if it did not */
@@ -70,6 +72,11 @@ export class Troubles {
       return;
     }
     this.#errors.be([[codeOf(error), this.#subject, detailOf(error)]]);
+  }
+
+  /** @param detail how long nothing was seen whole; `undefined` if it was by now */
+  overdue(detail: string | undefined): void {
+    this.#overdue.be(detail === undefined ? [] : [["LOOK_OVERDUE", this.#subject, detail]]);
   }
 
   found(findings: readonly Finding[]): void {

@@ -189,6 +189,12 @@ export const CONDITIONS = {
     advice: "look at the management server's load and its database",
     where: "controller",
   },
+  LOOK_OVERDUE: {
+    title: "the source was not read whole for long; what the store holds stays in force",
+    severity: "error",
+    advice: "the condition beside this one says why; if there is none, the source answers slowly",
+    where: "controller",
+  },
   CLOUDSTACK_TLS: {
     title:
       "the certificate of CloudStack's API is not trusted; what the store holds stays in force",
