@@ -106,7 +106,8 @@ export class Overdue {
   #say(limitMs: number | undefined): void {
     if (limitMs === undefined && !this.#isSaid) return;
     this.#isSaid = limitMs !== undefined;
-    const least = `the last one that was whole is over ${Math.floor((limitMs ?? 0) / 60_000)} min ago`;
-    this.#ports.troubles.overdue(limitMs === undefined ? undefined : least);
+    const minutes = Math.floor((limitMs ?? 0) / 60_000);
+    const detail = `the last one that was whole is over ${minutes} min ago`;
+    this.#ports.troubles.overdue(limitMs === undefined ? undefined : detail);
   }
 }
