@@ -145,9 +145,7 @@ async function measureRound(bench: Bench, round: number): Promise<[KindName, Pai
         const look = await measureWindow(bench, desk, () => lookNow(desk, name));
         quietMs = performance.now() - begun;
         pairs.push([name, { quiet, look, lookMs: quietMs }]);
-        bench.say(
-          `  ${name}: p99 ${quiet.p99Ms} ms quiet, ${look.p99Ms} ms beside a look; ${JSON.stringify([quiet, look])}`,
-        );
+        bench.say(`  ${name}: p99 ${quiet.p99Ms} ms quiet, ${look.p99Ms} ms beside a look`);
       }
     }
     return pairs;

@@ -6,6 +6,7 @@
  * notice. A namespace that is not there yet is waited for in the same way.
  */
 
+import { setPriority } from "node:os";
 import type { Conditions } from "../observe/conditions.ts";
 import type { Log } from "../observe/log.ts";
 import { type Child, type StartChild, startChild } from "../platform/child.ts";
@@ -24,6 +25,8 @@ export interface Supervised {
   /** The subject of its condition. */
   readonly name: string;
   readonly argv: readonly string[];
+  /** As nice(1) counts, from its first moment: a program that loads needs a whole processor. */
+  readonly niceness?: number;
 }
 
 /** The router of a namespace. */
@@ -105,10 +108,11 @@ class Member {
 
   #start(): void {
     const { conditions, log, start = startChild, code = "NAMESPACE_DOWN", onUsage } = this.#ports;
-    const { name, argv, ...more } = this.settings;
+    const { name, argv, niceness, ...more } = this.settings;
     const startedMs = performance.now();
     const child = start(argv, { FRONTDESK_SUPERVISED: "1" });
     this.#child = child;
+    if (niceness !== undefined) lower(child.pid, niceness);
     log.info({ name, ...more, pid: child.pid }, "child started");
     const well = setTimeout(() => conditions.clear(code, name), AGAIN_MS_MIN * 4);
     const end = (why: string): void => {
@@ -128,5 +132,14 @@ class Member {
       },
       (error: Error) => end(error.message),
     );
+  }
+}
+
+function lower(pid: number | undefined, niceness: number): void {
+  try {
+    // Its threads are not there yet, and have what it has then.
+    if (pid !== undefined) setPriority(pid, niceness);
+  } catch {
+    // It has ended already.
   }
 }

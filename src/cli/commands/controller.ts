@@ -2,8 +2,6 @@
  * `frontdesk controller`: keeps a store true for routers, until it is told to stop.
  */
 
-import { existsSync, readdirSync } from "node:fs";
-import { setPriority } from "node:os";
 import {
   openController,
   POLL_BESIDE_EVENTS_SECONDS,
@@ -24,14 +22,9 @@ import {
   STATE_DIR_WORD,
   shownStateDir,
 } from "../state-dir.ts";
+import { stepBack } from "../step-back.ts";
 import { untilTold } from "../until-told.ts";
 import { version } from "../version.ts";
-
-/** As nice(1) counts: where both want a processor, a router beside it gets nearly all of it. */
-const NICENESS = 19;
-
-/** Where Linux names the threads of this program. */
-const THREADS = "/proc/self/task";
 
 // biome-ignore format: a table reads best with one line for each option
 export const controller: Command = {
@@ -94,19 +87,3 @@ export const controller: Command = {
     return EXIT.done;
   },
 };
-
-/** Guests wait for a router; nobody waits for this. */
-function stepBack(): void {
-  lower(0);
-  // Each thread has a niceness of its own; those that compile and collect run already.
-  if (existsSync(THREADS)) for (const thread of readdirSync(THREADS)) lower(Number(thread));
-}
-
-/** @param thread 0 is the one that calls */
-function lower(thread: number): void {
-  try {
-    setPriority(thread, NICENESS);
-  } catch {
-    // It has ended, or somebody has put it further back, which only root may undo.
-  }
-}

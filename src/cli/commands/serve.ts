@@ -17,6 +17,7 @@ import { type Command, EXIT, type ExitCode, type Options } from "../command.ts";
 import { API_LISTEN, DAEMON_EXITS, DRAIN_MS, OPTIONS } from "../daemon-options.ts";
 import { LAB_PORTS, planOf } from "../router-settings.ts";
 import { defaultStore, shownStateDir } from "../state-dir.ts";
+import { NICENESS } from "../step-back.ts";
 import { thisProgram, untilTold } from "../until-told.ts";
 import { version } from "../version.ts";
 
@@ -70,7 +71,7 @@ export const serve: Command = {
     const router = await openRouter(settings, { rim, sink, logLevel, version: version() });
     // After the router, which has made the state directory and its key.
     const controller = new Supervisor(
-      [{ name: "controller", argv }],
+      [{ name: "controller", argv, niceness: NICENESS }],
       {
         ...{ conditions: router.conditions, log: createLog(sink, logLevel) },
         code: "CONTROLLER_DOWN",
