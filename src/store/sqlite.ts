@@ -7,7 +7,6 @@
  * What guests may read stands in the file only enciphered.
  */
 
-import { statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import type { Network } from "../model/change.ts";
@@ -38,7 +37,7 @@ import {
   SLICE_RECORDS,
 } from "./limits.ts";
 import { asStoreError, type Database, isBusy, openDatabase, transact } from "./sqlite/database.ts";
-import { type Opened, openFile } from "./sqlite/file.ts";
+import { inodeOf, type Opened, openFile } from "./sqlite/file.ts";
 import { View } from "./sqlite/follow.ts";
 import {
   dropPayload,
@@ -101,7 +100,7 @@ class SqliteStore implements Store {
     const record = await this.#withBytes(parseRecord(given));
     // Nobody says these again: no source has a password, or knows what an operator has closed.
     const isPrecious = record.password !== undefined || record.sealedIncarnation !== undefined;
-    return this.#write(isPrecious, () => {
+    return this.#change(record, isPrecious, () => {
       const row = this.#statements.record(record.network, record.id);
       const held = row && this.#openRow(row);
       checkRevision(record, held?.revision ?? 0, options);
@@ -117,7 +116,7 @@ class SqliteStore implements Store {
 
   async delete(name: RecordName, options: { expect?: number } = {}): Promise<number | undefined> {
     this.#checkWriter();
-    return this.#write(false, () => {
+    return this.#change(name, false, () => {
       const row = this.#statements.record(name.network, name.id);
       const held = row && this.#openRow(row);
       checkRevision(name, held?.revision ?? 0, options);
@@ -292,6 +291,13 @@ class SqliteStore implements Store {
       : { ...record, userData: await userData.read() };
   }
 
+  /** `#write` of one record, which is damaged no more afterwards. */
+  async #change<T>(name: RecordName, isPrecious: boolean, work: () => T): Promise<T> {
+    const result = await this.#write(isPrecious, work);
+    this.#options.conditions.clear("STORE_RECORD_DAMAGED", label(name));
+    return result;
+  }
+
   /** Runs `work` in a transaction, when no other program writes. Then tells the followers. */
   async #write<T>(isPrecious: boolean, work: () => T): Promise<T> {
     const deadline = performance.now() + BUSY_PATIENCE_MS;
@@ -390,9 +396,4 @@ function documentPlace(kind: string, id: string): string {
 /** Where a page of one network begins. */
 function startIn(network: string, after: RecordName | undefined): string {
   return after?.network === network ? after.id : "";
-}
-
-/** 0 where there is no such file. */
-function inodeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
 }

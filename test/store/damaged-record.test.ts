@@ -6,6 +6,7 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { openApi } from "../../src/controller/api/testing.ts";
 import type { FeedElement } from "../../src/model/feed.ts";
 import { Conditions } from "../../src/observe/conditions.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
@@ -14,7 +15,8 @@ import { nic, optionsOf, record, scratch } from "./samples.ts";
 test("a snapshot names what cannot be opened, until it is written again or deleted", async () => {
   using folder = scratch();
   const path = join(folder.path, "store.sqlite");
-  await using writer = await openSqlite(path, optionsOf());
+  const seen = new Conditions(() => 0);
+  await using writer = await openSqlite(path, optionsOf({ conditions: seen }));
   const sample = (n: number) => record({ id: `i-${n}`, nics: [nic(`10.1.1.${n}`)] });
   for (const n of [1, 2, 3, 4]) await writer.put(sample(n));
   const { network } = sample(1);
@@ -52,6 +54,16 @@ test("a snapshot names what cannot be opened, until it is written again or delet
     { kind: "delete", id: "i-3" },
   ]);
   end.abort();
+
+  // The writer has met it too, and no follower tells it so.
+  behind.run("UPDATE record SET document = zeroblob(64) WHERE id = 'i-4'");
+  const { ask } = openApi({ store: writer, conditions: seen });
+  const at = `/v1/instances/${network}/i-4`;
+  expect((await ask(`GET ${at}`)).code).toBe("INSTANCE_UNKNOWN");
+  expect(seen.count("STORE_RECORD_DAMAGED")).toBe(1);
+  expect((await ask(`DELETE ${at}`)).status).toBe(204);
+  expect(seen.count("STORE_RECORD_DAMAGED")).toBe(0);
+  expect((await ask(`DELETE ${at}`)).code).toBe("INSTANCE_UNKNOWN");
 
   await using another = await openSqlite(path, optionsOf({ role: "reader" }));
   for await (const element of another.follow(new AbortController().signal)) {

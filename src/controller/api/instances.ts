@@ -5,7 +5,15 @@ import { containedIn, parseCidr } from "../../model/address.ts";
 import type { Network } from "../../model/change.ts";
 import { OperatorApiError, RecordError } from "../../model/errors.ts";
 import { addressesOf, type InstanceRecord, type RecordName } from "../../model/record.ts";
-import { checkCondition, checkWritable, conditionOf, etagOf, existing, write } from "./records.ts";
+import {
+  checkCondition,
+  checkWritable,
+  conditionOf,
+  etagOf,
+  existing,
+  unknownInstance,
+  write,
+} from "./records.ts";
 import { type AddRoutes, body, done, failures, json, secured, takesJson } from "./routes.ts";
 import {
   Instance,
@@ -90,10 +98,11 @@ export const addInstances: AddRoutes = (app, ports) => {
     checkWritable(ports);
     const name = c.req.valid("param");
     const condition = conditionOf(c);
-    const stored = await existing(ports, name);
-    checkCondition(condition, stored);
-    const expect = condition === undefined ? {} : { expect: stored.revision };
-    await store.delete(name, expect);
+    // Without a condition it need not be read: one that the store cannot open is taken away too.
+    const stored = condition === undefined ? undefined : await existing(ports, name);
+    if (stored !== undefined) checkCondition(condition, stored);
+    const revision = await store.delete(name, stored && { expect: stored.revision });
+    if (revision === undefined) throw unknownInstance();
     return c.body(null, 204);
   });
 };

@@ -13,7 +13,11 @@ import { WRITE_ATTEMPTS_MAX } from "./limits.ts";
 export async function existing(ports: ApiPorts, name: RecordName): Promise<StoredRecord> {
   const stored = await ports.store.get(name);
   if (stored !== undefined) return stored;
-  throw new OperatorApiError("INSTANCE_UNKNOWN", "there is no such instance in that network");
+  throw unknownInstance();
+}
+
+export function unknownInstance(): OperatorApiError {
+  return new OperatorApiError("INSTANCE_UNKNOWN", "there is no such instance in that network");
 }
 
 /** @throws {OperatorApiError} where a source owns the records. */
@@ -69,7 +73,7 @@ export interface Written {
 export function ofExisting(change: (before: InstanceRecord) => InstanceRecord): Change {
   return (before) => {
     if (before !== undefined) return change(before);
-    throw new OperatorApiError("INSTANCE_UNKNOWN", "there is no such instance in that network");
+    throw unknownInstance();
   };
 }
 

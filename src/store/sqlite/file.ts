@@ -102,6 +102,11 @@ function linkAt(name: string): string | undefined {
   }
 }
 
+/** Which file a name stands for now; 0 where there is none. */
+export function inodeOf(name: string): number {
+  return statSync(name, { throwIfNoEntry: false })?.ino ?? 0;
+}
+
 /** One writer to a file. The kernel keeps the lock, so it ends with the process in any case. */
 function takeLock(path: string): Database {
   createPrivate(`${path}.lock`);
