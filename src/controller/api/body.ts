@@ -6,6 +6,7 @@
 import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { OperatorApiError, quote } from "../../model/errors.ts";
+import { isModest, LEVELS_MAX } from "../../model/json-size.ts";
 import { PAYLOAD_BYTES_MAX } from "../../model/payload.ts";
 import { BODY_BYTES_MAX, FAULTS_MAX } from "./limits.ts";
 
@@ -65,10 +66,19 @@ export const takesJsonOrNothing: MiddlewareHandler = async (c, next) => {
 };
 
 function checkJson(bytes: ArrayBuffer): void {
+  const wrong = wrongWith(bytes);
+  if (wrong !== undefined) throw new OperatorApiError("BODY_MALFORMED", `the body ${wrong}`);
+}
+
+function wrongWith(bytes: ArrayBuffer): string | undefined {
   try {
-    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    // Before it is parsed, here and by the library.
+    if (!isModest(text)) return `has more than ${LEVELS_MAX} levels, or too many lists`;
+    JSON.parse(text);
+    return undefined;
   } catch {
-    throw new OperatorApiError("BODY_MALFORMED", "the body is not JSON in UTF-8");
+    return "is not JSON in UTF-8";
   }
 }
 

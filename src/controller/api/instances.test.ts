@@ -229,6 +229,8 @@ test("bodies that cannot be kept are refused, and nothing is stored", async () =
   const cases: readonly (readonly [body: unknown, code: string])[] = [
     ["", "BODY_MALFORMED"],
     ['{"name": "web', "BODY_MALFORMED"],
+    [`${"[".repeat(65)}${"]".repeat(65)}`, "BODY_MALFORMED"],
+    [`[${"{},".repeat(1_000_000)}{}]`, "BODY_MALFORMED"],
     [Buffer.from('{"name":"\xff"}', "latin1"), "BODY_MALFORMED"],
     ["[]", "REQUEST_INVALID"],
     ["null", "REQUEST_INVALID"],

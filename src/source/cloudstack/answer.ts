@@ -5,6 +5,7 @@
  */
 
 import { CloudStackError } from "../../model/errors.ts";
+import { isModest } from "../../model/json-size.ts";
 import type { HttpAnswer } from "./http.ts";
 import { BUSY_MS_MAX, ERROR_CHARS_MAX } from "./limits.ts";
 import type { Credentials } from "./sign.ts";
@@ -57,6 +58,7 @@ export function contentOf(
 }
 
 function parse(body: string): Fields | undefined {
+  if (!isModest(body)) return undefined;
   try {
     const outer: unknown = JSON.parse(body);
     if (!isFields(outer)) return undefined;
@@ -88,7 +90,10 @@ function notTheApi(command: string, answer: HttpAnswer, now: number): CloudStack
     const said = `${command}: ${what} instead of an answer of the API; check its address`;
     return new CloudStackError("CLOUDSTACK_ADDRESS", said);
   }
-  return new CloudStackError("CLOUDSTACK_ANSWER", `${command}: the answer is cut, or not JSON`);
+  return new CloudStackError(
+    "CLOUDSTACK_ANSWER",
+    `${command}: the answer is cut, not JSON, or nested too deep`,
+  );
 }
 
 function apiError(

@@ -57,7 +57,8 @@ test("every error says what to do about it, and is repeated only where that may 
     [{ status: 200, body: " <!doctype html>" }, "CLOUDSTACK_ADDRESS", 1, "check its address"],
     [{ status: 404, body: "nothing" }, "CLOUDSTACK_ADDRESS", 1, "404"],
     [{ status: 302, body: "", headers: { location: "/" } }, "CLOUDSTACK_ADDRESS", 1, "302"],
-    [{ status: 200, body: '{"a":{"b":' }, "CLOUDSTACK_ANSWER", 4, "cut, or not JSON"],
+    [{ status: 200, body: '{"a":{"b":' }, "CLOUDSTACK_ANSWER", 4, "cut, not JSON"],
+    [{ status: 200, body: deep(64) }, "CLOUDSTACK_ANSWER", 4, "nested too deep"],
     [{ status: 200, body: "[]" }, "CLOUDSTACK_ANSWER", 4, "not JSON"],
     [{ status: 200, body: '{"a":{"b":1}}', cut: true }, "CLOUDSTACK_ANSWER", 4, "cut"],
     [{ status: 200, body: `{"a":"${"x".repeat(5000)}"}` }, "CLOUDSTACK_TOO_LARGE", 1, "4000"],
@@ -200,6 +201,11 @@ test("whoever aborts gets the reason at once, also while others wait", async () 
     await client.read("listCapabilities", {}, SIGNAL);
   });
 });
+
+/** An answer of the API with lists in lists. */
+function deep(levels: number): string {
+  return `{"a":{"b":${"[".repeat(levels)}${"]".repeat(levels)}}}`;
+}
 
 interface Lab {
   readonly api: FakeApi;
