@@ -8,15 +8,17 @@ import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { StateError } from "../model/errors.ts";
 import { nodeDisk, reasonOf } from "../router/state/disk.ts";
+import { checkOurs } from "../router/state/ours.ts";
 import { placeOf, readSealKey, SEAL_KEY_BYTES, writeSealKey } from "../router/state/place.ts";
 
 /**
  * @param file in place of the state directory's own
- * @throws {StateError} if the key cannot be used as it is, or cannot be kept.
+ * @throws {StateError} if the key cannot be used as it is, or kept, or the directory is not ours.
  */
 export async function openSealKey(stateDir: string, file: string | undefined): Promise<Uint8Array> {
   const place = placeOf(stateDir, "controller");
   try {
+    checkOurs(stateDir);
     const made = await mkdir(stateDir, { recursive: true, mode: 0o700 });
     if (made !== undefined) await chmod(stateDir, 0o700);
     await mkdir(join(stateDir, "run"), { recursive: true, mode: 0o700 });

@@ -114,6 +114,7 @@ export class ListenError extends MetadataError {
 export class StateError extends MetadataError {
   readonly code:
     | "STATE_LOCKED"
+    | "STATE_FOREIGN"
     | "STATE_UNWRITABLE"
     | "STATE_UNREADABLE"
     | "STATE_FORMAT"

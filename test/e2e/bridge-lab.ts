@@ -66,7 +66,12 @@ export async function openBridgeLab(): Promise<BridgeLab> {
 /** Our own router, on IPv4 alone, as it is started on a virtual router. */
 export function startIpv4Router(scene: BridgeLab, rim: Rim): Promise<Router> {
   return startRouter({
-    ...{ rim, source: `databag:${FIXTURE}`, place: scene.router, stateDir: scene.lab.folder },
+    ...{
+      rim,
+      source: `databag:${FIXTURE}`,
+      place: scene.router,
+      stateDir: join(scene.lab.folder, "desk"),
+    },
     listen: [`${ROUTER_ADDRESS}:${METADATA_PORT}`],
     passwordListen: [`${ROUTER_ADDRESS}:${PASSWORD_PORT}`],
   });

@@ -1,6 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { open, put, scratch } from "../../../test/state/samples.ts";
 import { StateError } from "../../model/errors.ts";
@@ -21,6 +29,17 @@ async function refusal(dir: string, more: { sealKeyFile?: string } = {}): Promis
     return `${code} ${message}`;
   }
   throw new Error("was not refused");
+}
+
+/** A folder with files, and folders whose names end with a slash. */
+function filled(names: readonly string[], mode: number): ReturnType<typeof scratch> {
+  const folder = scratch();
+  for (const name of names) {
+    if (name.endsWith("/")) mkdirSync(join(folder.path, name));
+    else writeFileSync(join(folder.path, name), "", { mode: 0o600 });
+  }
+  chmodSync(folder.path, mode);
+  return folder;
 }
 
 describe("the state directory", () => {
@@ -71,9 +90,37 @@ describe("the state directory", () => {
     using folder = scratch();
     const dir = join(folder.path, "file");
     writeFileSync(dir, "");
-    expect(await refusal(dir)).toStartWith("STATE_PERMISSIONS");
-    expect(await refusal(dir)).toContain(dir);
+    expect(await refusal(dir)).toStartWith(`STATE_FOREIGN ${dir} is a file; choose another`);
   });
+
+  // A file ends without a slash, a folder with one.
+  const others = [["notes.txt"], ["run/", "lock/", "lib/"], ["format/"], ["run/", "a.conf"]];
+  for (const names of others) {
+    test(`that is another's, as one with ${names.join(" ")}, is refused as it was`, async () => {
+      using folder = filled(names, 0o755);
+      expect(await refusal(folder.path)).toStartWith("STATE_FOREIGN");
+      expect(modeOf(folder.path)).toBe("755");
+      expect(readdirSync(folder.path).length).toBe(names.length);
+    });
+  }
+
+  test("for everybody is refused, though it is empty, and stays so", async () => {
+    using folder = filled([], 0o1777);
+    expect(await refusal(folder.path)).toStartWith("STATE_FOREIGN");
+    expect(statSync(folder.path).mode & 0o7777).toBe(0o1777);
+  });
+
+  const ours = [
+    ...[["run/"], ["lost+found/"], ["tokens"], ["admin.env", "notes.txt"], ["store.sqlite-wal"]],
+    ...[["run/", "router/"], ["lock.12.ab", "run/"], ["seal.key.new"], ["payloads/"]],
+  ];
+  for (const names of ours) {
+    test(`that has ${names.join(" ")} beforehand is ours`, async () => {
+      using folder = filled(names, 0o755);
+      await using _ = await open(folder.path);
+      expect(modeOf(folder.path)).toBe("700");
+    });
+  }
 
   test.skipIf(!isRoot)("of another user is refused", async () => {
     using folder = scratch();

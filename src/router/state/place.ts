@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { quote, StateError } from "../../model/errors.ts";
 import { codeOf, type Disk, isUnwritable, reasonOf } from "./disk.ts";
 import { FORMAT } from "./limits.ts";
+import { checkOurs } from "./ours.ts";
 import { isReadable } from "./seal.ts";
 
 export const SEAL_KEY_BYTES = 32;
@@ -46,10 +47,11 @@ export function placeOf(dir: string, realm: string): Place {
 /**
  * Makes the folders that are missing.
  *
- * @throws {StateError} if the directory is another user's, or may not be written.
+ * @throws {StateError} if the directory is another user's or program's, or may not be written.
  */
 export async function makeFolders(place: Place, disk: Disk): Promise<void> {
   try {
+    checkOurs(place.dir);
     await disk.makeFolder(place.dir);
     makePrivate(place.dir);
     await disk.makeFolder(place.run);
