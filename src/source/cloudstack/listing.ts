@@ -11,6 +11,7 @@
 
 import { CloudStackError } from "../../model/errors.ts";
 import { type Fields, isFields } from "./answer.ts";
+import { CloudTooLarge } from "./budget.ts";
 import type { Api } from "./client.ts";
 import { ITEMS_MAX, PAGE_SIZE, PAGE_SIZE_MIN, PASSES_MAX } from "./limits.ts";
 import type { Params } from "./sign.ts";
@@ -90,6 +91,7 @@ async function stopping<T>(
 /** The next size to try, if the error is about the size of a page. */
 function smallerPage(error: unknown, size: number): number | undefined {
   if (!(error instanceof CloudStackError) || size <= PAGE_SIZE_MIN) return undefined;
+  if (error instanceof CloudTooLarge) return undefined;
   const refused = error.code === "CLOUDSTACK_REQUEST" && /page ?size/i.test(error.message);
   if (!refused && error.code !== "CLOUDSTACK_TOO_LARGE") return undefined;
   return Math.max(PAGE_SIZE_MIN, Math.floor(size / 2));
@@ -169,6 +171,5 @@ export function idOf({ id }: Fields): string | undefined {
 }
 
 function tooMany(command: string): CloudStackError {
-  const said = `${command}: more than ${ITEMS_MAX} items`;
-  return new CloudStackError("CLOUDSTACK_TOO_LARGE", said);
+  return new CloudTooLarge(command, `more than ${ITEMS_MAX} items`);
 }

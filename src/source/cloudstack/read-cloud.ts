@@ -8,6 +8,7 @@
 import { CloudStackError } from "../../model/errors.ts";
 import { isLine } from "../../model/record-parse.ts";
 import { type Fields, isFields } from "./answer.ts";
+import { Budget } from "./budget.ts";
 import type { Cloud, CloudNic, Instance } from "./cloud.ts";
 import { readExposed } from "./exposed.ts";
 import {
@@ -100,9 +101,11 @@ async function readInstances(
   const names = new Set(listing.items.map(({ id }) => id));
   const missing = [...known].filter((id) => !names.has(id));
   if (missing.length === 0 || !listing.settled) return listing;
+  // Of what is read again, nothing is kept but those.
+  const again = { ...reader, budget: new Budget() };
   const rest =
     missing.length > CONFIRMED_MAX
-      ? (await listEverywhere(reader, list, read)).items.filter(({ id }) => !names.has(id))
+      ? (await listEverywhere(again, list, read)).items.filter(({ id }) => !names.has(id))
       : await Promise.all(missing.map((id) => readOne(reader, list, { id }, read)));
   const back = rest.filter((instance) => instance !== undefined);
   return { items: [...listing.items, ...back], settled: true };

@@ -5,6 +5,7 @@
 
 import { CloudStackError } from "../../model/errors.ts";
 import type { Fields } from "./answer.ts";
+import { Budget } from "./budget.ts";
 import type { Api } from "./client.ts";
 import { type Item, readItem, type Table } from "./fields.ts";
 import type { Findings } from "./findings.ts";
@@ -17,6 +18,8 @@ export interface CloudReader {
   readonly apiKey: string;
   readonly findings: Findings;
   readonly signal: AbortSignal;
+  /** Of all that is read. Absent where it is one instance. */
+  readonly budget?: Budget;
 }
 
 /** A reader that knows whether the API keys can see a project. */
@@ -25,7 +28,8 @@ export interface ListReader extends CloudReader {
 }
 
 /** Without a project there is nothing that is listed apart. */
-export async function withProjects(reader: CloudReader): Promise<ListReader> {
+export async function withProjects(given: CloudReader): Promise<ListReader> {
+  const reader = { budget: new Budget(), ...given };
   const params = { listall: "true", page: "1", pagesize: "1" };
   try {
     const { count } = await reader.api.read("listProjects", params, reader.signal);
@@ -78,14 +82,16 @@ export async function listOf<T extends Table>(
  * others may not. So both are asked, and what comes twice is one.
  */
 export async function listEverywhere<T>(
-  { api, findings, signal, hasProjects }: ListReader,
+  { api, findings, signal, hasProjects, budget }: ListReader,
   list: List,
   read: ReadItem<T>,
 ): Promise<Listing<T>> {
   const found = new Map<unknown, T>();
   const keep: ReadItem<T> = (raw) => {
     const item = read(raw);
-    if (item !== undefined) found.set(raw.id, item);
+    if (item === undefined) return undefined;
+    budget?.keep(list.command, item, found.get(raw.id));
+    found.set(raw.id, item);
     return item;
   };
   const one = (params: Params): Promise<Listing<T>> =>

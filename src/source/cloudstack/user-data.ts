@@ -51,13 +51,17 @@ async function isSince418({ api, signal }: CloudReader): Promise<boolean> {
   return major > 4 || (major === 4 && minor >= 18);
 }
 
-async function withUserData({ api, signal }: CloudReader, instance: Instance): Promise<Instance> {
+async function withUserData(
+  { api, signal, budget }: CloudReader,
+  instance: Instance,
+): Promise<Instance> {
   try {
     const answer = await api.read(COMMAND, { virtualmachineid: instance.id }, signal);
     const { virtualmachineuserdata: data } = answer;
     const userdata = isFields(data) ? data.userdata : undefined;
-    const text = typeof userdata === "string" ? userdata : undefined;
-    return { ...instance, userData: userDataFrom(text) };
+    const userData = userDataFrom(typeof userdata === "string" ? userdata : undefined);
+    budget?.keep(COMMAND, userData);
+    return { ...instance, userData };
   } catch (error) {
     // It went since it was listed.
     if (error instanceof CloudStackError && error.code === "CLOUDSTACK_REQUEST") return instance;
