@@ -5,6 +5,7 @@
 
 import { expect, test } from "bun:test";
 import type { Network } from "../model/change.ts";
+import { LEVELS_MAX } from "../model/json-size.ts";
 import type { InstanceRecord } from "../model/record.ts";
 import { NETWORKS_MAX } from "../model/record-limits.ts";
 import { instance, nic } from "../source/cloudstack/example.ts";
@@ -39,7 +40,7 @@ test("one instance with an id that nobody can keep costs nothing of the others",
     ["x".repeat(1_000_000), "INSTANCE_UNUSABLE instance-unusable listVirtualMachines.id"],
     ["a\nb", "INSTANCE_UNUSABLE instance-unusable listVirtualMachines.id"],
     ["", "CLOUDSTACK_UNSETTLED list-unsettled listVirtualMachines"],
-    [deep(8000), "CLOUDSTACK_INCOMPLETE field-missing listVirtualMachines.id"],
+    [deep(LEVELS_MAX - 8), "CLOUDSTACK_INCOMPLETE field-missing listVirtualMachines.id"],
     [{ toString: 1 }, "CLOUDSTACK_INCOMPLETE field-missing listVirtualMachines.id"],
     [null, "CLOUDSTACK_INCOMPLETE field-missing listVirtualMachines.id"],
   ];
