@@ -5,6 +5,7 @@
 import { expect, test } from "bun:test";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -79,6 +80,21 @@ test.skipIf(!canPlay)("however it ends, the demo leaves nothing behind", async (
   await demo.try("its user data").catch(() => {});
   await demo.ended;
   expect(existsSync(dirname(demo.edit))).toBe(false);
+});
+
+test.skipIf(!canPlay)("a busy port is said, and that of serve's APIs is left alone", async () => {
+  const holder = createServer().on("error", () => {}); // Another has it: as good.
+  holder.listen(8775, "127.0.0.1");
+  await Bun.sleep(50);
+  const demo = await Demo.start(undefined);
+  try {
+    const [, port] = /127\.0\.0\.1:8775 is busy: .* port (\d+)/.exec(demo.text) ?? [];
+    expect([undefined, "8775", "8776", "8778"]).not.toContain(port);
+    expect(demo.tries.get("its user data")).toContain(`:${port}/`);
+  } finally {
+    await demo.end();
+    holder.close();
+  }
 });
 
 async function play(demo: Demo, scene: Scene): Promise<void> {

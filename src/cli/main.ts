@@ -8,6 +8,7 @@
 import { commands } from "./commands/index.ts";
 import { openOutput } from "./output.ts";
 import { runProgram } from "./program.ts";
+import { STARTED_BY } from "./until-told.ts";
 import { versionLine } from "./version.ts";
 
 // A reader that has seen enough (`frontdesk … | head`) is no failure of ours.
@@ -28,5 +29,6 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   ],
   entries: commands,
   out: openOutput(process.stdout, process.stderr, process.env),
+  startedBy: process.env[STARTED_BY],
   debug: process.env.FRONTDESK_DEBUG === "1",
 });

@@ -33,6 +33,8 @@ export interface ProgramOptions {
   readonly out: Output;
   /** With FRONTDESK_DEBUG=1 a bug shows its stack trace. */
   readonly debug: boolean;
+  /** The command that whoever is at the keyboard wrote, where it has started this one. */
+  readonly startedBy?: string | undefined;
 }
 
 /** Runs one command line, without the program's own name. Never rejects. */
@@ -48,7 +50,7 @@ export async function runProgram(
     else await program.parseAsync([...words], { from: "user" });
     return state.code;
   } catch (error) {
-    return failure(error, state.at, options);
+    return failure(error, options.startedBy ?? state.at, options);
   }
 }
 

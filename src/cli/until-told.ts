@@ -6,6 +6,9 @@
 /** Set for programs that we start: their standard input is a pipe that ends with us. */
 const SUPERVISED = "FRONTDESK_SUPERVISED";
 
+/** Set for programs that a command starts as a part of itself: whose help people are to read. */
+export const STARTED_BY = "FRONTDESK_STARTED_BY";
+
 export interface UntilTold {
   readonly ended: Promise<void>;
   /** Lets the program end: it waits for nobody any more. */

@@ -48,7 +48,7 @@ test("an address that is taken, and files that are no certificate, are said", as
     listen: { ...listen, port: Number(new URL(one.url).port) },
     fetch,
   });
-  await expect(again).rejects.toThrow(/is in use; choose another/);
+  await expect(again).rejects.toThrow(/is held by process \d+ \(.*\); stop it, or choose another/);
   const missing = openApiListener({ listen, fetch, tls: { cert: "/nowhere", key: "/nowhere" } });
   await expect(missing).rejects.toThrow(/cannot be read \(ENOENT\)/);
 });

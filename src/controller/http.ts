@@ -13,7 +13,8 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { tryParseIp } from "../model/address.ts";
-import { ConfigError, ListenError, UsageError } from "../model/errors.ts";
+import { ConfigError, UsageError } from "../model/errors.ts";
+import { apiListenError } from "./listen-error.ts";
 
 /** Request line and headers: a GET of a CloudStack client carries its user data there. Bytes. */
 const HEADER_BYTES_MAX = 64 * 1024;
@@ -242,20 +243,10 @@ function bound(server: Server, guests: readonly HostPort[]): void {
 function listening(server: Server, { host, port }: HostPort): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(listenError(error, `${host}:${port}`));
+      reject(apiListenError(error, { host, port }));
     });
     server.listen({ host, port, exclusive: true }, resolve);
   });
-}
-
-function listenError(error: NodeJS.ErrnoException, where: string): ListenError {
-  const reasons: Readonly<Record<string, readonly [ListenError["code"], string]>> = {
-    EADDRINUSE: ["ADDRESS_IN_USE", "is in use; choose another one with --api-listen"],
-    EADDRNOTAVAIL: ["ADDRESS_NOT_LOCAL", "is not an address of this machine"],
-    EACCES: ["ADDRESS_DENIED", "needs root: the port is below 1024"],
-  };
-  const [code, reason] = reasons[error.code ?? ""] ?? ["LISTEN_FAILED", "cannot be listened on"];
-  return new ListenError(code, `the API's address ${where} ${reason}`, { cause: error });
 }
 
 async function end(server: Server): Promise<void> {

@@ -21,13 +21,13 @@ export interface ConditionKind {
 
 export const CONDITIONS = {
   SOURCE_UNREADABLE: {
-    title: "a source cannot be read; the last good state stays in force",
+    title: "a source cannot be read; the last good state, if there was one, stays in force",
     severity: "error",
     advice: "check that the file exists and that this program may read it",
     where: "router",
   },
   SOURCE_MALFORMED: {
-    title: "a source cannot be understood; the last good state stays in force",
+    title: "a source cannot be understood; the last good state, if there was one, stays in force",
     severity: "error",
     advice: "mend the file at the place that is named, or wait if it is being written",
     where: "router",

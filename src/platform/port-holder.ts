@@ -26,6 +26,14 @@ export function portHolder(port: number): number | undefined {
   return portHolders([port]).find(({ pid }) => pid !== undefined)?.pid;
 }
 
+/** The same for people: `process 12 (nginx)`. */
+export function holderWords(port: number): string {
+  const pid = portHolder(port);
+  if (pid === undefined) return "another process (ss -ltnp names it to root)";
+  const name = processName(pid);
+  return `process ${pid}${name === undefined ? "" : ` (${name})`}`;
+}
+
 /** All that listen on one of `ports`; of several processes that share a socket, the first. */
 export function portHolders(ports: readonly number[]): readonly Holder[] {
   const sockets = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap(linesOf).flatMap((line) => {

@@ -25,6 +25,8 @@ export interface Supervised {
   /** The subject of its condition. */
   readonly name: string;
   readonly argv: readonly string[];
+  /** For its environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** As nice(1) counts, from its first moment: a program that loads needs a whole processor. */
   readonly niceness?: number;
 }
@@ -108,9 +110,9 @@ class Member {
 
   #start(): void {
     const { conditions, log, start = startChild, code = "NAMESPACE_DOWN", onUsage } = this.#ports;
-    const { name, argv, niceness, ...more } = this.settings;
+    const { name, argv, niceness, env, ...more } = this.settings;
     const startedMs = performance.now();
-    const child = start(argv, { FRONTDESK_SUPERVISED: "1" });
+    const child = start(argv, { ...env, FRONTDESK_SUPERVISED: "1" });
     this.#child = child;
     if (niceness !== undefined) lower(child.pid, niceness);
     log.info({ name, ...more, pid: child.pid }, "child started");

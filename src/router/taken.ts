@@ -3,7 +3,7 @@
  */
 
 import { ListenError } from "../model/errors.ts";
-import { portHolder, processName } from "../platform/port-holder.ts";
+import { holderWords, portHolder } from "../platform/port-holder.ts";
 
 /** Whose listener was refused. */
 export type Refused = "metadata" | "password" | "admin" | "proxied";
@@ -23,15 +23,12 @@ const SERVICES: Readonly<Record<string, string>> = {
 
 /** @param at the address, as people write it */
 export function taken(at: string, port: number, refused: Refused): ListenError {
-  const pid = portHolder(port);
   // Other listeners' twins are found before it is asked who has the port.
-  if (refused === "proxied" && pid === process.pid) {
+  if (refused === "proxied" && portHolder(port) === process.pid) {
     const message = `${at} is this router's own already; choose another with ${FLAGS[refused]}`;
     return new ListenError("ADDRESS_IN_USE", message);
   }
-  const name = pid === undefined ? undefined : processName(pid);
-  const who = `process ${pid}${name === undefined ? "" : ` (${name})`}`;
-  const holder = pid === undefined ? "another process (ss -ltnp names it to root)" : who;
+  const holder = holderWords(port);
   const service = SERVICES[`${refused} ${port}`];
   const how = service === undefined ? "" : ` (on a virtual router: systemctl stop ${service})`;
   return new ListenError(

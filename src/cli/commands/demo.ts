@@ -17,6 +17,7 @@ import { openRouter } from "../../router/daemon.ts";
 import { chooseRim } from "../../router/http/index.ts";
 import { openAdminClient } from "../admin-client.ts";
 import { type Command, EXIT } from "../command.ts";
+import { API_LISTEN } from "../daemon-options.ts";
 import { SAMPLES, sampleYaml } from "../demo/sample.ts";
 import { TOPOLOGY_NAMES, type Topology, topologyFiles } from "../demo/topologies.ts";
 import { type Guest, type Place, tries } from "../demo/tries.ts";
@@ -28,6 +29,10 @@ const HOST = "127.0.0.1" as Ip;
 /** How many ports to try when one is busy. */
 const PORTS_TRIED = 50;
 const DRAIN_MS = 500;
+const SERVE_PORTS: readonly number[] = [
+  ...Object.values(LAB_PORTS),
+  Number(API_LISTEN.split(":").at(-1)),
+];
 
 /** The demo shows requests itself; what the router logs is on the admin socket as conditions. */
 const QUIET: Sink = { write: () => {}, dropped: 0, flushSync: () => {} };
@@ -68,6 +73,9 @@ export const demo: Command = {
       const admin = join(folder, "admin.sock");
       const port = await freePort(LAB_PORTS.metadata);
       const passwordPort = await freePort(LAB_PORTS.password, port);
+      if (port !== LAB_PORTS.metadata) {
+        out.note(`${HOST}:${LAB_PORTS.metadata} is busy: guests of this demo ask port ${port}`);
+      }
       const router = await openRouter(
         {
           source: material.source,
@@ -167,9 +175,11 @@ function line(access: Access, out: Output): string {
   return `${out.style("dim", time)} ${who} ${access.what.padEnd(16)} ${status}`;
 }
 
+/** Other than those that `frontdesk serve` takes by itself: it may be started next. */
 async function freePort(wanted: number, taken?: number): Promise<number> {
+  const others = [taken, ...SERVE_PORTS].filter((port) => port !== wanted);
   for (let port = wanted; port < wanted + PORTS_TRIED; port++) {
-    if (port !== taken && (await isFree(port))) return port;
+    if (!others.includes(port) && (await isFree(port))) return port;
   }
   return 0;
 }

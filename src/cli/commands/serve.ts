@@ -6,19 +6,21 @@
  */
 
 import type { LoadedConfig } from "../../config/load.ts";
-import { UsageError } from "../../model/errors.ts";
+import { tryParseHostPort } from "../../model/address.ts";
+import { ConfigError, quote, UsageError } from "../../model/errors.ts";
 import { createLog } from "../../observe/log.ts";
 import { FileSink } from "../../observe/sink.ts";
 import { openRouter, type RouterSettings } from "../../router/daemon.ts";
 import { chooseRim } from "../../router/http/index.ts";
 import { addressOf, type ListenTarget, type Plane } from "../../router/listeners.ts";
 import { Supervisor } from "../../router/supervisor.ts";
+import { answering, checkApiPort } from "../api-port.ts";
 import { type Command, EXIT, type ExitCode, type Options } from "../command.ts";
 import { API_LISTEN, DAEMON_EXITS, DRAIN_MS, OPTIONS } from "../daemon-options.ts";
 import { LAB_PORTS, planOf } from "../router-settings.ts";
 import { defaultStore, shownStateDir } from "../state-dir.ts";
 import { NICENESS } from "../step-back.ts";
-import { thisProgram, untilTold } from "../until-told.ts";
+import { STARTED_BY, thisProgram, untilTold } from "../until-told.ts";
 import { version } from "../version.ts";
 
 // biome-ignore format: a table reads best with one line for each option
@@ -54,9 +56,14 @@ export const serve: Command = {
       throw new UsageError(`serve has no router for each network namespace; ${instead}`);
     }
     const { logLevel } = plan;
+    const file = await configOf(options);
+    if (file !== undefined) refuseRouterSource(file);
     const store = defaultStore(plan.settings.stateDir);
     const settings = { ...plan.settings, source: store };
-    const argv = await controllerArgv(options, settings.stateDir, store);
+    const listen = options.string("api-listen") ?? file?.config.controller?.apiListen ?? API_LISTEN;
+    const api = tryParseHostPort(listen);
+    if (api === undefined) throw new UsageError(`--api-listen ${quote(listen)} is not ADDR:PORT`);
+    const argv = controllerArgv(options, { stateDir: settings.stateDir, store, api });
     argv.push("--log-level", logLevel);
     for (const at of [settings.listen, settings.passwordListen].flatMap(named)) {
       argv.push("--guest-listen", at);
@@ -68,17 +75,24 @@ export const serve: Command = {
     const wrong = new Promise<ExitCode>((resolve) => {
       onUsage = () => resolve(EXIT.usage);
     });
+    await checkApiPort(api);
     const router = await openRouter(settings, { rim, sink, logLevel, version: version() });
     // After the router, which has made the state directory and its key.
     const controller = new Supervisor(
-      [{ name: "controller", argv, niceness: NICENESS }],
+      [{ name: "controller", argv, niceness: NICENESS, env: { [STARTED_BY]: "frontdesk serve" } }],
       {
         ...{ conditions: router.conditions, log: createLog(sink, logLevel) },
         code: "CONTROLLER_DOWN",
         onUsage, // It has said why.
       },
     );
-    process.stderr.write(greeting(router.listening, argv[argv.indexOf("--api-listen") + 1] ?? ""));
+    const end = new AbortController();
+    const isTls = (process.env[API_CERT] ?? file?.config.controller?.apiCert ?? "") !== "";
+    void answering(api, end.signal).then(() => {
+      if (end.signal.aborted) return;
+      const url = `${isTls ? "https" : "http"}://${addressOf(api)}`;
+      process.stderr.write(greeting(router.listening, url));
+    });
     process.on("SIGHUP", () => {
       controller.reload();
       void router.reload().catch(() => {});
@@ -87,6 +101,7 @@ export const serve: Command = {
       const loaded = router.loaded.then(() => wrong);
       return await Promise.race([loaded, wrong, told.ended.then(() => EXIT.done)]);
     } finally {
+      end.abort();
       await controller.close(DRAIN_MS);
       await router.close(DRAIN_MS);
       sink.flushSync();
@@ -95,13 +110,16 @@ export const serve: Command = {
   },
 };
 
+/** The controller's, which it takes from the environment too. */
+const API_CERT = "FRONTDESK_API_CERT";
+
 /** For people; the log says the same as it comes true. */
 function greeting(listening: readonly ListenTarget[], api: string): string {
   const guests = listening.find(({ plane }) => plane === "metadata");
   const at = guests && `http://${addressOf({ host: guests.host, port: guests.port })}`;
   return [
     `frontdesk: guests ask ${at ?? "where the store's networks say"}`,
-    `frontdesk: the APIs are at http://${api}/v1 and http://${api}/client/api`,
+    `frontdesk: the APIs are at ${api}/v1 and ${api}/client/api`,
     "",
   ].join("\n");
 }
@@ -129,16 +147,16 @@ function named(listen: RouterSettings["listen"]): readonly string[] {
   return listen.map(({ host, port }) => addressOf({ host, port }));
 }
 
-async function controllerArgv(
+function controllerArgv(
   options: Options,
-  stateDir: string,
-  store: string,
-): Promise<string[]> {
-  const config = options.string("config");
-  const file = config === undefined ? undefined : await loadConfig(config);
-  const listen = options.string("api-listen") ?? file?.config.controller?.apiListen ?? API_LISTEN;
+  {
+    stateDir,
+    store,
+    api,
+  }: { stateDir: string; store: string; api: { host: string; port: number } },
+): string[] {
   const argv = [...thisProgram(), "controller", "--store", store, "--state-dir", stateDir];
-  argv.push("--api-listen", listen);
+  argv.push("--api-listen", addressOf(api));
   for (const name of ["source", "credentials-file", "seal-key", "config"]) {
     const value = options.string(name);
     if (value !== undefined) argv.push(`--${name}`, value);
@@ -146,6 +164,14 @@ async function controllerArgv(
   return argv;
 }
 
-async function loadConfig(path: string): Promise<LoadedConfig> {
-  return (await import("../../config/load.ts")).loadConfig(path);
+/** @throws {ConfigError} where the file says a router's source: its router has the store's. */
+function refuseRouterSource({ file, config, line }: LoadedConfig): void {
+  if (config.source === undefined) return;
+  const message = "serve takes controller.source; source is that of frontdesk router";
+  throw new ConfigError(message, { file, line: line(["source"]), field: "source" });
+}
+
+async function configOf(options: Options): Promise<LoadedConfig | undefined> {
+  const path = options.string("config");
+  return path === undefined ? undefined : (await import("../../config/load.ts")).loadConfig(path);
 }

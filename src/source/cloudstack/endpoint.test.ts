@@ -40,7 +40,9 @@ test("keys that are missing or none name the place, never the value", () => {
   for (const [settings, said] of cases) {
     for (const file of ["keys.env", undefined]) {
       const error = refusal(() => readCredentials(settings, file));
-      expect(error).toBeInstanceOf(ConfigError);
+      const isAbsent = file === undefined && (settings[said] ?? "") === "";
+      expect(error).toBeInstanceOf(isAbsent ? UsageError : ConfigError);
+      if (isAbsent) expect(error?.message).toEndWith("with --credentials-file FILE");
       expect(error?.message).toContain(said);
       expect(error?.message).toContain(file ?? "environment");
       expect(error?.message).not.toContain("s3cr3t");

@@ -40,7 +40,8 @@ export function parseEndpoint(text: string): URL {
  * The keys, of the environment or of a file's variables.
  *
  * @param file where they are not the environment's
- * @throws {ConfigError} if there are none, or they cannot be keys. It never says what they are.
+ * @throws {UsageError} if the environment lacks one.
+ * @throws {ConfigError} if the file lacks one, or they cannot be keys. It never says what they are.
  */
 export function readCredentials(
   settings: Readonly<Record<string, string | undefined>>,
@@ -50,7 +51,11 @@ export function readCredentials(
     const value = settings[name]?.trim() ?? "";
     const place = file === undefined ? undefined : { file, field: name };
     const subject = file === undefined ? `${name} in the environment` : "the key";
-    if (value === "") throw new ConfigError(`${subject} is missing or empty`, place);
+    if (value === "") {
+      if (file !== undefined) throw new ConfigError(`${subject} is missing or empty`, place);
+      const how = "set it, or name a file with --credentials-file FILE";
+      throw new UsageError(`${subject} is missing or empty: ${how}`);
+    }
     if (value.length > KEY_CHARS_MAX || !/^[\x21-\x7e]+$/.test(value)) {
       throw new ConfigError(`${subject} is too long, or has characters that no key has`, place);
     }
