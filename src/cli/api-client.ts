@@ -9,6 +9,7 @@ import { request as requestHttps } from "node:https";
 import { pipeline, Readable } from "node:stream";
 import { credentialsOf, readCredentials } from "../controller/credentials.ts";
 import { AdminError, ConfigError, quote, UsageError } from "../model/errors.ts";
+import { adviceFor } from "./api-advice.ts";
 import type { OptionSpec, Options } from "./command.ts";
 import { API_LISTEN } from "./daemon-options.ts";
 import { defaultStateDir, shownStateDir } from "./state-dir.ts";
@@ -56,7 +57,7 @@ export interface ApiEvent {
 
 /** What an answer with an error says. */
 interface Refusal {
-  readonly error?: { readonly message?: unknown; readonly advice?: unknown };
+  readonly error?: Readonly<Partial<Record<"code" | "message" | "advice", unknown>>>;
 }
 
 /**
@@ -84,13 +85,17 @@ export async function openApiClient(options: Options): Promise<ApiClient> {
   };
 }
 
-/** Without user, query and fragment: none of them would be used. */
+/** Without user, path, query and fragment: none of them is the controller's address. */
 function urlOf(text: string): URL {
   try {
     const url = new URL(text);
     const isOurs = url.protocol === "http:" || url.protocol === "https:";
+    if (isOurs && url.pathname !== "/") {
+      throw new UsageError(`--api takes no path: write ${url.origin}`);
+    }
     if (isOurs && url.username === "" && url.search === "" && url.hash === "") return url;
-  } catch {
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
     // Said below.
   }
   throw new UsageError(`--api ${quote(text)}: write a URL, as ${DEFAULT_API}`);
@@ -130,13 +135,12 @@ interface Exchange {
 
 function exchange(asked: Exchange): Promise<IncomingMessage> {
   const { url, token, ca, method, path, sent, signal } = asked;
-  const base = url.pathname.replace(/\/$/, "");
   const send = url.protocol === "https:" ? requestHttps : requestHttp;
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void => reject(unreachable(url, error));
     const asking: ClientRequest = send(
       {
-        ...{ method, path: base + path, port: url.port, timeout: TIMEOUT_MS },
+        ...{ method, path, port: url.port, timeout: TIMEOUT_MS },
         host: url.hostname.replace(/^\[|\]$/g, ""),
         headers: {
           authorization: `Bearer ${token}`,
@@ -189,8 +193,8 @@ async function bodyOf(answer: IncomingMessage, url: URL): Promise<Buffer> {
   if (status >= 200 && status < 300) return body;
   const { error } = parsed(body, url) as Refusal;
   if (typeof error?.message !== "string") throw notOurs(url);
-  const advice = typeof error.advice === "string" ? `; ${error.advice}` : "";
-  throw new AdminError(`${error.message}${advice}`);
+  const advice = adviceFor(error.code, error.advice);
+  throw new AdminError(`${error.message}${advice && `; ${advice}`}`);
 }
 
 function parsed(body: Buffer, url: URL): unknown {
@@ -227,6 +231,9 @@ async function* eventsOf(answer: IncomingMessage, signal: AbortSignal): AsyncGen
   }
 }
 
+/** What a plain greeting is called that comes in place of TLS: by Node.js, and by Bun. */
+const NO_TLS = ["EPROTO", "ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG"];
+
 function unreachable({ origin, protocol }: URL, error: NodeJS.ErrnoException): AdminError {
   const reasons: Readonly<Record<string, string>> = {
     ECONNREFUSED: "nothing listens there: is the controller running, with --api-listen?",
@@ -234,7 +241,7 @@ function unreachable({ origin, protocol }: URL, error: NodeJS.ErrnoException): A
     DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not trusted: name it with --api-ca-file",
     UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is not trusted: use --api-ca-file",
     ECONNRESET: `it hangs up: does it speak ${protocol === "http:" ? "https" : "http"}?`,
-    EPROTO: "it does not speak TLS: write http:",
+    ...Object.fromEntries(NO_TLS.map((code) => [code, "it speaks http, not https"])),
   };
   const reason = reasons[error.code ?? ""] ?? error.message;
   return new AdminError(`cannot ask the controller at ${origin}: ${reason}`, { cause: error });

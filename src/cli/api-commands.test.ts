@@ -19,6 +19,7 @@ const PROGRAM = [process.execPath, join(ROOT, "src/cli/main.ts")];
 const folder = mkdtempSync(join(tmpdir(), "frontdesk-operator-"));
 const store = new MemoryStore();
 let api: ApiListener;
+const LAB = { id: "204", cidrs: ["10.1.0.0/16"], dnsDomain: "lab.example" };
 /** A dozen programs, one after the other, on a loaded machine. ms. */
 const TEST_MS_MAX = 30_000;
 /** Paths that were asked for. */
@@ -43,7 +44,7 @@ beforeAll(async () => {
     return app.fetch(request, env);
   };
   api = await openApiListener({ listen, fetch });
-  await store.putNetworks([{ id: "204", cidrs: ["10.1.0.0/16"], dnsDomain: "lab.example" }]);
+  await store.putNetworks([LAB]);
   for (let i = 0; i < 3; i++) await put("204", `i-${i}`, `web-0${i}`, `10.1.1.${i + 1}`);
   await put("205", "i-2", "web-02", "10.2.1.2");
   await put("204", "i-evil", "x\u202ey", "10.1.1.99");
@@ -64,7 +65,18 @@ test("instances are listed for people and for programs", async () => {
   expect((await run("instances")).stdout).toBe(stdout);
   const { stdout: json } = await run("instances", "list", "--network", "205", "--json");
   expect(JSON.parse(json)).toEqual([expect.objectContaining({ network: "205", id: "i-2" })]);
-  expect((await run("instances", "--network", "none")).stderr).toBe("there are no instances\n");
+});
+
+test("a network that is not there is said, by whatever is asked for it", async () => {
+  const message = 'frontdesk: there is no network "none"; frontdesk networks lists them\n';
+  for (const words of [["instances"], ["instances", "show", "web-00"], ["events"]]) {
+    const done = await run(...words, "--network", "none");
+    expect([words, done.code, done.stderr]).toEqual([words, 1, message]);
+  }
+  await store.putNetworks([LAB, { id: "206", cidrs: [] }]);
+  const empty = await run("instances", "--network", "206");
+  expect([empty.code, empty.stderr]).toEqual([0, "there are no instances\n"]);
+  await store.putNetworks([LAB]);
 });
 
 test("one is shown in each of its networks, by id or name", async () => {
@@ -91,6 +103,7 @@ test("one is shown in each of its networks, by id or name", async () => {
 
 test("networks are listed", async () => {
   expect((await run("networks")).stdout).toMatch(/^ID .*\n204 +10\.1\.0\.0\/16 +lab\.example\n$/);
+  expect((await run("networks", "list")).stdout).toBe((await run("networks")).stdout);
   const { stdout } = await run("networks", "--json");
   expect(JSON.parse(stdout)).toEqual([expect.objectContaining({ id: "204" })]);
 });
@@ -111,13 +124,14 @@ test("user data is set from a file and read back as it is", async () => {
   expect((await run("userdata", "set", "web-00", file, "--base64")).code).toBe(0);
   expect((await run("userdata", "get", "web-00")).stdout).toBe("hello");
   expect((await run("userdata", "set", "web-00", "--none")).code).toBe(0);
-  expect((await run("userdata", "get", "web-00")).stderr).toMatch(/has no user data; set some/);
+  const none = await run("userdata", "get", "web-00");
+  expect(none.stderr).toMatch(/has no user data; frontdesk userdata set gives it some$/m);
 });
 
 test(
   "an instance is sealed and opened, in the network that is named",
   async () => {
-    const done = await run("instances", "seal", "204", "i-2");
+    const done = await run("instances", "seal", "web-02", "--network", "204");
     expect([done.code, done.stdout, done.stderr]).toEqual([
       ...[0, "", "sealed: its guest is told no user data and no password\n"],
     ]);
@@ -126,22 +140,23 @@ test(
     expect(shown.match(/^seal .*$/gm)).toEqual([
       expect.stringMatching(/^seal +sealed: no user data/),
     ]);
-    const again = await run("instances", "seal", "204", "i-2", "--json");
+    const again = await run("instances", "seal", "i-2", "--network", "204", "--json");
     const state = { network: "204", id: "i-2", sealed: true, incarnation: 1 };
     expect(JSON.parse(again.stdout)).toEqual(state);
-    const opened = await run("instances", "open", "204", "i-2", "--json");
+    const opened = await run("instances", "open", "i-2", "--network", "204", "--json");
     expect(JSON.parse(opened.stdout)).toEqual({ ...state, sealed: false });
-    expect((await run("instances", "open", "204", "i-2")).stderr).toBe("open\n");
+    expect((await run("instances", "open", "i-2", "--network", "204")).stderr).toBe("open\n");
     const cases: readonly (readonly [args: string[], code: number, message: RegExp])[] = [
-      [["seal", "204", "i-9"], 1, /no such instance in that network; see GET/],
-      [["open", "204"], 2, /missing required argument 'id'/],
+      [["seal", "i-9"], 1, /there is no instance "i-9"; frontdesk instances list shows/],
+      [["seal", "web-02"], 1, /"204 i-2" and "205 i-2"; say which: the id, and --network/],
+      [["open"], 2, /missing required argument 'instance'/],
     ];
     for (const [args, code, message] of cases) {
       const failed = await run("instances", ...args);
       expect([args, failed.code]).toEqual([args, code]);
       expect(failed.stderr).toMatch(message);
     }
-    expect((await run("instances", "seal", "--help")).stdout).toContain("instances seal 204 ");
+    expect((await run("instances", "seal", "--help")).stdout).toContain("instances seal web-01");
     expect((await run("complete", "--", "instances", "")).stdout).toMatch(/^seal\t/m);
   },
   TEST_MS_MAX,
@@ -151,8 +166,13 @@ test("user data that cannot be kept is refused with the reason", async () => {
   const file = join(folder, "large");
   writeFileSync(file, Buffer.alloc(24_577));
   const cases: readonly (readonly [args: string[], code: number, message: RegExp])[] = [
-    [["web-00", file], 1, /32772 characters of base64; the limit is 32768; send less/],
-    [["web-00", file, "--base64"], 1, /not base64/],
+    [
+      ["web-00", file],
+      1,
+      /32772 characters of base64; the limit is 32768; .*: frontdesk payload attach$/m,
+    ],
+    [["web-00", file, "--base64"], 1, /not base64.*; leave out --base64/],
+    [["web-00", folder], 1, /: is a folder$/m],
     [["web-00", join(folder, "none")], 1, /no such file/],
     [["web-00", "/dev/null"], 1, /is empty; --none takes/],
     [["web-00"], 2, /name a file, or - for stdin/],
@@ -187,7 +207,21 @@ test("a payload is added, given to an instance, taken away and removed", async (
   expect((await run("userdata", "get", "web-00")).stdout).toBe(stub);
   expect((await run("instances", "show", "web-00")).stdout).toContain(`payload     ${sha256}`);
   const inUse = await run("payload", "remove", short);
-  expect([inUse.code, inUse.stderr]).toEqual([1, expect.stringMatching(/i-0 .*detach it/)]);
+  expect([inUse.code, inUse.stderr]).toEqual([
+    1,
+    expect.stringMatching(/is given to .*i-0 .*; detach it there/),
+  ]);
+  expect(inUse.stderr.match(/detach/g)).toHaveLength(1);
+  const own = join(folder, "own");
+  writeFileSync(own, "#cloud-config\n");
+  const set = await run("userdata", "set", "web-00", own);
+  expect(set.stderr).toContain(`may still fetch ${sha256}; frontdesk payload detach takes it away`);
+  const refused = await run("payload", "attach", "web-00", short);
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringMatching(/of its own; add --replace/),
+  ]);
+  expect((await run("payload", "attach", "web-00", short, "--replace")).code).toBe(0);
   expect((await run("payload", "detach", "web-00")).code).toBe(0);
   expect((await run("userdata", "get", "web-00")).stderr).toMatch(/has no user data/);
   expect((await run("payload", "remove", sha256)).stderr).toBe("removed\n");
@@ -198,7 +232,11 @@ test("a file that is only put somewhere is added and attached in one step", asyn
   const file = join(folder, "licence.key");
   writeFileSync(file, "a licence");
   const refused = await run("payload", "attach", "web-00", file);
-  expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/begin it with #!/)]);
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringMatching(/begin it with #!.* --to PATH/),
+  ]);
+  expect(refused.stderr).not.toContain("?as=file");
   const to = "/etc/agent/licence.key";
   const attached = await run("payload", "attach", "web-00", file, "--to", to, "--json");
   const { sha256 } = JSON.parse(attached.stdout);
@@ -269,9 +307,15 @@ test("who cannot be asked is said, with what to do", async () => {
     [["--api", "http://127.0.0.1:1"], {}, 1, /nothing listens there: is the controller running/],
     [["--api", "ftp://x"], {}, 2, /--api "ftp:\/\/x": write a URL/],
     [["--api", "x"], {}, 2, /write a URL/],
+    [
+      ["--api", `${api.url}/v1`],
+      {},
+      2,
+      /--api takes no path: write http:\/\/127\.0\.0\.1:\d+; try/,
+    ],
     [["--state-dir", empty], {}, 1, /there is no token: set FRONTDESK_TOKEN/],
     [[], { FRONTDESK_TOKEN: "short" }, 2, /FRONTDESK_TOKEN must have/],
-    [["--api", api.url.replace("http:", "https:")], {}, 1, /cannot ask the controller at https/],
+    [["--api", api.url.replace("http:", "https:")], {}, 1, /speaks http, not https$/m],
     [["--api-ca-file", join(empty, "x")], {}, 2, /--api-ca-file cannot be read/],
   ];
   for (const [args, env, code, what] of cases) {

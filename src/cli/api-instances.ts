@@ -66,6 +66,7 @@ export async function find(
   for await (const one of listed(client, asked, out)) (one.id === word ? exact : named).push(one);
   const found = exact.length > 0 ? exact : named;
   if (found.length > 0) return found;
+  await checkNetwork(client, network);
   const where = network === undefined ? "" : ` in network ${quote(network)}`;
   throw new AdminError(
     `there is no instance ${quote(word)}${where}; frontdesk instances list shows those that are`,
@@ -88,6 +89,18 @@ export async function findOne(
   throw new AdminError(
     `${quote(asked.word)} is ${places.slice(0, 5).join(" and ")}; say which: the id, and --network`,
   );
+}
+
+/**
+ * Whether a network is one that is known: nothing is found in it for no other reason.
+ *
+ * @throws {AdminError} if there is none.
+ */
+export async function checkNetwork(client: ApiClient, network: string | undefined): Promise<void> {
+  if (network === undefined) return;
+  const { networks } = (await client.get("/v1/networks")) as { networks: { id: string }[] };
+  if (networks.some(({ id }) => id === network)) return;
+  throw new AdminError(`there is no network ${quote(network)}; frontdesk networks lists them`);
 }
 
 export function pathOf({ network, id }: { readonly network: string; readonly id: string }): string {

@@ -347,6 +347,7 @@ export class OperatorApiError extends MetadataError {
     | "TOKEN_MISSING"
     | "TOKEN_UNKNOWN"
     | "UPLOADS_TOO_MANY"
+    | "USER_DATA_KEPT"
     | "USER_DATA_NONE";
   readonly remedy = "fix-request";
 

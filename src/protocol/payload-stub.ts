@@ -58,10 +58,16 @@ export function stubFor({ sha256, bytes, kind }: StoredPayload, { to }: StubOpti
 
 /** Whether user data is a stub for this payload. */
 export function isStubFor(userData: Uint8Array, sha256: string): boolean {
-  const text = Buffer.from(userData.buffer, userData.byteOffset, userData.length).toString(
-    "latin1",
-  );
-  return text.startsWith(`#!/bin/sh\n${STUB_MARK}`) && text.includes(`\nsum=${sha256}\n`);
+  return isStub(userData) && textOf(userData).includes(`\nsum=${sha256}\n`);
+}
+
+/** Whether it is one for any. */
+export function isStub(userData: Uint8Array): boolean {
+  return textOf(userData).startsWith(`#!/bin/sh\n${STUB_MARK}`);
+}
+
+function textOf({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString("latin1");
 }
 
 /** The marker comes first: what was begun once is never begun again by itself. */

@@ -157,9 +157,10 @@ const CLOSED: ReadonlySet<Route["kind"]> = new Set(["user-data", "payload"] as c
 
 function closed({ network, instance }: Bound, status: number): Reason {
   const what = status === 404 ? "payloads, so there are none (404)" : "user data: empty (200)";
+  const place = `${word(instance)} --network ${word(network)}`;
   return {
     reason: `the instance is sealed: an operator has closed its ${what}`,
-    advice: `install it anew, or: frontdesk instances open ${word(network)} ${word(instance)}`,
+    advice: `install it anew, or: frontdesk instances open ${place}`,
   };
 }
 

@@ -69,6 +69,6 @@ export function byName(a: StoredPayload, b: StoredPayload): number {
 }
 
 export function payloadInUse(sha256: string, user: RecordName): StoreError {
-  const message = `the payload ${sha256} is named by ${label(user)}; detach it there first`;
+  const message = `the payload ${sha256} is given to ${label(user)}`;
   return new StoreError("STORE_PAYLOAD_IN_USE", message);
 }

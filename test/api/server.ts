@@ -12,8 +12,10 @@ import { MemoryStore } from "../../src/store/memory.ts";
 
 const [port = "0", cert, key] = process.argv.slice(2);
 const log = createLog({ write: (line: string) => process.stderr.write(line) } as never, "warn");
+const store = new MemoryStore();
+await store.putNetworks([{ id: "204", cidrs: [] }]); // Revision 1.
 const app = operatorApi({
-  ...{ store: new MemoryStore(), log, conditions: new Conditions(Date.now), now: Date.now },
+  ...{ store, log, conditions: new Conditions(Date.now), now: Date.now },
   ...{ userDataMax: 32_768, readOnly: false, hint: () => {} },
   tokens: await openTokens({
     path: `${import.meta.dirname}/none`,

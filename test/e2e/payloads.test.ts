@@ -268,11 +268,11 @@ async function checkSealed({ lab, owner, sha256 }: Desk): Promise<void> {
     until(`the payload to be answered ${status}`, 10_000, async () => {
       return (await ask(owner, `payloads/${sha256}/0`)).status === status;
     });
-  await operator(lab, "instances", "seal", "204", "owner");
+  await operator(lab, "instances", "seal", "owner");
   await becomes("404");
   expect((await ask(owner, "user-data")).body).toHaveLength(0);
   expect((await ask(owner, "meta-data/instance-id")).body.toString()).toBe("owner");
-  await operator(lab, "instances", "open", "204", "owner");
+  await operator(lab, "instances", "open", "owner");
   await becomes("200");
 }
 

@@ -152,7 +152,7 @@ for (const rim of RIMS) {
       expect(why).toMatchObject({
         ...{ sealed: true, password: "none", reply: { status: 200, bytes: 0 } },
         reason: expect.stringContaining("an operator has closed its user data"),
-        advice: `install it anew, or: frontdesk instances open ${NETWORK} i-a`,
+        advice: `install it anew, or: frontdesk instances open i-a --network ${NETWORK}`,
       });
       const payload = `/latest/payloads/${"a".repeat(64)}/0`;
       const shut = JSON.parse((await router.admin(`/why?ip=${A}&path=${payload}`)).body);

@@ -3,18 +3,15 @@
  */
 
 import { API_OPTIONS, openApiClient } from "../api-client.ts";
-import { pathOf } from "../api-instances.ts";
+import { findOne, OF_NETWORK, pathOf } from "../api-instances.ts";
 import { type Command, EXIT, type Invocation, JSON_OPTION } from "../command.ts";
 
 /** How an instance is shown that is sealed. */
 export const SEALED = "sealed: no user data and no password until it is installed anew or opened";
 
-/** Both, because an instance has a seal in each of its networks. */
-const PLACE = [
-  { name: "<network>", summary: "the network's id" },
-  { name: "<id>", summary: "the instance's id" },
-] as const;
-const OPTIONS = [...API_OPTIONS, JSON_OPTION];
+const INSTANCE = [{ name: "<instance>", summary: "its id, or its name" }];
+/** An instance has a seal in each of its networks: where there are several, one is named. */
+const OPTIONS = [OF_NETWORK, ...API_OPTIONS, JSON_OPTION];
 
 interface SealState {
   readonly sealed: boolean;
@@ -26,27 +23,24 @@ export const seal: Command = {
     "Closes user data, payloads and password to the guest, in this network: what comes into it " +
     "later cannot read them. The guest is answered as one without user data; its keys go on. An " +
     "instance that is installed anew is open.",
-  arguments: PLACE,
+  arguments: INSTANCE,
   options: OPTIONS,
-  examples: [
-    ["frontdesk instances seal 204 5d1ad3f5-4a3c-4d38-8b6b-2b1f1d6f3b0a", "once it has booted"],
-  ],
+  examples: [["frontdesk instances seal web-01", "once it has booted"]],
   run: (call) => change(call, true),
 };
 
 export const open: Command = {
   description: "Opens user data and password to the guest again; a password that waits is offered.",
-  arguments: PLACE,
+  arguments: INSTANCE,
   options: OPTIONS,
-  examples: [
-    ["frontdesk instances open 204 5d1ad3f5-4a3c-4d38-8b6b-2b1f1d6f3b0a", "before it boots again"],
-  ],
+  examples: [["frontdesk instances open web-01 --network 204", "before it boots again"]],
   run: (call) => change(call, false),
 };
 
 async function change({ args, options, out }: Invocation, isSealed: boolean): Promise<0> {
-  const [network = "", id = ""] = args;
+  const [word = ""] = args;
   const client = await openApiClient(options);
+  const { network, id } = await findOne(client, { word, network: options.string("network") }, out);
   const path = `${pathOf({ network, id })}/seal`;
   if (isSealed) await client.put(path, { type: "application/json", body: "{}" });
   else await client.remove(path);

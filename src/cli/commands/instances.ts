@@ -6,6 +6,7 @@ import { clean } from "../../model/clean.ts";
 import { counted } from "../../model/count.ts";
 import { API_OPTIONS, openApiClient } from "../api-client.ts";
 import {
+  checkNetwork,
   find,
   type ListedInstance,
   listed,
@@ -33,6 +34,7 @@ async function runList({ options, out }: Invocation): Promise<0> {
   const all: ListedInstance[] = [];
   for await (const one of listed(client, { network: options.string("network") }, out))
     all.push(one);
+  if (all.length === 0) await checkNetwork(client, options.string("network"));
   if (options.flag("json")) out.json(all);
   else {
     const head = ["NETWORK", "ID", "NAME", "ADDRESSES", "USER DATA", "PASSWORD", "SEAL", "ZONE"];

@@ -10,6 +10,7 @@ import { API_OPTIONS, type ApiClient, openApiClient } from "../api-client.ts";
 import { findOne, OF_NETWORK, pathOf } from "../api-instances.ts";
 import { type Command, EXIT, JSON_OPTION, type Options } from "../command.ts";
 import type { Output } from "../output.ts";
+import { whyUnread } from "../read-input.ts";
 
 const OPTIONS = [...API_OPTIONS, JSON_OPTION];
 const INSTANCE = { name: "<instance>", summary: "its id, or its name" };
@@ -20,6 +21,11 @@ const NAMED = {
 const TO = {
   flags: "--to <path>",
   summary: "where the guest puts it: an absolute path. Then it runs nothing",
+};
+
+const REPLACE = {
+  flags: "--replace",
+  summary: "also where the instance has user data of its own, which is lost",
 };
 
 /** A payload by its first digits: fewer are soon another's. */
@@ -50,6 +56,7 @@ const add: Command = {
 };
 
 const list: Command = {
+  description: "Lists what the controller keeps, whether an instance is given it or not.",
   options: OPTIONS,
   examples: [["frontdesk payload list", "what there is, and what a guest does with it"]],
   async run({ options, out }) {
@@ -83,12 +90,13 @@ const remove: Command = {
 const attach: Command = {
   description:
     "The instance's user data becomes a stub: a small shell script that fetches the payload, " +
-    "checks its SHA-256 and runs it once. A guest runs user data at its first boot.",
+    "checks its SHA-256 and runs it once. A guest runs user data at its first boot. User data " +
+    "of its own stays: it is refused without --replace.",
   arguments: [
     INSTANCE,
     { name: "<payload>", summary: "a file, which is added first; - for stdin; or a SHA-256" },
   ],
-  options: [TO, OF_NETWORK, ...OPTIONS],
+  options: [TO, REPLACE, OF_NETWORK, ...OPTIONS],
   examples: [
     ["frontdesk payload attach web-01 setup.tar.gz", "add it, and have it run"],
     [
@@ -106,7 +114,8 @@ const attach: Command = {
         ? await find(client, which)
         : await upload(client, content, { isFile: to !== undefined, out });
     const body = JSON.stringify({ sha256, ...(to !== undefined && { to }) });
-    await client.put(`${pathOf(one)}/payload`, { type: "application/json", body });
+    const query = options.flag("replace") ? "?replace=true" : "";
+    await client.put(`${pathOf(one)}/payload${query}`, { type: "application/json", body });
     report(out, options, { network: one.network, id: one.id, sha256 });
     return EXIT.done;
   },
@@ -191,8 +200,7 @@ function read(file: string): Buffer {
     content = readFileSync(file === "-" ? 0 : file);
   } catch (cause) {
     if (cause instanceof CommandError) throw cause;
-    const isMissing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    throw new CommandError(isMissing ? "no such file" : "cannot be read", { file }, { cause });
+    throw new CommandError(whyUnread(cause), { file }, { cause });
   }
   if (content.length === 0) throw new CommandError("is empty", { file });
   checkSize(content.length, file);

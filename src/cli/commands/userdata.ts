@@ -70,6 +70,9 @@ const set: Command = {
     if (options.flag("json")) out.json({ network, id, sent: bytes?.length ?? 0 });
     else if (bytes === undefined) out.note("the instance has no user data");
     else out.note(`set: ${counted(bytes.length, "byte")} were sent`);
+    const [payload] = one.payloads ?? [];
+    if (payload === undefined) return EXIT.done;
+    out.note(`its guest may still fetch ${payload.sha256}; frontdesk payload detach takes it away`);
     return EXIT.done;
   },
 };

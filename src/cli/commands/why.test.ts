@@ -18,9 +18,11 @@ const LAB = join(folder, "lab.yaml");
 const SECRET = "s3cret-of-web-01";
 const routers: Bun.Subprocess[] = [];
 
+const stateOf = (name: string): string => join(folder, `state-${name}`);
+
 async function launch(name: string, source: string): Promise<void> {
   const listen = ["--listen", "127.0.0.1:0", "--password-listen", "127.0.0.1:0"];
-  const state = ["--state-dir", join(folder, name)];
+  const state = ["--state-dir", stateOf(name)];
   const argv = [...PROGRAM, "router", "--source", source, ...listen, ...state];
   const router = Bun.spawn(argv, { stdio: ["ignore", "ignore", "inherit"] });
   routers.push(router);
@@ -30,7 +32,7 @@ async function launch(name: string, source: string): Promise<void> {
 }
 
 function why(name: string, ...args: readonly string[]): Promise<Done> {
-  return run([...PROGRAM, "why", ...args, "--state-dir", join(folder, name)]);
+  return run([...PROGRAM, "why", ...args, "--state-dir", stateOf(name)]);
 }
 
 /** The rows of an answer: `{ address: "…", … }`. */
@@ -176,7 +178,7 @@ test("it says by which evidence: a record of the file, or the databags and what 
   for (const [name, text] of Object.entries(files)) {
     const path = join(folder, name);
     writeFileSync(path, text.replaceAll("02:00:5a:10:00:07", "02:00:5a:10:00:60"));
-    const done = await run([...PROGRAM, "apply", path, "--state-dir", join(folder, "bags")]);
+    const done = await run([...PROGRAM, "apply", path, "--state-dir", stateOf("bags")]);
     expect({ name, code: done.code, stderr: done.stderr }).toMatchObject({ code: 0 });
   }
   expect(await rows("bags", "10.1.1.60")).toMatchObject({

@@ -30,7 +30,7 @@ test("changes come as they happen, and no secret with them", async () => {
     expect([what, after]).toMatchObject(["put", { ...name, sealed }]);
   }
   await ask("PUT /v1/networks/204", { body: { cidrs: [] } });
-  const networks = [{ id: "204", cidrs: [] }];
+  const networks = ["204", "205"].map((id) => ({ id, cidrs: [] }));
   expect(await events.next()).toEqual(["networks", "6", { networks, revision: 6 }]);
   await ask(`DELETE ${AT}`);
   expect(await events.next()).toEqual(["delete", "7", { ...name, revision: 7 }]);

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { keysAt, type RecordName } from "../../model/record.ts";
+import { parseRecord } from "../../model/record-parse.ts";
 import type { Store } from "../../store/store.ts";
 import { SEARCH_RECORDS_MAX } from "./limits.ts";
 import { search } from "./search.ts";
@@ -218,6 +219,17 @@ test("queries that mean nothing are refused", async () => {
     const { status, code } = await ask(`GET /v1/instances?${query}`);
     expect([query, status, code]).toEqual([query, 400, "REQUEST_INVALID"]);
   }
+});
+
+test("a network that is not there takes no new instance, and keeps those that it has", async () => {
+  const { ask, store } = openApi();
+  const at = "/v1/instances/none/i-1";
+  const refused = await ask(`PUT ${at}`, { body: BODY });
+  expect([refused.status, refused.code]).toEqual([404, "NETWORK_UNKNOWN"]);
+  expect((await store.list()).records).toEqual([]);
+  const old = { network: "none", id: "i-1", name: "old", nics: [], keys: [], publicKeys: [] };
+  await store.put(parseRecord({ ...old, incarnation: 1, epoch: 1 }));
+  expect((await ask(`PUT ${at}`, { body: BODY })).status).toBe(200);
 });
 
 test("bodies that cannot be kept are refused, and nothing is stored", async () => {

@@ -12,6 +12,7 @@ import {
   etagOf,
   existing,
   unknownInstance,
+  unknownNetwork,
   write,
 } from "./records.ts";
 import { type AddRoutes, body, done, failures, json, secured, takesJson } from "./routes.ts";
@@ -90,7 +91,12 @@ export const addInstances: AddRoutes = (app, ports) => {
     const network = (await store.networks()).find(({ id }) => id === name.network);
     const { stored, isNew } = await write(c, ports, {
       name,
-      change: (before) => within(network, recordOf(name, given, { before, userDataMax })),
+      change: (before) => {
+        const record = within(network, recordOf(name, given, { before, userDataMax }));
+        // One that is there already may be older than this rule.
+        if (network === undefined && before === undefined) throw unknownNetwork();
+        return record;
+      },
     });
     return c.json(instanceView(stored), isNew ? 201 : 200);
   });

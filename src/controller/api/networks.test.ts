@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
-import { openApi } from "./testing.ts";
+import { MemoryStore } from "../../store/memory.ts";
+import { type Api, openApi as openLab } from "./testing.ts";
+
+const openApi = (): Api => openLab({}, new MemoryStore());
 
 test("a network is made, read, replaced and taken away", async () => {
   const { ask } = openApi();

@@ -5,7 +5,7 @@ import type { Context } from "hono";
 import type { Network as NetworkOf } from "../../model/change.ts";
 import { OperatorApiError } from "../../model/errors.ts";
 import { turns } from "../turns.ts";
-import { checkWritable } from "./records.ts";
+import { checkWritable, unknownNetwork } from "./records.ts";
 import { type AddRoutes, body, done, failures, json, secured, takesJson } from "./routes.ts";
 import { Network, NetworkBody, NetworkName, Networks } from "./schemas.ts";
 
@@ -54,7 +54,7 @@ export const addNetworks: AddRoutes = (app, ports) => {
   app.openapi(show, async (c) => {
     const { network: id } = c.req.valid("param");
     const network = (await store.networks()).find((one) => one.id === id);
-    if (network === undefined) throw unknown();
+    if (network === undefined) throw unknownNetwork();
     return c.json(view(network), 200);
   });
   app.openapi(put, async (c) => {
@@ -81,7 +81,7 @@ export const addNetworks: AddRoutes = (app, ports) => {
     const { network: id } = c.req.valid("param");
     return inTurn(async () => {
       const before = await store.networks();
-      if (!before.some((one) => one.id === id)) throw unknown();
+      if (!before.some((one) => one.id === id)) throw unknownNetwork();
       const { records } = await store.list({ network: id, limit: 1 });
       if (records.length > 0) {
         throw new OperatorApiError("NETWORK_IN_USE", "the network has instances");
@@ -105,10 +105,6 @@ function checkUnconditional(c: Context): void {
       `${name}: a network has no revision; leave it out`,
     );
   }
-}
-
-function unknown(): OperatorApiError {
-  return new OperatorApiError("NETWORK_UNKNOWN", "there is no such network");
 }
 
 function view({ id, cidrs, dnsDomain }: NetworkOf): NetworkView {

@@ -142,6 +142,24 @@ test("user data that was set since stays when the payload is detached", async ()
   expect((await recordIn(api)).payloads).toBeUndefined();
 });
 
+test("user data of its own is lost to a payload only where that is said; a stub always", async () => {
+  const api = await withInstance();
+  const other = Buffer.from("#!/bin/sh\necho other\n");
+  for (const content of [SCRIPT, other]) await upload(api, content);
+  const attach = (content: Uint8Array, query = "") =>
+    api.ask(`PUT ${AT}/payload${query}`, { body: { sha256: hashOf(content) } });
+  await api.ask(`PUT ${AT}/user-data`, { body: Buffer.from("#cloud-config\n"), headers });
+  const refused = await attach(SCRIPT);
+  expect([refused.status, refused.code]).toEqual([409, "USER_DATA_KEPT"]);
+  expect(refused.text).toContain("?replace=true");
+  expect(await recordIn(api)).toMatchObject({ text: "#cloud-config\n" });
+  expect((await recordIn(api)).payloads).toBeUndefined();
+  expect((await attach(SCRIPT, "?replace=yes")).code).toBe("REQUEST_INVALID");
+  expect((await attach(SCRIPT, "?replace=true")).status).toBe(204);
+  expect((await attach(other)).status).toBe(204);
+  expect((await recordIn(api)).text).toContain(`sum=${hashOf(other)}`);
+});
+
 test("what is not there is named by nobody, and roles and revisions hold", async () => {
   const api = await withInstance();
   const { ask } = api;

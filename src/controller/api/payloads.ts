@@ -7,7 +7,7 @@ import { PAYLOAD_BYTES_MAX, SHA256, type StoredPayload } from "../../model/paylo
 import { type InstanceRecord, userDataOf } from "../../model/record.ts";
 import { parseRecord } from "../../model/record-parse.ts";
 import { contentHash } from "../../protocol/etag.ts";
-import { isStubFor, stubFor } from "../../protocol/payload-stub.ts";
+import { isStub, isStubFor, stubFor } from "../../protocol/payload-stub.ts";
 import { PAYLOADS_BYTES_MAX } from "../../store/limits.ts";
 import { kindOf } from "../payload-kind.ts";
 import { checkUserData } from "../user-data.ts";
@@ -27,6 +27,7 @@ import {
 } from "./routes.ts";
 import {
   Attachment,
+  AttachQuery,
   InstanceName,
   Payload,
   PayloadName,
@@ -87,7 +88,10 @@ const stub = createRoute({
 const attach = createRoute({
   ...{ method: "put", path: attachedPath, tags, security, middleware: takesJson },
   summary: "Give an instance a payload: its user data becomes the payload's stub",
-  request: { params: InstanceName, headers: RevisionHeaders, body: body(Attachment) },
+  request: {
+    ...{ params: InstanceName, query: AttachQuery },
+    ...{ headers: RevisionHeaders, body: body(Attachment) },
+  },
   responses: { 204: done, ...failures },
 });
 
@@ -154,15 +158,27 @@ const addAttachments: AddRoutes = (app, ports) => {
     checkUserData(userData, ports.userDataMax);
     const { sha256, bytes } = payload;
     const payloads = [{ sha256, bytes }];
-    const change = ofExisting((before) => parseRecord({ ...before, userData, payloads }));
-    await write(c, ports, { name: c.req.valid("param"), change });
+    const name = c.req.valid("param");
+    const { record } = await existing(ports, name);
+    const stubHash = await hashOfStub(record, isStub);
+    const mayLose = c.req.valid("query").replace === "true";
+    const change = ofExisting((before) => {
+      const { userData: own } = before;
+      if (own !== undefined && !mayLose && hashOf(own) !== stubHash) {
+        throw new OperatorApiError("USER_DATA_KEPT", "the instance has user data of its own");
+      }
+      return parseRecord({ ...before, userData, payloads });
+    });
+    await write(c, ports, { name, change });
     return c.body(null, 204);
   });
   app.openapi(detach, async (c) => {
     checkWritable(ports);
     const name = c.req.valid("param");
     const { record } = await existing(ports, name);
-    const stubHash = await hashOfStub(record);
+    const isOwn = (data: Uint8Array): boolean =>
+      record.payloads?.some(({ sha256 }) => isStubFor(data, sha256)) === true;
+    const stubHash = await hashOfStub(record, isOwn);
     const change = ofExisting(({ payloads, userData, ...rest }) => {
       if (payloads === undefined) {
         throw new OperatorApiError("PAYLOAD_NONE", "the instance has no payload");
@@ -175,12 +191,13 @@ const addAttachments: AddRoutes = (app, ports) => {
   });
 };
 
-/** Of the user data, if that is a stub for one of its payloads: other user data stays. */
-async function hashOfStub(record: InstanceRecord): Promise<string | undefined> {
+/** Of the user data, if that is such a stub: other user data stays. */
+async function hashOfStub(
+  record: InstanceRecord,
+  isSuch: (data: Uint8Array) => boolean,
+): Promise<string | undefined> {
   const data = await userDataOf(record);
-  if (data === undefined) return undefined;
-  const isStub = record.payloads?.some(({ sha256 }) => isStubFor(data, sha256)) === true;
-  return isStub ? contentHash(data) : undefined;
+  return data !== undefined && isSuch(data) ? contentHash(data) : undefined;
 }
 
 function hashOf(body: NonNullable<InstanceRecord["userData"]>): string {

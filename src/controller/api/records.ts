@@ -20,6 +20,10 @@ export function unknownInstance(): OperatorApiError {
   return new OperatorApiError("INSTANCE_UNKNOWN", "there is no such instance in that network");
 }
 
+export function unknownNetwork(): OperatorApiError {
+  return new OperatorApiError("NETWORK_UNKNOWN", "there is no such network");
+}
+
 /** @throws {OperatorApiError} where a source owns the records. */
 export function checkWritable({ readOnly }: ApiPorts): void {
   if (!readOnly) return;

@@ -168,6 +168,12 @@ const to = () =>
     .optional()
     .openapi({ description: "Where the guest puts it; then it runs nothing." });
 export const StubQuery = z.strictObject({ to: to() });
+export const AttachQuery = z.strictObject({
+  replace: z
+    .enum(["true"])
+    .optional()
+    .openapi({ description: "Also where the instance has user data of its own, which is lost." }),
+});
 export const Attachment = z.strictObject({ sha256: sha256(), to: to() }).openapi("Attachment");
 
 const range = { cidrs: z.array(z.string().max(64)).max(CIDRS_MAX), dnsDomain: line().optional() };
