@@ -5,6 +5,7 @@ import { answering, type Routes, text } from "./operator.ts";
 
 const ROUTES: Routes<{ readonly name: string }> = {
   "GET /name": async (_request, query, { name }) => text(200, `${name} ${query.get("q")}`),
+  "GET /metrics": async () => text(200, "1"),
   "POST /name": async () => text(200, "done"),
   "GET /wrong": async () => {
     throw new UsageError("there is no such thing");
@@ -52,6 +53,14 @@ test("a page in a browser gets nothing, under whatever name it has the address",
     const reply = await ask("GET /name", headers, peer);
     expect([headers, reply.status]).toEqual([headers, status]);
   }
+});
+
+test("monitoring asks by any name, a page in a browser does not", async () => {
+  const named = { host: "router1.example:9100" };
+  expect((await ask("GET /metrics", named, PEER)).status).toBe(200);
+  expect((await ask("GET /metrics?x", named, PEER)).status).toBe(200);
+  const page = { ...named, "sec-fetch-site": "same-origin" };
+  expect((await ask("GET /metrics", page, PEER)).status).toBe(403);
 });
 
 const PEER = "127.0.0.1";

@@ -20,6 +20,9 @@ export type Routes<Ports, Asked = OperatorRequest> = Readonly<
 /** Headers that only browsers send. */
 const PAGES_ONLY = ["origin", "sec-fetch-site"];
 
+/** Monitoring asks for these by whatever name the machine has; they hold numbers, and no names. */
+const BY_ANY_NAME: ReadonlySet<string> = new Set(["/livez", "/metrics"]);
+
 /** Longest target that is read. Characters. */
 const TARGET_MAX = 4096;
 
@@ -29,10 +32,10 @@ export function answering<Ports, Asked extends OperatorRequest>(
   ports: Ports,
 ): (request: Asked) => Promise<Reply> {
   return async (request) => {
-    if (isOfPage(request)) return FORBIDDEN;
     const { target, method } = request;
-    if (target.length > TARGET_MAX) return NOT_FOUND;
     const [path = "", query = ""] = target.split("?", 2);
+    if (isOfPage(request, path)) return FORBIDDEN;
+    if (target.length > TARGET_MAX) return NOT_FOUND;
     const answer = routes[`${method === "HEAD" ? "GET" : method} ${path}`];
     if (answer === undefined) return elsewhere(routes, path);
     try {
@@ -50,10 +53,10 @@ export function answering<Ports, Asked extends OperatorRequest>(
  * A page in an operator's browser must not reach a TCP admin listener. One that has given its own
  * name our address asks as if that were its place: by such a name nobody else asks.
  */
-function isOfPage(request: OperatorRequest): boolean {
+function isOfPage(request: OperatorRequest, path: string): boolean {
   if (PAGES_ONLY.some((name) => request.header(name) !== undefined)) return true;
   const host = request.header("host");
-  if (request.peer === undefined || host === undefined) return false;
+  if (request.peer === undefined || host === undefined || BY_ANY_NAME.has(path)) return false;
   const name = host.replace(/:\d*$/, "").replace(/^\[(.*)\]$/, "$1");
   return name.toLowerCase() !== "localhost" && tryParseIp(name) === undefined;
 }
