@@ -41,11 +41,20 @@ export function keyNames(keys: readonly string[]): string {
     .join("");
 }
 
-/** What ssh-keygen writes behind `type base64`; options may stand before. Linear in the line. */
+/** Whether it is `type base64`, with options before it or a comment behind it, or neither. */
+export function isPublicKey(line: string): boolean {
+  return behind(line) !== undefined;
+}
+
 function commentOf(key: string): string {
-  if (key.length > LINE_MAX) return "";
+  return behind(key)?.join(" ") ?? "";
+}
+
+/** What ssh-keygen writes behind `type base64`; options may stand before. Linear in the line. */
+function behind(key: string): readonly string[] | undefined {
+  if (key.length > LINE_MAX) return undefined;
   const words = key.split(/[ \t]+/);
   const type = words.findIndex((word) => /^(?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+$/.test(word));
-  if (type === -1 || !/^[A-Za-z0-9+/]+={0,3}$/.test(words[type + 1] ?? "")) return "";
-  return words.slice(type + 2).join(" ");
+  const isWhole = type !== -1 && /^[A-Za-z0-9+/]+={0,3}$/.test(words[type + 1] ?? "");
+  return isWhole ? words.slice(type + 2) : undefined;
 }

@@ -241,3 +241,41 @@ test("- is stdin", () => {
     });
   }
 });
+
+test("what the router would refuse is a problem, with its line", async () => {
+  const both = "source: file:a.yaml\nlisten: [127.0.0.1:80]\npasswordListen: [127.0.0.1:80]\n";
+  const cases: readonly (readonly [text: string, line: string])[] = [
+    ["hosts: any\nsource: foo:bar\n", '2: source: no such source: "foo"; write databag:PATH'],
+    ["store: file:a\n", "1: store: "],
+    [both, "3: passwordListen[0]: 127.0.0.1:80 is that of listen[0] on line 2: each needs its own"],
+  ];
+  for (const [text, line] of cases) {
+    const { code, stdout } = await check(text);
+    expect([text, code, stdout]).toEqual([text, EXIT.usage, expect.stringContaining(line)]);
+  }
+  expect((await check(both.replaceAll(":80]", ":0]"))).code).toBe(EXIT.done);
+});
+
+test("a file with nothing in it is a mistake", async () => {
+  for (const text of ["", "\n \n", "# source: file:lab.yaml\n", "\ufeff# a\r\n"]) {
+    const { code, stdout } = await check(text);
+    expect([text, code, stdout]).toEqual([text, EXIT.usage, `${FILE}:1: the file is empty\n`]);
+  }
+});
+
+test("instances that no guest or store can use are problems", async () => {
+  const text = `networks: [{id: a}, {id: b}]
+instances:
+  - {id: i-1, network: a, name: web-01.lab, address: 10.0.0.1, publicKeys: [ssh-rsa AAAA me]}
+  - {id: i-1, network: b, name: web_01, address: 10.0.0.2}
+  - {id: i-2, network: a, name: web-02, address: 10.0.0.3, publicKeys: [me@laptop]}
+  - {id: i-1, network: a, name: web-01, address: 10.0.0.4}
+`;
+  const { code, stdout } = await check(text);
+  expect(code).toBe(EXIT.usage);
+  expect(stdout.trimEnd().split("\n")).toEqual([
+    `${FILE}:4: instances[1].name: is no host name: letters, digits and dashes, parts with dots between`,
+    `${FILE}:5: instances[2].publicKeys[0]: is no public key: write TYPE BASE64, as ssh-keygen does`,
+    `${FILE}:6: instances[3].id: "i-1" is given twice in network a, here and on line 3; one record has all its NICs`,
+  ]);
+});

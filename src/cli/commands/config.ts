@@ -15,6 +15,7 @@ import { FileProblem, readFile } from "../../source/file/files.ts";
 import { FILE_BYTES_MAX } from "../../source/file/limits.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
 import { groupsOf } from "../network-settings.ts";
+import { routerProblems } from "../router-problems.ts";
 
 const EXAMPLES = [
   ["frontdesk config check /etc/frontdesk.yaml", "settings, before a restart"],
@@ -63,8 +64,13 @@ async function instances(bytes: Buffer, name: string) {
 }
 
 async function settings(bytes: Buffer, name: string) {
+  if (isBlank(bytes)) return { kind: "settings", problems: [EMPTY] };
   const { problems: ofForm, loaded } = await checkConfig(bytes, name);
-  const problems = [...ofForm, ...(loaded === undefined ? [] : await ofController(loaded))];
+  const problems = [...ofForm];
+  if (loaded !== undefined) {
+    problems.push(...routerProblems(loaded), ...(await ofController(loaded)));
+    problems.sort((a, b) => a.line - b.line);
+  }
   if (problems.length > 0 || loaded === undefined) return { kind: "settings", problems };
   const refused = refusal(loaded);
   return {
@@ -73,11 +79,21 @@ async function settings(bytes: Buffer, name: string) {
   };
 }
 
+const EMPTY: Problem = { line: 1, field: "", message: "the file is empty" };
+
+/** Whether there are only blank lines and comments: nobody asks for a check of nothing. */
+function isBlank(bytes: Buffer): boolean {
+  return bytes
+    .toString()
+    .split("\n")
+    .every((line) => /^\ufeff?\s*(#|$)/.test(line));
+}
+
 /** The controller's own checks are loaded for a file that has something for it. */
 async function ofController(loaded: LoadedConfig): Promise<readonly Problem[]> {
   if (loaded.config.controller === undefined) return [];
   const { controllerProblems } = await import("../controller-values.ts");
-  return [...controllerProblems(loaded)].sort((a, b) => a.line - b.line);
+  return controllerProblems(loaded);
 }
 
 /** Why the router does not start with it; `frontdesk router firewall` may take it. */

@@ -45,7 +45,7 @@ export interface Api {
   ask(request: string, asked?: Asked): Promise<Answer>;
 }
 
-/** As if somebody had made the networks that the tests use; until one is made, which counts alone. */
+/** As if somebody had made the networks that the tests use, until a test makes one. */
 class LabStore extends MemoryStore {
   override async networks(): Promise<readonly Network[]> {
     const own = await super.networks();

@@ -57,17 +57,19 @@ export function keyOf(network: NetworkId, address: string): string {
 
 /** @throws {SourceError} naming the first problem and counting the others. */
 export async function load(bytes: Buffer, options: LoadOptions): Promise<Loaded> {
-  const { problems, ...loaded } = await examine(bytes, options);
+  const { problems, records: _, ...loaded } = await examine(bytes, options);
   const [first, ...others] = problems;
   if (first !== undefined) throw failure(options.file, [first, ...others]);
   return loaded;
 }
 
+interface Examined {
+  readonly problems: readonly LoadProblem[];
+  readonly records: readonly PlacedRecord[];
+}
+
 /** As `load`, with all that is wrong instead of a failure; then the rest is not to be served. */
-export async function examine(
-  bytes: Buffer,
-  options: LoadOptions,
-): Promise<Loaded & { readonly problems: readonly LoadProblem[] }> {
+export async function examine(bytes: Buffer, options: LoadOptions): Promise<Loaded & Examined> {
   const parsed = await parse(bytes, options.memory.records, options.slices);
   const problems: LoadProblem[] = [...parsed.problems];
   const networks = parsed.head.networks ?? [];
@@ -106,7 +108,10 @@ export async function examine(
     }
   }
   const memory = { records: parsed.cache, claims: byRecord, networkIds };
-  return { networks: networksOf(networks, claims, options.network), claims, memory, problems };
+  return {
+    networks: networksOf(networks, claims, options.network),
+    ...{ claims, memory, problems, records: parsed.records },
+  };
 }
 
 type Networks = NonNullable<FileHead["networks"]>;
