@@ -34,13 +34,13 @@ export function holderWords(port: number): string {
   return `process ${pid}${name === undefined ? "" : ` (${name})`}`;
 }
 
-/** All that listen on one of `ports`; of several processes that share a socket, the first. */
-export function portHolders(ports: readonly number[]): readonly Holder[] {
+/** All that listen, or on one of `ports`; of several processes that share a socket, the first. */
+export function portHolders(ports: readonly number[] | "all"): readonly Holder[] {
   const sockets = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap(linesOf).flatMap((line) => {
     const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
     const [hex = "", portHex = ""] = local.split(":");
     const port = Number.parseInt(portHex, 16);
-    if (state !== LISTEN || !ports.includes(port)) return [];
+    if (state !== LISTEN || !(ports === "all" || ports.includes(port))) return [];
     return [{ address: addressOf(hex), port, inode }];
   });
   const pids = sockets.length === 0 ? new Map() : pidsOf(new Set(sockets.map((one) => one.inode)));

@@ -143,16 +143,17 @@ export const FAULTS: readonly Fault[] = [
     mend: mendAndStart,
   },
   {
-    name: "a second router",
+    name: "a second router at an address of the first",
     async make(lab) {
-      await lab.start();
       const stateDir = join(lab.lab.folder, "other");
-      const listen = ["127.0.0.1:19501"];
+      const listen = [`${ROUTER_ADDRESS}:80`];
       await lab.start({ stateDir, listen, passwordListen: ["127.0.0.1:19502"] });
+      await lab.startTo("LISTEN_FAILED");
     },
     code: "ROUTERS_TWICE",
     severity: "warning",
     certainty: "likely",
+    follows: ["LISTEN_FAILED", "ROUTER_NOT_READY"],
   },
   {
     name: "a state directory on a full disk",

@@ -97,6 +97,8 @@ export interface RouterProcess {
   /** How it was started, and where: what starts it again. */
   readonly argv: readonly string[];
   readonly folder: string | undefined;
+  /** Absent where the kernel does not say, or nobody has to know: it is the only one. */
+  readonly listening?: readonly Pick<Holder, "address" | "port">[];
 }
 
 export interface FileLimit {

@@ -11,7 +11,15 @@ import { AUTO_PORTS } from "../around.ts";
 import { METADATA_ADDRESS } from "../dhcp-lines.ts";
 import type { ListenAddress } from "../http/rim.ts";
 import type { ListenTarget, Plane } from "../listeners.ts";
-import type { Admin, Connect, Facts, GuestSide, OwnAddress, Status } from "./facts.ts";
+import type {
+  Admin,
+  Connect,
+  Facts,
+  GuestSide,
+  OwnAddress,
+  RouterProcess,
+  Status,
+} from "./facts.ts";
 import { READ_MS } from "./limits.ts";
 import type { DoctorPorts } from "./ports.ts";
 import { readAdmin } from "./read-admin.ts";
@@ -83,9 +91,22 @@ export async function gather(ports: DoctorPorts, look: Examination): Promise<Fac
     files: readFileLimit(pid),
     clockSynchronized,
     cpuRunsBun: readCpu(),
-    routers: readRouters(),
+    routers: withListeners(readRouters(), ports),
     dnsmasq: readDnsmasq(parsed(addresses)),
   };
+}
+
+/** Where each listens, if there are several; a process of another user is not looked into. */
+function withListeners(
+  routers: readonly RouterProcess[],
+  ports: DoctorPorts,
+): readonly RouterProcess[] {
+  if (routers.length < 2) return routers;
+  const holders = ports.holders("all");
+  return routers.map((router) => {
+    const listening = holders.filter(({ pid }) => pid === router.pid);
+    return ports.isRoot || listening.length > 0 ? { ...router, listening } : router;
+  });
 }
 
 /** A file system that hangs is a fact that is not known. */

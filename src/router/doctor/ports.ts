@@ -18,7 +18,7 @@ export interface DoctorPorts {
   ask(place: AdminPlace, path: string): Promise<{ readonly status: number; readonly text: string }>;
   /** Connects, says nothing, and goes. */
   connect(place: Place): Promise<Spoken>;
-  holders(ports: readonly number[]): readonly Holder[];
+  holders(ports: readonly number[] | "all"): readonly Holder[];
   /** As `os.networkInterfaces`. */
   interfaces(): ReturnType<typeof networkInterfaces>;
 }

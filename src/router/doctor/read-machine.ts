@@ -87,11 +87,12 @@ export function unitOf(pid: number | undefined): string | undefined {
 const RUNTIMES = /^(?:frontdesk|node|nodejs|bun)(?:[.-].*)?$/;
 const PROGRAM = /(?:^|\/)frontdesk(?:\.mjs)?$|\/src\/cli\/main\.ts$/;
 
-/** Whether this command line is `frontdesk router`, and not one of its sub-commands. */
+/** Whether this command line is `frontdesk router` or `serve`, and not a sub-command. */
 export function isRouter(argv: readonly string[]): boolean {
-  const at = argv.indexOf("router");
+  const at = 1 + argv.findIndex((word) => PROGRAM.test(word));
   if (at < 1 || !RUNTIMES.test(basename(argv[0] ?? ""))) return false;
-  if (!PROGRAM.test(argv[at - 1] ?? "") || argv.includes("--namespace")) return false;
+  if (argv[at] === "serve") return true;
+  if (argv[at] !== "router" || argv.includes("--namespace")) return false;
   return !["firewall", "dhcp"].includes(argv[at + 1] ?? "");
 }
 

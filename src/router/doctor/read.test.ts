@@ -21,6 +21,8 @@ const COMMANDS: readonly (readonly [line: string, expected: boolean])[] = [
   ["/usr/local/bin/frontdesk router --source databag:/etc/cloudstack", true],
   ["/usr/bin/node /usr/local/lib/frontdesk.mjs router --listen auto", true],
   ["/x/bun --no-env-file --config=/y/bunfig.toml /y/src/cli/main.ts router --source file:z", true],
+  ["/usr/bin/node /usr/local/lib/frontdesk.mjs serve --state-dir router", true],
+  ["/usr/local/bin/frontdesk why router", false],
   ["/usr/local/bin/frontdesk router firewall --print", false],
   ["/usr/local/bin/frontdesk router dhcp", false],
   ["/usr/local/bin/frontdesk router --config x --namespace tenant", false],

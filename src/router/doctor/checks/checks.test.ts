@@ -35,6 +35,9 @@ const holder = (port: number, program: string, changed: Partial<PortHolder> = {}
   unit: undefined,
   ...changed,
 });
+const at = (pid: number, address: string, port: number) => {
+  return { ...routerProcess(pid), listening: [{ address, port }] };
+};
 const failed = (port: number) => condition("LISTEN_FAILED", `10.1.1.1:${port} (metadata)`, "held");
 const state = (changed: Partial<StateDir>): Partial<Facts> => ({ state: { ...STATE, ...changed } });
 const key = (uid: number, mode: number, bytes: number): Partial<Facts> => ({
@@ -97,7 +100,9 @@ const CASES: readonly Case[] = [
   ["a user who may not ask", { ...gone("forbidden"), isRoot: false, state: "hidden" }, "ADMIN_FORBIDDEN warning certain"],
   ["a user who may not write the state either", { ...gone("forbidden"), isRoot: false, ...state({ writable: "no" }) }, "ADMIN_FORBIDDEN warning certain"],
   ["another program at the admin address", gone("foreign"), "ADMIN_FOREIGN error certain"],
-  ["two routers", { routers: [routerProcess(100), routerProcess(101)] }, "ROUTERS_TWICE warning likely"],
+  ["two routers, of which one cannot be looked into", { routers: [routerProcess(100), routerProcess(101)] }, "ROUTERS_TWICE warning possible"],
+  ["two routers at one address", { routers: [routerProcess(100), at(101, "0.0.0.0", 80)] }, "ROUTERS_TWICE warning likely"],
+  ["two routers, each at its own", { routers: [routerProcess(100), at(101, "127.0.0.1", 8775)] }, ""],
   ["a condition", { admin: answering({ conditions: [condition("SOURCE_SHRANK", "vmdata.json")] }) }, "SOURCE_SHRANK warning certain"],
   ["many of one code", { admin: answering({ conditions: ["1", "2", "3", "4"].map((one) => condition("MAC_MISMATCH", `10.1.1.${one}`)) }) }, "MAC_MISMATCH warning certain"],
   ["a condition that only informs", { admin: answering({ conditions: [condition("HOST_UNEXPECTED", "x")] }) }, "HOST_UNEXPECTED info certain"],
@@ -114,7 +119,7 @@ const CASES: readonly Case[] = [
   ["a port at another address", { admin: answering({ ready: false, conditions: [failed(80)] }), holders: [holder(80, "nginx", { address: "10.9.9.9" })] }, "LISTEN_FAILED error certain -> ROUTER_NOT_READY"],
   ["one of two ports that are held", { admin: answering({ ready: false, conditions: [failed(80), failed(8080)] }), holders: [holder(80, "nginx")] }, "LISTEN_FAILED error certain, PORT_HELD error certain -> LISTEN_FAILED ROUTER_NOT_READY"],
   ["Apache before the router starts", { ...gone("absent"), holders: [holder(80, "apache2", { unit: "apache2.service" })] }, "APACHE_RUNS error certain -> ROUTER_STOPPED"],
-  ["a port that a second router of ours holds", { admin: answering({ ready: false, conditions: [failed(80)] }), holders: [holder(80, "frontdesk")], routers: [routerProcess(100), routerProcess(200)] }, "ROUTERS_TWICE warning likely -> LISTEN_FAILED ROUTER_NOT_READY"],
+  ["a port that a second router of ours holds", { admin: answering({ ready: false, conditions: [failed(80)] }), holders: [holder(80, "frontdesk")], routers: [routerProcess(100), at(200, "10.1.1.1", 80)] }, "ROUTERS_TWICE warning likely -> LISTEN_FAILED ROUTER_NOT_READY"],
   ["port 80 where the router has other ones", { holders: [holder(80, "nginx")] }, ""],
   ["no 169.254.169.254", { addresses: without169 }, "LINK_LOCAL_ABSENT info certain"],
   ["no 169.254.169.254, and guests are led there", { addresses: without169, ...dnsmasq({ ranges: [SHARED], options: LED }) }, "LINK_LOCAL_ABSENT warning certain"],
@@ -195,7 +200,7 @@ const REMEDIES: readonly (readonly [name: string, changed: Partial<Facts>, comma
   ["a service that holds the port is stopped for good", { ...gone("absent"), holders: [holder(80, "apache2", { unit: "apache2.service" })] }, ["systemctl disable --now apache2.service"]],
   ["a process that holds it is ended", { ...gone("absent"), holders: [holder(80, "nginx")] }, ["kill 200"]],
   ["one that may not be seen is looked for", { ...gone("absent"), holders: [holder(80, "", { pid: undefined, program: undefined })] }, ["ss -ltnp 'sport = :80'"]],
-  ["the second router is ended, not the one that answers", { routers: [routerProcess(100), routerProcess(101)] }, ["kill 101"]],
+  ["the second router is ended, not the one that answers", { routers: [routerProcess(100), at(101, "10.1.1.1", 80)] }, ["kill 101"]],
   ["a way in, for guests and for this machine", { ruleset: nft({ matches: on80, verdict: drop }) }, ["nft insert rule inet filter input iifname eth0 tcp dport '{ 80 }' accept", "nft insert rule inet filter input iifname lo tcp dport '{ 80 }' accept"]],
   ["a way in, on the guests' device only", { ruleset: nft({ matches: [{ property: "in", negated: false, among: ["eth0"] }], verdict: drop }) }, ["nft insert rule inet filter input iifname eth0 tcp dport '{ 80, 8080 }' accept"]],
   ["the same in iptables' words", { ruleset: iptables() }, ["iptables -t filter -I INPUT -i eth0 -p tcp -m multiport --dports 80,8080 -j ACCEPT", "iptables -t filter -I INPUT -i lo -p tcp -m multiport --dports 80,8080 -j ACCEPT"]],

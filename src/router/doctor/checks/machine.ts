@@ -1,5 +1,6 @@
 /** What the machine must have for a router: neighbours, files, a clock, a CPU, and one router. */
 
+import { tryParseListen } from "../../../model/address.ts";
 import { fine, skipped } from "../../../observe/doctor/check.ts";
 import type { Check } from "../check.ts";
 import type { Facts } from "../facts.ts";
@@ -171,14 +172,45 @@ export const programs: Check<"ROUTERS_TWICE"> = {
     const status = admin.kind === "answers" ? admin.status : {};
     const own = status.pid ?? (lock?.isAlive === true ? lock.pid : undefined);
     const others = routers.filter(({ pid }) => pid !== own);
+    const open = (status.listening ?? []).map(({ host, port }) => ({ address: host, port }));
+    const mine = [...open, ...wantedOf(admin)];
+    const rivals = others.filter(({ listening = [] }) =>
+      listening.some((their) => mine.some((our) => isSame(their, our))),
+    );
+    const isClear = rivals.length === 0 && others.every(({ listening }) => listening);
+    if (isClear) return fine(`${routers.length} run, each on addresses of its own`);
     const seen = routers
       .map(({ pid, unit }) => `process ${pid}${unit === undefined ? "" : ` of ${unit}`}`)
       .join(", ");
     const cause = "one was started beside another; each answers guests from what it knows itself";
-    const remedy = own === undefined ? [] : others.map(({ pid }) => `kill ${pid}`);
-    return { seen, found: [{ code: "ROUTERS_TWICE", seen, cause, certainty: "likely", remedy }] };
+    const remedy = own === undefined ? [] : rivals.map(({ pid }) => `kill ${pid}`);
+    const certainty = rivals.length > 0 ? "likely" : "possible";
+    return { seen, found: [{ code: "ROUTERS_TWICE", seen, cause, certainty, remedy }] };
   },
 };
+
+interface At {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What the router that was asked would listen on, and cannot. */
+function wantedOf(admin: Facts["admin"]): readonly At[] {
+  if (admin.kind !== "answers") return [];
+  return admin.conditions.flatMap(({ code, subject }) => {
+    const at =
+      code === "LISTEN_FAILED" ? tryParseListen(subject.split(" ", 1)[0] ?? "") : undefined;
+    return at === undefined ? [] : [{ address: at.host, port: at.port }];
+  });
+}
+
+const EVERY: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
+function isSame(a: At, b: At): boolean {
+  return (
+    a.port === b.port && (a.address === b.address || EVERY.has(a.address) || EVERY.has(b.address))
+  );
+}
 
 function bindingsOf({ admin }: Facts): number {
   return admin.kind === "answers" ? (admin.status.bindings ?? 0) : 0;
