@@ -299,6 +299,12 @@ test("a token is made once, counts at once, and no more when it is removed", asy
   expect((await runWith(env, "networks")).stderr).toMatch(/none that counts here; check the token/);
   expect((await run("token", "remove", "ci")).code).toBe(2);
   expect((await run("token", "create", "x", "--role", "root")).code).toBe(2);
+  const nowhere = join(folder, "nosuch");
+  const lost = await run("token", "create", "x", "--role", "read", "--state-dir", nowhere);
+  expect([lost.code, lost.stderr]).toEqual([
+    1,
+    expect.stringContaining(`${nowhere}: no such state directory`),
+  ]);
 });
 
 test("who cannot be asked is said, with what to do", async () => {

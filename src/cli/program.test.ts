@@ -212,7 +212,7 @@ test("help on a command within a group is that command's", async () => {
   ]) {
     const { code, stdout, stderr } = await run(argv);
     expect({ code, stderr }).toEqual({ code: EXIT.done, stderr: "" });
-    expect(stdout).toStartWith("Usage: fd lab up [options]\n\nstart\n");
+    expect(stdout).toStartWith("Usage: fd lab up [options]\n\nStart.\n");
   }
 });
 

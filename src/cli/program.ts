@@ -122,9 +122,9 @@ function unknownCommand(word: string, at: Commander): string {
 
 async function fill(commander: Commander, command: Command, state: RunState): Promise<void> {
   const path = pathOf(commander);
-  if (command.description !== undefined) {
-    commander.description(`${capital(commander.summary())}.\n\n${command.description}`);
-  }
+  const what = `${capital(commander.summary())}.`;
+  const more = command.description === undefined ? "" : `\n\n${command.description}`;
+  commander.description(what + more);
   for (const spec of command.arguments ?? []) commander.addArgument(toArgument(spec));
   for (const spec of command.options ?? []) commander.addOption(toOption(spec));
   commander.addHelpText("after", () => afterHelp(command));

@@ -100,7 +100,7 @@ export const CONTROLLER_CONDITIONS = {
   CLOUDSTACK_INCOMPLETE: {
     title: "CloudStack's API leaves out what metadata needs; the rest is kept",
     severity: "warning",
-    advice: "check the CloudStack version, the keys' role, and settings that hide fields",
+    advice: "give named instances what they lack; check the version, the keys' role and settings",
     where: "controller",
   },
   CLOUDSTACK_UNSETTLED: {

@@ -1,9 +1,13 @@
 /** What a stub may look like, and that nothing can be said through it. */
 
 import { expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { PAYLOAD_BYTES_MAX, PAYLOAD_KINDS, type PayloadKind } from "../model/payload.ts";
-import { checkGuestPath, isStubFor, stubFor } from "./payload-stub.ts";
+import { checkGuestPath, GUEST_FOLDER, isStubFor, stubFor } from "./payload-stub.ts";
 
 const SHA256 = "0123456789abcdef".repeat(4);
 const payload = (kind: PayloadKind) => ({ sha256: SHA256, bytes: PAYLOAD_BYTES_MAX, kind });
@@ -103,5 +107,26 @@ test("whatever the path, the script is the same but for that one word", () => {
   );
   for (const sha256 of ["x", `${SHA256}'`, `${SHA256}\n`]) {
     expect(() => stubFor({ ...payload("tar"), sha256 })).toThrow();
+  }
+});
+
+test("that it waits is said once, and that it gave up", () => {
+  const folder = mkdtempSync(join(tmpdir(), "frontdesk-stub-"));
+  try {
+    writeFileSync(join(folder, "sleep"), "#!/bin/sh\n", { mode: 0o755 });
+    const stub = stubFor(payload("script")).replaceAll(GUEST_FOLDER, folder);
+    const done = spawnSync("sh", ["-c", stub], {
+      env: { PATH: `${folder}:${process.env.PATH}`, FRONTDESK_URL: "http://127.0.0.1:1" },
+      encoding: "utf8",
+    });
+    expect([done.status, done.stderr.trim().split("\n")]).toEqual([
+      1,
+      [
+        "frontdesk payload: asking again",
+        expect.stringMatching(/^frontdesk payload: nobody has part 0 of \d+: start this again/),
+      ],
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });

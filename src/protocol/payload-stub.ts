@@ -151,6 +151,7 @@ while [ $n -lt $parts ]; do
   secs=10 tries=1
   until size part.$n $want || take $n $want; do
     [ $tries -ge 12 ] && die "nobody has part $n of $parts: start this again later"
+    [ $tries -eq 1 ] && echo "frontdesk payload: asking again" >&2
     sleep $((tries < 5 ? 1 << tries : 30))
     secs=60 tries=$((tries + 1))
   done

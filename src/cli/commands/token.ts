@@ -2,7 +2,10 @@
  * `frontdesk token`: who may use a controller's operator API.
  */
 
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { createToken, ROLES, type Role, readTokens, removeToken } from "../../controller/tokens.ts";
+import { StateError } from "../../model/errors.ts";
 import { type Command, EXIT, JSON_OPTION, type OptionSpec, type Options } from "../command.ts";
 import { defaultStateDir, defaultTokens, STATE_DIR_WORD, shownStateDir } from "../state-dir.ts";
 
@@ -20,6 +23,13 @@ function fileOf(options: Options): string {
   return options.string("tokens-file") ?? defaultTokens(stateDir);
 }
 
+/** It is the controller that makes it: one made here would be one that nobody reads. */
+function checkFolder(dir: string): void {
+  if (existsSync(dir)) return;
+  const how = "name the controller's with --state-dir";
+  throw new StateError("STATE_UNREADABLE", `${dir}: no such state directory; ${how}`);
+}
+
 const create: Command = {
   description:
     "Prints the token once; the file keeps only its hash. A controller that runs takes it at " +
@@ -33,6 +43,7 @@ const create: Command = {
   async run({ args: [name = ""], options, out }) {
     const role = options.string("role") as Role;
     const file = fileOf(options);
+    checkFolder(dirname(file));
     const token = await createToken(file, { name, role });
     if (options.flag("json")) out.json({ name, role, token, file });
     else {

@@ -93,7 +93,8 @@ export function readSealKey(place: Place, sealKeyFile: string | undefined): Buff
   // A service manager hands credentials out read-only, through the group at times.
   const key = readKey(sealKeyFile, 0o037);
   if (key !== undefined) return key;
-  const message = `${sealKeyFile}: no seal key there; make one of ${SEAL_KEY_BYTES} random bytes`;
+  const make = `(umask 077; head -c ${SEAL_KEY_BYTES} /dev/urandom > ${sealKeyFile})`;
+  const message = `${sealKeyFile}: no seal key there; make one: ${make}`;
   throw new StateError("STATE_KEY", message);
 }
 

@@ -68,10 +68,15 @@ export class Findings {
   }
 }
 
+/** An instance without a field that is needed has no record made of it. */
+const OF_INSTANCES = "listVirtualMachines.";
+const LEFT_OUT = "; these are left out, or stay as they were known";
+
 function textOf({ kind, place, keys, subjects }: Held): string {
   const named = [...subjects].slice(0, NAMED_MAX).join(", ");
   const more = subjects.size > NAMED_MAX ? ", …" : "";
   const who = subjects.size === 0 ? "" : ` (${counted(subjects.size, "case")}: ${named}${more})`;
   const suffer = keys.length === 0 ? "" : `; it is needed for ${keys.join(", ")}`;
-  return `${place}: ${FINDINGS[kind]}${who}${suffer}`;
+  const isLeftOut = kind === "field-missing" && place.startsWith(OF_INSTANCES);
+  return `${place}: ${FINDINGS[kind]}${who}${suffer}${isLeftOut ? LEFT_OUT : ""}`;
 }

@@ -196,7 +196,8 @@ test("a needed field that is missing is a finding that names it; others do not m
   ]);
   expect(lab.said()).toEqual([
     "listVirtualMachines.zonename: the API's answer lacks a field " +
-      "(7 cases: i-0, i-1, i-2, i-3, i-4, …); it is needed for availability-zone",
+      "(7 cases: i-0, i-1, i-2, i-3, i-4, …); it is needed for availability-zone" +
+      "; these are left out, or stay as they were known",
   ]);
 });
 
