@@ -11,8 +11,9 @@ import { ListenError } from "../model/errors.ts";
 /** The controller of a program that was killed notices it within this. ms. */
 const RELEASE_MS = 1000;
 const AGAIN_MS = 100;
-/** Between two looks whether it answers. ms. */
-const LOOK_MS = 50;
+/** Between two looks whether it answers: at first, and of a controller that does not come. ms. */
+const LOOK_MS_MIN = 50;
+const LOOK_MS_MAX = 1000;
 
 interface At {
   readonly host: string;
@@ -35,8 +36,10 @@ export async function checkApiPort(at: At): Promise<void> {
 
 /** Resolves when connections are taken, or `signal` says that nobody waits any more. */
 export async function answering(at: At, signal: AbortSignal): Promise<void> {
+  let waitMs = LOOK_MS_MIN;
   while (!signal.aborted && !(await isOpen(at))) {
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
+    await sleep(waitMs, undefined, { signal }).catch(() => {});
+    waitMs = Math.min(waitMs * 1.5, LOOK_MS_MAX);
   }
 }
 

@@ -311,7 +311,7 @@ test(
       const listen = ["--api-listen", `127.0.0.1:${PORT}`];
       const third = await lab.launch(...admin, ...other, ...listen).ended;
       expect(third.code).toBe(1);
-      expect(third.stderr).toContain(`127.0.0.1:${PORT} is in use`);
+      expect(third.stderr).toContain(`127.0.0.1:${PORT} is held by process `);
     } finally {
       await new Promise((resolve) => taken.close(resolve));
     }
