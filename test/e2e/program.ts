@@ -123,6 +123,17 @@ export function start(argv: readonly string[], options: RunOptions = {}): Progra
   };
 }
 
+/**
+ * What a promise is rejected with. `expect(…).rejects` waits for it in an event loop of its own,
+ * which now and then never hears that another process has ended.
+ */
+export async function rejection(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => "nothing: it was fulfilled",
+    (error: unknown) => String(error),
+  );
+}
+
 /** Asks again every few milliseconds until the answer is true. */
 export async function until(
   what: string,
