@@ -27,7 +27,7 @@ test("each example of instances.md is read by the file source", async () => {
 });
 
 test("each example of config.md is a configuration", async () => {
-  for (const path of examples("config.md", 4)) await loadConfig(path);
+  for (const path of examples("config.md", 5)) await loadConfig(path);
 });
 
 test("the pages name each field, flag and variable", () => {
