@@ -3,6 +3,7 @@
  * started. A server counts as started when the first guest gets its own address from it.
  */
 
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -125,6 +126,7 @@ export async function serve(
   mkdirSync(directory, { recursive: true });
   const place: Place = { directory, site: options.site ?? bench.site, port: nextPort() };
   const log = join(directory, "output.log");
+  flush();
   const argv = pinned(SERVER_CPU, peer.command(place));
   const probe = startProbe(bench.tools.probe, {
     port: place.port,
@@ -152,6 +154,14 @@ export async function serve(
     await running.stop();
     throw error;
   }
+}
+
+/**
+ * Puts on the disk what this benchmark has written: files of ten thousand guests for each server
+ * that reads files. A start that makes its state durable would wait for them.
+ */
+function flush(): void {
+  spawnSync("sync");
 }
 
 /** Waits until a server that has just started has come to rest. */
