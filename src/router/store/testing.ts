@@ -2,11 +2,13 @@
  * A router's memory that follows a store, without a network and without a disk, for tests.
  */
 
-import type { Ip } from "../../model/address.ts";
+import { type Ip, parseIp } from "../../model/address.ts";
 import type { Change, Epoch } from "../../model/change.ts";
-import type { Acknowledgement, FeedElement } from "../../model/feed.ts";
+import { StoreError } from "../../model/errors.ts";
+import type { Acknowledgement, FeedElement, RecordChange } from "../../model/feed.ts";
 import type { Payload } from "../../model/payload.ts";
-import type { StoredRecord } from "../../model/record.ts";
+import type { InstanceRecord, StoredRecord } from "../../model/record.ts";
+import { parseRecord } from "../../model/record-parse.ts";
 import { Conditions } from "../../observe/conditions.ts";
 import { lookUp } from "../../protocol/document.ts";
 import type { Store } from "../../store/store.ts";
@@ -183,3 +185,41 @@ export function scripted(): Scripted {
   };
   return script;
 }
+
+export const [A, B, C] = ["10.1.1.5", "10.1.1.6", "10.1.1.7"].map(parseIp) as [
+  ReturnType<typeof parseIp>,
+  ReturnType<typeof parseIp>,
+  ReturnType<typeof parseIp>,
+];
+export const NETWORKS = [{ id: "204", cidrs: ["10.1.1.0/24"] }];
+
+export function record(
+  id: string,
+  addresses: readonly string[],
+  more: object = {},
+): InstanceRecord {
+  return parseRecord({
+    ...{ network: "204", id, name: id, publicKeys: [], incarnation: 1, epoch: 1 },
+    nics: [{ addresses, default: true }],
+    keys: [["instance-id", id]],
+    ...more,
+  });
+}
+
+export const stored = (record: InstanceRecord, revision: number): StoredRecord => ({
+  record,
+  revision,
+});
+
+export function snapshot(revision: number, ...records: readonly StoredRecord[]): FeedElement {
+  return { kind: "snapshot", records, networks: NETWORKS, revision };
+}
+
+export function changes(revision: number, ...changes: readonly RecordChange[]): FeedElement {
+  return { kind: "changes", changes, revision };
+}
+
+export const put = (record: InstanceRecord, revision: number): RecordChange => {
+  return { kind: "put", record, revision };
+};
+export const replaced = () => new StoreError("STORE_REPLACED", "another file");
