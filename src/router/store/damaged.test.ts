@@ -5,27 +5,11 @@
  */
 
 import { expect, test } from "bun:test";
-import { parseIp } from "../../model/address.ts";
 import type { Change } from "../../model/change.ts";
 import { StoreError } from "../../model/errors.ts";
-import type { FeedElement, RecordChange } from "../../model/feed.ts";
-import { type InstanceRecord, type StoredRecord, toBindings } from "../../model/record.ts";
-import { parseRecord } from "../../model/record-parse.ts";
-import { type Desk, openDesk, scripted } from "./testing.ts";
-
-const [A, B, C] = ["10.1.1.5", "10.1.1.6", "10.1.1.7"].map(parseIp) as [
-  ...[ReturnType<typeof parseIp>, ReturnType<typeof parseIp>, ReturnType<typeof parseIp>],
-];
-const NETWORKS = [{ id: "204", cidrs: ["10.1.1.0/24"] }];
-
-function record(id: string, addresses: readonly string[], more: object = {}): InstanceRecord {
-  return parseRecord({
-    ...{ network: "204", id, name: id, publicKeys: [], incarnation: 1, epoch: 1 },
-    nics: [{ addresses, default: true }],
-    keys: [["instance-id", id]],
-    ...more,
-  });
-}
+import type { FeedElement } from "../../model/feed.ts";
+import { type StoredRecord, toBindings } from "../../model/record.ts";
+import { A, B, C, changes, type Desk, NETWORKS, openDesk, record, scripted } from "./testing.ts";
 
 function snapshot(
   revision: number,
@@ -35,10 +19,6 @@ function snapshot(
   const names = damaged.map((id) => ({ network: "204", id }));
   return { kind: "snapshot", records, networks: NETWORKS, revision, damaged: names };
 }
-
-const changes = (revision: number, ...changes: readonly RecordChange[]): FeedElement => {
-  return { kind: "changes", changes, revision };
-};
 
 /** What an earlier run answered: `a` at two addresses, and `b`. */
 const restored: readonly Change[] = [record("a", [A, B]), record("b", [C])].flatMap((record) =>
