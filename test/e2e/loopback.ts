@@ -39,13 +39,18 @@ export function copyToLoopback(folder: string): void {
   }
 }
 
-/** A port that nothing holds on `host`, so that two runs of the tests do not meet. */
+/** The kernel gives a port again as soon as it is free, and a router needs two that differ. */
+const given = new Set<number>();
+
+/** A port that nothing holds on `host`, so that two runs of the tests do not meet; each once. */
 export async function freePort(host: string): Promise<number> {
   const server = createServer().listen(0, host);
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, "close");
+  if (given.has(port)) return freePort(host);
+  given.add(port);
   return port;
 }
 
