@@ -30,6 +30,9 @@ const COLLECT_RECORDS = 2500;
 /** What is remembered of so many instances is written together, before their records are. */
 const BATCH = 100;
 
+/** Records of so many are written together: a few milliseconds, and one piece of news. */
+const TOGETHER = 20;
+
 /** Where findings about networks are. */
 const PLACE = "listNetworks";
 
@@ -53,7 +56,7 @@ export class Reconciler implements Look {
   #held: { readonly keeper: Keeper; readonly installations: Installations } | undefined;
   /** What was looked at alone since the last look at everything began: that one knows less. */
   #newer = new Set<string>();
-  /** One instance is written at a time: what one look writes no other overtakes half way. */
+  /** What one look writes of an instance no other look overtakes half way. */
   readonly #inTurn: InTurn = turns();
   /** Of the last look at everything. */
   #around: Surroundings | undefined;
@@ -190,11 +193,14 @@ export class Reconciler implements Look {
     // First: a record that says an installation which nobody remembers could say it twice.
     const older = batch.filter(({ id }) => !newer.has(id));
     await installations.remember(older.map(({ id, installation }) => [id, installation]));
-    for (const { id, records } of older) {
-      const kept = await this.#inTurn(async () => {
-        return records === undefined || newer.has(id) ? [] : keeper.keep(id, records);
+    for (let from = 0; from < older.length; from += TOGETHER) {
+      const some = older.slice(from, from + TOGETHER);
+      const kept = await this.#inTurn(() => {
+        const keep = async ({ id, records }: Mapped): Promise<readonly Waiting[]> =>
+          records === undefined || newer.has(id) ? [] : keeper.keep(id, records);
+        return allEnded(some.map(keep));
       });
-      waiting.push(...kept);
+      waiting.push(...kept.flat());
       if (slices.due()) await slices.rest();
     }
     return waiting;
@@ -231,6 +237,12 @@ export class Reconciler implements Look {
     }
     await store.putNetworks(all.slice(0, NETWORKS_MAX));
   }
+}
+
+/** What all of them say, or the first one's error: when none of them is under way any more. */
+async function allEnded<T>(all: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(all);
+  return Promise.all(all);
 }
 
 function isWellFormed(network: Network): boolean {

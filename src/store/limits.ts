@@ -21,6 +21,12 @@ export const ACKNOWLEDGED_MAX = 16;
 /** User data up to here stands in its record; beyond, in a row of its own. Bytes. */
 export const USER_DATA_INLINE_MAX = 2048;
 
+/**
+ * What is asked for together is one transaction, until that has taken so long: then others have
+ * their turn, and another program may write. ms.
+ */
+export const COMMIT_MS = 3;
+
 /** A write waits so long for another program's, which takes a few milliseconds at most. ms. */
 export const BUSY_PATIENCE_MS = 5000;
 

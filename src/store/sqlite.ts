@@ -8,7 +8,7 @@
  */
 
 import { basename, dirname, resolve } from "node:path";
-import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import type { Network } from "../model/change.ts";
 import { StoreError } from "../model/errors.ts";
 import type { Acknowledgement, FeedElement } from "../model/feed.ts";
@@ -29,14 +29,9 @@ import {
 } from "./decide.ts";
 import { written } from "./documents.ts";
 import { Followers } from "./followers.ts";
-import {
-  BUSY_PATIENCE_MS,
-  BUSY_TIMEOUT_MS,
-  LOOK_AGAIN_MS,
-  LOOK_MS,
-  SLICE_RECORDS,
-} from "./limits.ts";
-import { asStoreError, type Database, isBusy, openDatabase, transact } from "./sqlite/database.ts";
+import { LOOK_AGAIN_MS, LOOK_MS, SLICE_RECORDS } from "./limits.ts";
+import { Commits } from "./sqlite/commits.ts";
+import { asStoreError, type Database, openDatabase, transact } from "./sqlite/database.ts";
 import { inodeOf, type Opened, openFile } from "./sqlite/file.ts";
 import { View } from "./sqlite/follow.ts";
 import {
@@ -66,6 +61,7 @@ class SqliteStore implements Store {
   readonly #options: StoreOptions;
   readonly #opened: Opened;
   readonly #statements: Statements;
+  readonly #commits: Commits;
   readonly #followers = new Followers();
   /** Connections of followers: closed with the store, also those that nobody goes on reading. */
   readonly #views = new Set<Database>();
@@ -73,7 +69,6 @@ class SqliteStore implements Store {
   /** Which file it is: another one may take its name. */
   readonly #inode: number;
   #isWatching = false;
-  #synchronous = "";
 
   constructor(name: string, options: StoreOptions, opened: Opened) {
     this.#path = opened.path;
@@ -82,6 +77,11 @@ class SqliteStore implements Store {
     this.#opened = opened;
     this.#statements = prepare(opened.database);
     this.#inode = inodeOf(name);
+    this.#commits = new Commits({
+      ...{ database: opened.database, path: opened.path, isTruth: options.isTruth === true },
+      check: () => this.#checkOpen(),
+      onWritten: () => this.#followers.tell(),
+    });
   }
 
   get id(): string {
@@ -179,7 +179,7 @@ class SqliteStore implements Store {
   async ack(acknowledgement: Acknowledgement): Promise<boolean> {
     this.#checkOpen();
     const { network, instance, secretId } = acknowledgement;
-    return this.#write(true, () => {
+    return this.#commits.write(true, () => {
       const row = this.#statements.record(network, instance);
       const held = row && this.#openRow(row);
       const meaning = decideAck(held, acknowledgement);
@@ -202,7 +202,7 @@ class SqliteStore implements Store {
   async putNetworks(networks: readonly Network[]): Promise<void> {
     this.#checkWriter();
     const text = JSON.stringify(parseNetworks(networks));
-    await this.#write(false, () => {
+    await this.#commits.write(false, () => {
       if (this.#statements.networks()?.networks === text) return;
       const revision = this.#statements.head().revision + 1;
       this.#statements.setNetworks(text, revision, revision);
@@ -225,7 +225,7 @@ class SqliteStore implements Store {
     this.#checkWriter();
     const { seal } = this.#opened;
     const rows = written(documents);
-    await this.#write(false, () => {
+    await this.#commits.write(false, () => {
       for (const [id, text] of rows) {
         if (text === undefined) this.#statements.dropDocument(kind, id);
         else {
@@ -241,7 +241,7 @@ class SqliteStore implements Store {
     kind: PayloadKind,
   ): Promise<StoredPayload & { isNew: boolean }> {
     this.#checkWriter();
-    return this.#write(false, payloadWrite(this.#tables, content, kind));
+    return this.#commits.write(false, payloadWrite(this.#tables, content, kind));
   }
 
   async payload(sha256: string): Promise<(Payload & StoredPayload) | undefined> {
@@ -260,7 +260,7 @@ class SqliteStore implements Store {
 
   async deletePayload(sha256: string): Promise<boolean> {
     this.#checkWriter();
-    return this.#write(false, () => dropPayload(this.#tables, sha256));
+    return this.#commits.write(false, () => dropPayload(this.#tables, sha256));
   }
 
   async close(): Promise<void> {
@@ -291,35 +291,11 @@ class SqliteStore implements Store {
       : { ...record, userData: await userData.read() };
   }
 
-  /** `#write` of one record, which is damaged no more afterwards. */
+  /** Writes one record, which is damaged no more afterwards. */
   async #change<T>(name: RecordName, isPrecious: boolean, work: () => T): Promise<T> {
-    const result = await this.#write(isPrecious, work);
+    const result = await this.#commits.write(isPrecious, work);
     this.#options.conditions.clear("STORE_RECORD_DAMAGED", label(name));
     return result;
-  }
-
-  /** Runs `work` in a transaction, when no other program writes. Then tells the followers. */
-  async #write<T>(isPrecious: boolean, work: () => T): Promise<T> {
-    const deadline = performance.now() + BUSY_PATIENCE_MS;
-    for (;;) {
-      this.#checkOpen();
-      try {
-        this.#setSynchronous(isPrecious || this.#options.isTruth === true ? "FULL" : "NORMAL");
-        const result = transact(this.#opened.database, "IMMEDIATE", work);
-        this.#followers.tell();
-        return result;
-      } catch (error) {
-        if (!isBusy(error) || performance.now() > deadline) throw asStoreError(error, this.#path);
-      }
-      await sleep(BUSY_TIMEOUT_MS);
-    }
-  }
-
-  /** FULL: the disk has it when the write ends. NORMAL: the kernel has it, the disk soon. */
-  #setSynchronous(synchronous: "FULL" | "NORMAL"): void {
-    if (this.#synchronous === synchronous) return;
-    this.#opened.database.exec(`PRAGMA synchronous = ${synchronous}`);
-    this.#synchronous = synchronous;
   }
 
   #openRow(row: RecordRow): Held | undefined {
