@@ -149,20 +149,20 @@ function checkNics(nics: readonly RecordNic[]): void {
 function parseKeys(value: unknown, field: string): KeyValue[] {
   const seen = new Set<string>();
   return list(value, field, KEYS_MAX).map((pair, at) => {
-    const place = `${field}[${at}]`;
-    if (!Array.isArray(pair) || pair.length !== 2) {
-      throw new RecordError(place, "must be a name and a value");
-    }
+    const refuse = (why: string): never => {
+      throw new RecordError(`${field}[${at}]`, why);
+    };
+    if (!Array.isArray(pair) || pair.length !== 2) return refuse("must be a name and a value");
     const [name, content] = pair as [unknown, unknown];
     if (typeof name !== "string" || !KEY_NAME.test(name)) {
-      throw new RecordError(place, "is no key name: letters, digits, dot, dash and underscore");
+      return refuse("is no key name: letters, digits, dot, dash and underscore");
     }
-    if (seen.has(name)) throw new RecordError(place, `the key ${name} is given twice`);
+    if (seen.has(name)) return refuse(`the key ${name} is given twice`);
     seen.add(name);
     if (content === null) return [name, null] as const;
-    if (typeof content !== "string") throw new RecordError(place, `${name} must be text or null`);
+    if (typeof content !== "string") return refuse(`${name} must be text or null`);
     if (content.length > VALUE_CHARS_MAX) {
-      throw new RecordError(place, `${name} is longer than ${VALUE_CHARS_MAX} characters`);
+      return refuse(`${name} is longer than ${VALUE_CHARS_MAX} characters`);
     }
     return [name, content] as const;
   });

@@ -15,6 +15,9 @@ const LOOK_MS = 1000;
 /** A writer's many small writes are one piece of news. ms. */
 const GATHER_MS = 3;
 
+/** While somebody writes all the time, news comes no closer than this. ms. */
+const APART_MS = 15;
+
 /** Something that may have happened; any number of times is once, until it is waited for. */
 export class Latch {
   #set = false;
@@ -52,9 +55,12 @@ export async function* watchFiles(
   const timer = setInterval(async () => {
     if (await watched.look()) latch.set();
   }, LOOK_MS);
+  let saidMs = -APART_MS;
   try {
     while (await latch.wait(signal)) {
-      await untilAborted(signal, (resolve) => setTimeout(resolve, GATHER_MS));
+      const waitMs = Math.max(GATHER_MS, saidMs + APART_MS - performance.now());
+      await untilAborted(signal, (resolve) => setTimeout(resolve, waitMs));
+      saidMs = performance.now();
       // So that the next look by the clock does not find the same once more.
       await watched.look();
       if (!signal.aborted) yield;

@@ -14,7 +14,13 @@ import { Backlog, type Waiting } from "./backlog.ts";
 import { type Disk, type DiskFile, reasonOf } from "./disk.ts";
 import { estimate, FrameEncoder } from "./encode.ts";
 import type { Entry } from "./entry.ts";
-import { BACKLOG_BYTES_MAX, FRAME_BYTES, QUEUE_BYTES_MAX, RETRY_MS } from "./limits.ts";
+import {
+  BACKLOG_BYTES_MAX,
+  FRAME_BYTES,
+  QUEUE_BYTES_MAX,
+  RETRY_MS,
+  SLICE_ENTRIES,
+} from "./limits.ts";
 import { Sealer } from "./seal.ts";
 import { nextTurn } from "./turn.ts";
 
@@ -178,7 +184,10 @@ export class Journal {
 
   async #write(batch: readonly Waiting[]): Promise<void> {
     const encoder = this.#encoder;
-    for (const { entry } of batch) if (entry !== undefined) encoder.add(entry);
+    for (const [at, { entry }] of batch.entries()) {
+      if (entry !== undefined) encoder.add(entry);
+      if (at % SLICE_ENTRIES === SLICE_ENTRIES - 1) await nextTurn();
+    }
     if (encoder.isEmpty) return;
     const content = encoder.finish();
     const open = this.#current ?? (await this.#openFile());

@@ -10,7 +10,13 @@ import { StoreError } from "../../model/errors.ts";
 import type { FeedElement } from "../../model/feed.ts";
 import { CONDITIONS, type ConditionCode, type Conditions } from "../../observe/conditions.ts";
 import type { Store } from "../../store/store.ts";
-import { ELEMENTS_MS_MIN, FIRST_START_REOPEN_MS, REOPEN_MS } from "./limits.ts";
+import {
+  ELEMENTS_MS_MIN,
+  FIRST_START_REOPEN_MS,
+  MANY_CHANGES,
+  MANY_MS_MIN,
+  REOPEN_MS,
+} from "./limits.ts";
 
 /** An element that waits to be put in force. */
 export interface Handed {
@@ -110,7 +116,8 @@ export class Follower {
         known = element.revision;
         const begun = performance.now();
         await this.#hand(element, store);
-        const restMs = begun + elementsMsMin - performance.now();
+        const apartMs = isMany(element) ? Math.max(MANY_MS_MIN, elementsMsMin) : elementsMsMin;
+        const restMs = begun + apartMs - performance.now();
         if (restMs > 0) await sleep(restMs, undefined, { signal, ref: false }).catch(() => {});
       }
     } finally {
@@ -175,6 +182,10 @@ function isReplaced(error: unknown): boolean {
 /** A file that an older copy was written over: what is known of it holds no more. */
 function replaced(name: string): StoreError {
   return new StoreError("STORE_REPLACED", `${name} has gone back to an earlier revision`);
+}
+
+function isMany(element: FeedElement): boolean {
+  return element.kind === "changes" && element.changes.length > MANY_CHANGES;
 }
 
 /** Locked, unwritable and what nobody foresaw are one thing to who reads: it cannot be read. */

@@ -44,3 +44,10 @@ export const PAYLOADS_KNOWN_MAX = 256;
  * filled would have one every few milliseconds: half of the router's time. ms.
  */
 export const ELEMENTS_MS_MIN = 15;
+
+/**
+ * After one with more changes than this somebody writes everything: the next comes no sooner than
+ * so, because what each element costs by itself is as much as that of ten changes. ms.
+ */
+export const MANY_CHANGES = 10;
+export const MANY_MS_MIN = 40;

@@ -14,6 +14,7 @@ import { SourceError, StoreError } from "../../model/errors.ts";
 import type { FeedElement, RecordChange } from "../../model/feed.ts";
 import { isSealed, type StoredRecord } from "../../model/record.ts";
 import type { Conditions } from "../../observe/conditions.ts";
+import { rest } from "../../platform/turns.ts";
 import { Latch } from "../../platform/watch.ts";
 import { Slices } from "../../source/slices.ts";
 import type { Source } from "../../source/source.ts";
@@ -161,7 +162,7 @@ export class StoreSource implements Source {
     const { element } = handed;
     try {
       if (element.kind === "snapshot") await this.#takeSnapshot(handed, element, { signal, show });
-      else show(this.#records.changes(await this.#whole(element.changes, handed.store)));
+      else await this.#takeChanges(await this.#whole(element.changes, handed.store), show);
     } catch (error) {
       if (signal.aborted) return handed.done();
       handed.fail(error); // The store is opened anew, and says all of it again.
@@ -207,6 +208,13 @@ export class StoreSource implements Source {
     this.#records.keep(damaged);
     changes.push(...this.#records.sweep(lost, { keepsStale: this.#refill !== undefined }));
     show(changes);
+  }
+
+  /** At once, and guests have their turn before, after the reading, and after, before the disk. */
+  async #takeChanges(changes: readonly RecordChange[], show: Show): Promise<void> {
+    await rest();
+    show(this.#records.changes(changes));
+    await rest();
   }
 
   /** Whether there is more to it than its fields. */
