@@ -28,7 +28,7 @@ interface Write {
 
 export class Commits {
   readonly #options: CommitOptions;
-  #waiting: Write[] = [];
+  readonly #waiting: Write[] = [];
   #isRunning = false;
   #synchronous = "";
 
@@ -55,14 +55,12 @@ export class Commits {
     this.#isRunning = true;
     while (this.#waiting.length > 0) {
       await turn();
-      const writes = this.#waiting;
-      this.#waiting = [];
-      for (let done = 0; done < writes.length; ) done += await this.#together(writes.slice(done));
+      this.#waiting.splice(0, await this.#together([...this.#waiting]));
     }
     this.#isRunning = false;
   }
 
-  /** @returns how many of them are done; the others would have made it too long */
+  /** @returns how many of them have ended; the others would have made it too long */
   async #together(writes: readonly Write[]): Promise<number> {
     const results: unknown[] = [];
     const error = await this.#transact(writes, results);
