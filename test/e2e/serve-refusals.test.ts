@@ -44,14 +44,21 @@ test("an address of the APIs that another program has is named with it, and it e
   }
 });
 
-test("a router's source in its configuration is refused, with its line", async () => {
+test("another source or store in its configuration is refused, with its line", async () => {
   using folder = openFolder("serve-source");
   const file = join(folder.path, "frontdesk.yaml");
-  writeFileSync(file, "logLevel: warn\nsource: file:lab.yaml\n");
-  const done = await serve(folder.path, "--config", file, ...ADDRESSES, "--api-listen", API);
-  expect(words(done)).toStartWith(
-    `${USAGE} frontdesk: ${file}:2: source: serve takes controller.source`,
+  const check = async (text: string, why: string): Promise<void> => {
+    writeFileSync(file, text);
+    const done = await serve(folder.path, "--config", file, ...ADDRESSES, "--api-listen", API);
+    expect(words(done)).toStartWith(`${USAGE} frontdesk: ${file}:${why}`);
+  };
+  await check(
+    "logLevel: warn\nsource: file:lab.yaml\n",
+    "2: source: serve takes controller.source",
   );
+  const own = "serve has a store of its own";
+  await check("store: sqlite:other.sqlite\n", `1: store: ${own}`);
+  await check("controller:\n  store: sqlite:other.sqlite\n", `2: controller.store: ${own}`);
 });
 
 test("keys that are missing are named with both ways to give them, before a greeting", async () => {

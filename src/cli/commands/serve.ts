@@ -57,7 +57,7 @@ export const serve: Command = {
     }
     const { logLevel } = plan;
     const file = await configOf(options);
-    if (file !== undefined) refuseRouterSource(file);
+    if (file !== undefined) refuseOthers(file);
     const store = defaultStore(plan.settings.stateDir);
     const settings = { ...plan.settings, source: store };
     const listen = options.string("api-listen") ?? file?.config.controller?.apiListen ?? API_LISTEN;
@@ -164,11 +164,17 @@ function controllerArgv(
   return argv;
 }
 
-/** @throws {ConfigError} where the file says a router's source: its router has the store's. */
-function refuseRouterSource({ file, config, line }: LoadedConfig): void {
-  if (config.source === undefined) return;
-  const message = "serve takes controller.source; source is that of frontdesk router";
-  throw new ConfigError(message, { file, line: line(["source"]), field: "source" });
+/** @throws {ConfigError} where the file says another source or store than serve has. */
+function refuseOthers({ file, config, line }: LoadedConfig): void {
+  const refuse = (path: readonly string[], message: string): never => {
+    throw new ConfigError(message, { file, line: line(path), field: path.join(".") });
+  };
+  if (config.source !== undefined) {
+    refuse(["source"], "serve takes controller.source; source is that of frontdesk router");
+  }
+  const own = "serve has a store of its own in the state directory; take this line out";
+  if (config.store !== undefined) refuse(["store"], own);
+  if (config.controller?.store !== undefined) refuse(["controller", "store"], own);
 }
 
 async function configOf(options: Options): Promise<LoadedConfig | undefined> {
