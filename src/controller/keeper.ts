@@ -174,12 +174,14 @@ export class Keeper {
 
   /** @returns false if another record has one of its addresses */
   async #put(record: InstanceRecord, { ownsPassword = false }: KeepOptions): Promise<boolean> {
+    let isNew = false;
     for (let attempt = 1; ; attempt++) {
       this.#asked++;
       const held = await this.#store.get(record);
+      isNew ||= held === undefined;
       const { password = ownsPassword ? undefined : held?.record.password, ...rest } = record;
       const sealedIncarnation =
-        held === undefined ? await this.#sealOf(record) : held.record.sealedIncarnation;
+        held?.record.sealedIncarnation ?? (isNew ? await this.#sealOf(record) : undefined);
       const given = {
         ...rest,
         ...(password !== undefined && { password }),
@@ -188,7 +190,9 @@ export class Keeper {
       try {
         const stored = await this.#store.put(given, { expect: held?.revision ?? 0 });
         if (stored.revision !== held?.revision) this.#written++;
-        return true;
+        const isOpen = isNew && sealedIncarnation === undefined;
+        // A seal that was on its way is in force by now.
+        if (!isOpen || (await this.#sealOf(record)) === undefined) return true;
       } catch (error) {
         if (error instanceof StoreError && error.code === "STORE_ADDRESS_TAKEN") return false;
         if (!(error instanceof StoreConflictError) || attempt >= CONFLICTS_MAX) throw error;

@@ -239,7 +239,7 @@ export class Reconciler implements Look {
   }
 }
 
-/** What all of them say, or the first one's error: when none of them is under way any more. */
+/** What all of them say, or an error of one: when none of them is under way any more. */
 async function allEnded<T>(all: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(all);
   return Promise.all(all);

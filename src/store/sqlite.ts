@@ -69,6 +69,7 @@ class SqliteStore implements Store {
   /** Which file it is: another one may take its name. */
   readonly #inode: number;
   #isWatching = false;
+  #closing: Promise<void> | undefined;
 
   constructor(name: string, options: StoreOptions, opened: Opened) {
     this.#path = opened.path;
@@ -79,8 +80,7 @@ class SqliteStore implements Store {
     this.#inode = inodeOf(name);
     this.#commits = new Commits({
       ...{ database: opened.database, path: opened.path, isTruth: options.isTruth === true },
-      check: () => this.#checkOpen(),
-      onWritten: () => this.#followers.tell(),
+      onEnd: () => this.#followers.tell(),
     });
   }
 
@@ -263,17 +263,22 @@ class SqliteStore implements Store {
     return this.#commits.write(false, () => dropPayload(this.#tables, sha256));
   }
 
-  async close(): Promise<void> {
-    if (this.#end.signal.aborted) return;
-    this.#end.abort();
-    this.#followers.close();
-    for (const view of this.#views) view.close();
-    this.#views.clear();
-    this.#opened.close();
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#end.abort();
+    this.#followers.close();
+    for (const view of this.#views) view.close();
+    this.#views.clear();
+    await this.#commits.close();
+    this.#opened.close();
   }
 
   get #tables(): PayloadTables {

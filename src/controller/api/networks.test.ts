@@ -41,6 +41,21 @@ test("a network with instances stays", async () => {
   expect((await ask("DELETE /v1/networks/204")).status).toBe(204);
 });
 
+test("a network that gets an instance while it is taken away stays", async () => {
+  const store = new MemoryStore();
+  const { ask } = openLab({}, store);
+  await ask("PUT /v1/networks/204", { body: { cidrs: ["10.1.1.0/24"] } });
+  const list = store.list.bind(store);
+  store.list = async (query) => {
+    const page = await list(query);
+    store.list = list;
+    await ask("PUT /v1/instances/204/i-1", { body: { name: "n", nics: [] } });
+    return page;
+  };
+  expect((await ask("DELETE /v1/networks/204")).code).toBe("NETWORK_IN_USE");
+  expect((await ask("GET /v1/networks/204")).status).toBe(200);
+});
+
 test("networks that are made at once are all there", async () => {
   const { ask } = openApi();
   const ids = Array.from({ length: 20 }, (_, i) => String(i));

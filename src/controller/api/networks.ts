@@ -4,6 +4,7 @@ import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Network as NetworkOf } from "../../model/change.ts";
 import { OperatorApiError } from "../../model/errors.ts";
+import type { Store } from "../../store/store.ts";
 import { turns } from "../turns.ts";
 import { checkWritable, unknownNetwork } from "./records.ts";
 import { type AddRoutes, body, done, failures, json, secured, takesJson } from "./routes.ts";
@@ -82,15 +83,26 @@ export const addNetworks: AddRoutes = (app, ports) => {
     return inTurn(async () => {
       const before = await store.networks();
       if (!before.some((one) => one.id === id)) throw unknownNetwork();
-      const { records } = await store.list({ network: id, limit: 1 });
-      if (records.length > 0) {
-        throw new OperatorApiError("NETWORK_IN_USE", "the network has instances");
-      }
+      await checkUnused(store, id);
       await store.putNetworks(before.filter((one) => one.id !== id));
+      try {
+        await checkUnused(store, id); // An instance may have been on its way into it.
+      } catch (error) {
+        await store.putNetworks(before);
+        throw error;
+      }
       return c.body(null, 204);
     });
   });
 };
+
+/** @throws {OperatorApiError} NETWORK_IN_USE */
+async function checkUnused(store: Store, network: string): Promise<void> {
+  const { records } = await store.list({ network, limit: 1 });
+  if (records.length > 0) {
+    throw new OperatorApiError("NETWORK_IN_USE", "the network has instances");
+  }
+}
 
 /**
  * A network has no revision. Whoever makes a write depend on one must not believe that it did.

@@ -162,7 +162,10 @@ export class StoreSource implements Source {
     const { element } = handed;
     try {
       if (element.kind === "snapshot") await this.#takeSnapshot(handed, element, { signal, show });
-      else await this.#takeChanges(await this.#whole(element.changes, handed.store), show);
+      else {
+        const whole = await this.#whole(element.changes, handed.store);
+        await this.#takeChanges(whole, { signal, show });
+      }
     } catch (error) {
       if (signal.aborted) return handed.done();
       handed.fail(error); // The store is opened anew, and says all of it again.
@@ -210,9 +213,13 @@ export class StoreSource implements Source {
     show(changes);
   }
 
-  /** At once, and guests have their turn before, after the reading, and after, before the disk. */
-  async #takeChanges(changes: readonly RecordChange[], show: Show): Promise<void> {
+  /** Guests have their turn between the reading, the change and the disk. */
+  async #takeChanges(
+    changes: readonly RecordChange[],
+    { signal, show }: { signal: AbortSignal; show: Show },
+  ): Promise<void> {
     await rest();
+    signal.throwIfAborted();
     show(this.#records.changes(changes));
     await rest();
   }

@@ -16,9 +16,8 @@ class Lab implements Disposable {
   readonly database: Database = openDatabase(this.#path);
   readonly other: Database;
   readonly commits: Commits;
-  /** How many transactions are in force. */
-  written = 0;
-  closed = false;
+  /** How many transactions have ended. */
+  ended = 0;
 
   constructor() {
     this.database.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (n INTEGER UNIQUE) STRICT");
@@ -26,10 +25,7 @@ class Lab implements Disposable {
     this.other = openDatabase(this.#path);
     this.commits = new Commits({
       ...{ database: this.database, path: this.#path, isTruth: false },
-      check: () => {
-        if (this.closed) throw new StoreError("STORE_CLOSED", "the store is closed");
-      },
-      onWritten: () => void this.written++,
+      onEnd: () => void this.ended++,
     });
   }
 
@@ -68,7 +64,7 @@ test("what is written in the same turn is one transaction, in the order of askin
   expect(lab.seen()).toEqual([]);
   expect(await Promise.all(writes)).toEqual(numbers(10));
   expect(lab.seen()).toEqual(numbers(10));
-  expect(lab.written).toBe(1);
+  expect(lab.ended).toBe(1);
 });
 
 test("what takes long is cut, and keeps its order", async () => {
@@ -82,7 +78,7 @@ test("what takes long is cut, and keeps its order", async () => {
   expect(await Promise.all(writes)).toEqual(numbers(20));
   clearInterval(watching);
   expect(lab.seen()).toEqual(numbers(20));
-  expect(lab.written).toBeGreaterThan(3);
+  expect(lab.ended).toBeGreaterThan(3);
   // Others had their turn in between.
   expect(new Set(turns).size).toBeGreaterThan(2);
 });
@@ -99,6 +95,7 @@ test("a write that cannot be hurts no other, and leaves nothing", async () => {
   const writes = [lab.write(1), half, lab.write(2), lab.write(3, refuse), lab.write(4)];
   expect(await codes(writes)).toEqual([1, "STORE_ADDRESS_TAKEN", 2, "STORE_ADDRESS_TAKEN", 4]);
   expect(lab.seen()).toEqual([1, 2, 4]);
+  expect(lab.ended).toBe(1);
   // One that the database itself refuses, too.
   const same = await Promise.allSettled([lab.write(5), lab.write(5), lab.write(6)]);
   const how: readonly string[] = same.map(({ status }) => status);
@@ -118,10 +115,22 @@ test("while another program writes, all of them wait", async () => {
   expect(lab.seen()).toEqual([0, 1, 2, 3]);
 });
 
-test("a store that is closed meanwhile writes none of them", async () => {
+test("what was asked for before the end is written, and what comes later is refused", async () => {
   using lab = new Lab();
   const writes = [lab.write(1), lab.write(2)];
-  lab.closed = true;
-  expect(await codes(writes)).toEqual(["STORE_CLOSED", "STORE_CLOSED"]);
+  const closed = lab.commits.close();
+  expect(await codes([lab.write(3), ...writes])).toEqual(["STORE_CLOSED", 1, 2]);
+  await closed;
+  expect(lab.seen()).toEqual([1, 2]);
+});
+
+test("the end waits for no other program", async () => {
+  using lab = new Lab();
+  lab.other.exec("BEGIN IMMEDIATE");
+  const writes = [lab.write(1), lab.write(2)];
+  await sleep(30);
+  await lab.commits.close();
+  lab.other.exec("ROLLBACK");
+  expect(await codes(writes)).toEqual(["STORE_LOCKED", "STORE_LOCKED"]);
   expect(lab.seen()).toEqual([]);
 });

@@ -4,6 +4,7 @@
  */
 
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { StoreError } from "../../model/errors.ts";
 import { BUSY_PATIENCE_MS, BUSY_TIMEOUT_MS, COMMIT_MS } from "../limits.ts";
 import { asStoreError, type Database, isBusy, transact } from "./database.ts";
 
@@ -13,10 +14,8 @@ export interface CommitOptions {
   readonly path: string;
   /** Every write survives a power loss, not only those that are precious. */
   readonly isTruth: boolean;
-  /** @throws {StoreError} if nothing may be written any more. */
-  readonly check: () => void;
-  /** What was written is in force. */
-  readonly onWritten: () => void;
+  /** A transaction has ended: what it wrote is in force. */
+  readonly onEnd: () => void;
 }
 
 interface Write {
@@ -26,10 +25,14 @@ interface Write {
   readonly reject: (error: unknown) => void;
 }
 
+/** Tells a writer how its write has ended, once all of its transaction is in force. */
+type Tell = () => void;
+
 export class Commits {
   readonly #options: CommitOptions;
   readonly #waiting: Write[] = [];
-  #isRunning = false;
+  #running: Promise<void> | undefined;
+  #isClosed = false;
   #synchronous = "";
 
   constructor(options: CommitOptions) {
@@ -41,59 +44,84 @@ export class Commits {
    * before is undone.
    *
    * @param isPrecious whether it survives a power loss, too
-   * @throws {StoreError} STORE_LOCKED where another program writes for too long; and what `work`
-   *   throws.
+   * @throws {StoreError} STORE_LOCKED where another program writes for too long, STORE_CLOSED after
+   *   the end; and what `work` throws.
    */
   write<T>(isPrecious: boolean, work: () => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      if (this.#isClosed) return reject(new StoreError("STORE_CLOSED", "the store is closed"));
       this.#waiting.push({ isPrecious, work, resolve: (result) => resolve(result as T), reject });
-      if (!this.#isRunning) void this.#run(); // It does not reject.
+      this.#running ??= this.#run();
     });
   }
 
+  /** Writes what was asked for until now, but waits for no other program any longer. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#running;
+  }
+
+  /** Does not reject. */
   async #run(): Promise<void> {
-    this.#isRunning = true;
     while (this.#waiting.length > 0) {
       await turn();
       this.#waiting.splice(0, await this.#together([...this.#waiting]));
     }
-    this.#isRunning = false;
+    this.#running = undefined;
   }
 
   /** @returns how many of them have ended; the others would have made it too long */
   async #together(writes: readonly Write[]): Promise<number> {
-    const results: unknown[] = [];
-    const error = await this.#transact(writes, results);
-    if (error === undefined) {
-      for (const [at, result] of results.entries()) writes[at]?.resolve(result);
-      return results.length;
+    const { path, onEnd } = this.#options;
+    const deadline = performance.now() + BUSY_PATIENCE_MS;
+    let tells: readonly Tell[] = [];
+    while (tells.length === 0) {
+      try {
+        tells = this.#transact(writes);
+      } catch (error) {
+        const isOver = this.#isClosed || performance.now() > deadline;
+        if (isBusy(error) && !isOver) await sleep(BUSY_TIMEOUT_MS);
+        else
+          tells = writes.map(
+            ({ reject }) =>
+              () =>
+                reject(asStoreError(error, path)),
+          );
+      }
     }
-    if (writes.length === 1 || isBusy(error)) {
-      for (const { reject } of writes) reject(asStoreError(error, this.#options.path));
-      return writes.length;
-    }
-    // One of them cannot be written: each alone, so that no one's error is another's.
-    const tried = writes.slice(0, results.length + 1);
-    for (const write of tried) await this.#together([write]);
-    return tried.length;
+    for (const tell of tells) tell();
+    onEnd();
+    return tells.length;
   }
 
-  /** @returns why there is nothing of it */
-  async #transact(writes: readonly Write[], results: unknown[]): Promise<unknown> {
-    const { database, check, isTruth, onWritten } = this.#options;
+  #transact(writes: readonly Write[]): readonly Tell[] {
+    const { database, isTruth } = this.#options;
+    // Of all that wait: which of them fit is not known before.
     const isPrecious = writes.some((write) => write.isPrecious);
-    const deadline = performance.now() + BUSY_PATIENCE_MS;
-    for (;;) {
-      try {
-        check();
-        this.#setSynchronous(isPrecious || isTruth ? "FULL" : "NORMAL");
-        transact(database, "IMMEDIATE", () => doWhatFits(writes, results));
-        onWritten();
-        return undefined;
-      } catch (error) {
-        if (!isBusy(error) || performance.now() > deadline) return error;
+    this.#setSynchronous(isPrecious || isTruth ? "FULL" : "NORMAL");
+    return transact(database, "IMMEDIATE", () => {
+      const tells: Tell[] = [];
+      const end = performance.now() + COMMIT_MS;
+      for (const write of writes) {
+        tells.push(this.#doOne(write));
+        if (performance.now() > end) break;
       }
-      await sleep(BUSY_TIMEOUT_MS);
+      return tells;
+    });
+  }
+
+  /** Where it fails, what it did is undone, and the others stay. */
+  #doOne({ work, resolve, reject }: Write): Tell {
+    const { database, path } = this.#options;
+    database.exec("SAVEPOINT one");
+    try {
+      const result = work();
+      database.exec("RELEASE one");
+      return () => resolve(result);
+    } catch (error) {
+      if (database.isTransaction === false) throw error; // SQLite has undone all of it.
+      database.exec("ROLLBACK TO one; RELEASE one");
+      return () => reject(asStoreError(error, path));
     }
   }
 
@@ -102,14 +130,5 @@ export class Commits {
     if (this.#synchronous === synchronous) return;
     this.#options.database.exec(`PRAGMA synchronous = ${synchronous}`);
     this.#synchronous = synchronous;
-  }
-}
-
-function doWhatFits(writes: readonly Write[], results: unknown[]): void {
-  results.length = 0;
-  const end = performance.now() + COMMIT_MS;
-  for (const { work } of writes) {
-    results.push(work());
-    if (performance.now() > end) return;
   }
 }
