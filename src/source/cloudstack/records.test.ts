@@ -3,21 +3,19 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import type { Ip } from "../../model/address.ts";
 import type { KeyValue } from "../../model/binding.ts";
-import { type InstanceRecord, keysAt, toBindings } from "../../model/record.ts";
-import { CloudStackClient } from "./client.ts";
+import { keysAt, toBindings } from "../../model/record.ts";
 import { address, DOMAIN, fill, instance, nic, ZONE } from "./example.ts";
-import { Findings } from "./findings.ts";
 import { type Installation, nextInstallation } from "./incarnation.ts";
-import { networksOf } from "./networks.ts";
-import { readCloud } from "./read-cloud.ts";
-import { recordsOf } from "./records.ts";
-import { FakeApi, KEYS, type Cloud as Lists, SIGNAL } from "./testing.ts";
+import { mapped, never, only } from "./mapped.ts";
+import { FakeApi } from "./testing.ts";
 
 const KEY = "ssh-ed25519 AAAA alice";
 const ISOLATED = "fixtures/cloudstack/isolated/etc-cloudstack/vmdata.json";
 const DOCUMENTED = "fixtures/cloudstack/api/listVirtualMachines.response.json";
 
 type Entry = readonly [folder: string, name: string, value: string | null];
+
+type Raw = Readonly<Record<string, unknown>>;
 
 const bag =
   (JSON.parse(readFileSync(ISOLATED, "utf8")) as Record<string, Entry[]>)["10.1.1.57"] ?? [];
@@ -373,73 +371,3 @@ test("the zone's name and the host's are escaped, the instance's id is not", asy
   expect(record.keys[3]).toEqual(["local-hostname", "gr\\u00F6\\u00DFe"]);
   expect(record.name).toBe("größe");
 });
-
-type Raw = Readonly<Record<string, unknown>>;
-
-interface Given {
-  readonly instances?: readonly Raw[];
-  readonly addresses?: readonly Raw[];
-  readonly accounts?: readonly Raw[];
-  readonly offerings?: readonly Raw[];
-  readonly identifier?: string;
-  readonly userData?: Readonly<Record<string, string>>;
-  readonly settings?: Readonly<Record<string, string>>;
-  /** The root disk of each instance. */
-  readonly disks?: Readonly<Record<string, string>>;
-}
-
-interface Result {
-  readonly records: readonly InstanceRecord[];
-  readonly installations: ReadonlyMap<string, Installation>;
-  /** Those of which nothing certain is known. */
-  readonly unsure: readonly string[];
-  readonly networks: ReturnType<typeof networksOf>;
-  readonly findings: string[];
-}
-
-/** What a cloud maps to, through the API, so that the answers are read as they come. */
-async function mapped(
-  given: Given,
-  last: ReadonlyMap<string, Installation> = new Map(),
-  filled?: FakeApi,
-): Promise<Result> {
-  await using own = filled === undefined ? await FakeApi.open() : undefined;
-  const api = filled ?? own ?? never();
-  if (own !== undefined) fill(own.cloud);
-  put(api.cloud, given);
-  using client = new CloudStackClient({ endpoint: api.url, credentials: KEYS });
-  const findings = new Findings();
-  const cloud = await readCloud({ api: client, apiKey: KEYS.apiKey, findings, signal: SIGNAL });
-  const all = [...recordsOf(cloud, last, findings)];
-  return {
-    records: all.flatMap(({ records }) => records ?? []),
-    installations: new Map(all.map(({ id, installation }) => [id, installation])),
-    unsure: all.filter(({ records }) => records === undefined).map(({ id }) => id),
-    networks: networksOf(cloud),
-    findings: findings.list().map(({ kind }) => kind),
-  };
-}
-
-function put(cloud: Lists, given: Given): void {
-  cloud.instances.push(...(given.instances ?? []));
-  cloud.publicAddresses.push(...(given.addresses ?? []));
-  cloud.offerings.push(...(given.offerings ?? []));
-  cloud.identifier = given.identifier ?? cloud.identifier;
-  cloud.accounts.push(...(given.accounts ?? []));
-  for (const [id, text] of Object.entries(given.userData ?? {})) cloud.userData.set(id, text);
-  for (const [name, value] of Object.entries(given.settings ?? {})) cloud.settings.set(name, value);
-  for (const [virtualmachineid, id] of Object.entries(given.disks ?? {})) {
-    cloud.volumes.push({ id, virtualmachineid, state: "Ready" });
-  }
-}
-
-async function only(given: Given): Promise<Result & { readonly record: InstanceRecord }> {
-  const result = await mapped(given);
-  const [record = never(), ...others] = result.records;
-  expect(others).toEqual([]);
-  return { ...result, record };
-}
-
-function never(): never {
-  throw new Error("there is none");
-}
