@@ -23,11 +23,18 @@ export interface KeepOptions {
   readonly ownsPassword?: boolean;
 }
 
-/** A record that has an address which another record has still. */
-export interface Waiting extends KeepOptions {
+/** A record that a source wants to be kept. */
+interface Wanted extends KeepOptions {
   readonly id: string;
   readonly record: InstanceRecord;
+  /** Networks that the instance is no longer in: their records are still there. */
+  readonly left: readonly NetworkId[];
+  /** Gets the password that waits in one of those. */
+  readonly isHeir: boolean;
 }
+
+/** A record that has an address which another record has still. */
+export type Waiting = Wanted;
 
 export class Keeper {
   readonly #store: Store;
@@ -101,16 +108,22 @@ export class Keeper {
     options: KeepOptions = {},
   ): Promise<readonly Waiting[]> {
     const networks = this.#networksOf(id);
+    const named = new Set(records.map(({ network }) => network));
+    const left = [...networks.keys()].filter((network) => !named.has(network));
+    const heir = records.find(({ nics }) => nics.some((nic) => nic.default)) ?? records[0];
     const waiting: Waiting[] = [];
-    const left = new Set(networks.keys());
     for (const record of records) {
-      left.delete(record.network);
+      const wanted = { id, record, left, isHeir: record === heir, ...options };
       const digest = digestOf(record, options);
-      if (networks.get(record.network) === digest) continue;
-      if (await this.#put(record, options)) networks.set(record.network, digest);
-      else waiting.push({ id, record, ...options });
+      const isKept = networks.get(record.network) === digest && left.length === 0;
+      if (isKept) continue;
+      if (await this.#put(wanted)) networks.set(record.network, digest);
+      else waiting.push(wanted);
     }
-    for (const network of left) await this.#delete(id, network);
+    for (const network of left) {
+      if (waiting.length === 0) await this.#delete(id, network);
+      else await this.#silence(id, network);
+    }
     if (networks.size === 0) this.#known.delete(id);
     return waiting;
   }
@@ -134,18 +147,24 @@ export class Keeper {
    * @throws {StoreError} if the store cannot be written.
    */
   async settle(waiting: readonly Waiting[]): Promise<readonly string[]> {
-    const still = await this.#retry(waiting);
-    if (still.length === 0) return [];
-    await this.#takeAway(still);
-    const refused = await this.#retry(still);
-    return refused.flatMap(({ record }) => addressesOf(record));
+    let still = await this.#retry(waiting);
+    if (still.length > 0) {
+      await this.#takeAway(still);
+      still = await this.#retry(still);
+    }
+    const incomplete = new Set(still.map(({ id }) => id));
+    for (const { id, left } of waiting) {
+      if (incomplete.has(id)) continue;
+      for (const network of left) await this.#delete(id, network);
+    }
+    return still.flatMap(({ record }) => addressesOf(record));
   }
 
   async #retry(waiting: readonly Waiting[]): Promise<Waiting[]> {
     const still: Waiting[] = [];
     for (const one of waiting) {
       const { id, record } = one;
-      if (!(await this.#put(record, one))) still.push(one);
+      if (!(await this.#put(one))) still.push(one);
       else this.#networksOf(id).set(record.network, digestOf(record, one));
     }
     return still;
@@ -166,20 +185,38 @@ export class Keeper {
           ...nic,
           addresses: nic.addresses.filter((address) => !isLost(address)),
         }));
-        await this.#put({ ...held, nics }, {});
-        this.#networksOf(held.id).set(network, UNKNOWN);
+        await this.#putBack({ ...held, nics });
       }
     }
   }
 
+  /**
+   * A network is left, and what takes its record's place is not written yet: nobody is answered by
+   * it, and what an operator did to the instance is not forgotten.
+   */
+  async #silence(id: string, network: NetworkId): Promise<void> {
+    const held = await this.#store.get({ network, id });
+    if (held !== undefined) await this.#putBack({ ...held.record, nics: [] });
+  }
+
+  /** What the source says of it is to be compared again. */
+  async #putBack(record: InstanceRecord): Promise<void> {
+    const { id, network } = record;
+    await this.#put({ id, record, left: [], isHeir: false });
+    this.#networksOf(id).set(network, UNKNOWN);
+  }
+
   /** @returns false if another record has one of its addresses */
-  async #put(record: InstanceRecord, { ownsPassword = false }: KeepOptions): Promise<boolean> {
+  async #put(wanted: Wanted): Promise<boolean> {
+    const { record, ownsPassword = false } = wanted;
     let isNew = false;
     for (let attempt = 1; ; attempt++) {
       this.#asked++;
       const held = await this.#store.get(record);
       isNew ||= held === undefined;
-      const { password = ownsPassword ? undefined : held?.record.password, ...rest } = record;
+      const { password: said, ...rest } = record;
+      const kept = ownsPassword ? undefined : held?.record.password;
+      const password = said ?? kept ?? (await this.#inherited(wanted));
       const sealedIncarnation =
         held?.record.sealedIncarnation ?? (isNew ? await this.#sealOf(record) : undefined);
       const given = {
@@ -198,6 +235,17 @@ export class Keeper {
         if (!(error instanceof StoreConflictError) || attempt >= CONFLICTS_MAX) throw error;
       }
     }
+  }
+
+  /** What waits in a network that the instance has left: its guest has not got it yet. */
+  async #inherited(wanted: Wanted): Promise<InstanceRecord["password"]> {
+    const { id, left, isHeir, ownsPassword = false } = wanted;
+    if (ownsPassword || !isHeir) return undefined;
+    for (const network of left) {
+      const held = await this.#store.get({ network, id });
+      if (held?.record.password !== undefined) return held.record.password;
+    }
+    return undefined;
   }
 
   /** Of one that has no record in its network yet: a NIC there opens nothing that is closed. */
