@@ -9,7 +9,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { ConfigError } from "../model/errors.ts";
-import { readVariables, stampOf, writeSecretFile } from "./secret-file.ts";
+import { followSecretFile, readVariables, writeSecretFile } from "./secret-file.ts";
 import { newToken } from "./tokens.ts";
 
 /** Variables of the file and the environment, and what they are here. */
@@ -89,27 +89,15 @@ export async function openCredentials(options: CredentialsOptions): Promise<Open
   const { stateDir, env, isConfigured, onTrouble } = options;
   const file = join(stateDir, ADMIN_ENV);
   const given = credentialsOf(env);
-  let fromFile = await readCredentials(stateDir);
-  const isNeeded = fromFile === undefined && !isConfigured && Object.keys(given).length === 0;
+  const read = (): Promise<Credentials | undefined> => readCredentials(stateDir);
+  const isGiven = isConfigured || Object.keys(given).length > 0;
+  const isNeeded = (await read()) === undefined && !isGiven;
   const isNew = isNeeded && (await writeSecretFile(file, freshFile()));
-  let seen = await stampOf(file);
-  if (isNeeded) fromFile = await readCredentials(stateDir);
+  const fromFile = await followSecretFile({ path: file, read, onTrouble });
   return {
-    path: fromFile === undefined ? undefined : file,
+    path: (await fromFile()) === undefined ? undefined : file,
     isNew,
-    current: async () => {
-      const stamp = await stampOf(file);
-      if (stamp !== seen) {
-        seen = stamp;
-        try {
-          fromFile = await readCredentials(stateDir);
-          onTrouble(undefined);
-        } catch (error) {
-          onTrouble(error instanceof Error ? error.message : String(error));
-        }
-      }
-      return merged(given, fromFile ?? {});
-    },
+    current: async () => merged(given, (await fromFile()) ?? {}),
   };
 }
 

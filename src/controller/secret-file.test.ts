@@ -12,7 +12,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { changeSecretFile, readSecretFile, readVariables, writeSecretFile } from "./secret-file.ts";
+import {
+  changeSecretFile,
+  followSecretFile,
+  readSecretFile,
+  readVariables,
+  writeSecretFile,
+} from "./secret-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "frontdesk-secret-file-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -50,6 +56,48 @@ test("what is none names its line, and nothing of it is shown", async () => {
     await expect(reading).rejects.toThrow(message);
     await expect(reading).rejects.not.toThrow(/s3cr3t/);
   }
+});
+
+test("a file that could not be read once is read again by itself, also when nobody asks", async () => {
+  write("one");
+  const troubles: (string | undefined)[] = [];
+  let isBroken = false;
+  let reads = 0;
+  const current = await followSecretFile({
+    path: FILE,
+    read: async () => {
+      reads++;
+      if (isBroken) throw new Error("no more files may be open");
+      return readSecretFile(FILE, BYTES_MAX);
+    },
+    onTrouble: (message) => troubles.push(message),
+  });
+  isBroken = true;
+  write("two!");
+  expect(await Promise.all([current(), current(), current()])).toEqual(["one", "one", "one"]);
+  expect([reads, troubles]).toEqual([2, ["no more files may be open"]]);
+  isBroken = false;
+  while (troubles.at(-1) !== undefined) await Bun.sleep(50);
+  expect(await current()).toBe("two!");
+  expect(reads).toBe(3);
+});
+
+test("who asks hears what the file said then, or later", async () => {
+  write("0");
+  const read = async () => {
+    const text = await readSecretFile(FILE, BYTES_MAX);
+    await Bun.sleep(Number(text) % 2 === 0 ? 0 : 20); // Each other one is late.
+    return Number(text);
+  };
+  const current = await followSecretFile({ path: FILE, read, onTrouble: () => {} });
+  const asked = Array.from({ length: 20 }, async (_, index) => {
+    await Bun.sleep(index * 5);
+    const beside = join(folder, `next-${index}`);
+    writeFileSync(beside, String(index), { mode: 0o600 });
+    renameSync(beside, FILE);
+    return (await current()) - index;
+  });
+  for (const ahead of await Promise.all(asked)) expect(ahead).toBeGreaterThanOrEqual(0);
 });
 
 test("a file that others may use is refused", async () => {

@@ -20,6 +20,9 @@ const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constant
 /** A writer takes milliseconds: what lies there for longer was left by one that was killed. ms. */
 const STALE_MS = 10_000;
 
+/** A file that cannot be used is tried again so often, also when nobody asks. ms. */
+const RETRY_MS = 1000;
+
 /**
  * @returns `undefined` if there is no such file
  * @throws {StateError} if others may use it or made it, it is no file, too long, or cannot be read.
@@ -89,6 +92,60 @@ export async function stampOf(path: string): Promise<string> {
   } catch (error) {
     return String((error as NodeJS.ErrnoException).code);
   }
+}
+
+export interface FollowedFile<T> {
+  readonly path: string;
+  /** Reads the file whole. Rejects where it cannot be used. */
+  readonly read: () => Promise<T>;
+  /** Told when the file cannot be used, and with `undefined` when it can again. */
+  readonly onTrouble: (message: string | undefined) => void;
+}
+
+/**
+ * Reads a file, and again whenever it has changed. While it cannot be used, what it said last
+ * stays, and it is tried again by itself.
+ *
+ * @returns what the file says now; it looks first, and never rejects
+ * @throws what `read` throws, if the file cannot be used now.
+ */
+export async function followSecretFile<T>(file: FollowedFile<T>): Promise<() => Promise<T>> {
+  const { path, read, onTrouble } = file;
+  let seen: string | undefined = await stampOf(path);
+  let value = await read();
+  let retry: NodeJS.Timeout | undefined;
+  const look = async (): Promise<void> => {
+    const stamp = await stampOf(path);
+    if (stamp === seen) return;
+    seen = stamp;
+    clearTimeout(retry);
+    try {
+      value = await read();
+      onTrouble(undefined);
+    } catch (error) {
+      onTrouble(error instanceof Error ? error.message : String(error));
+      // The file may be good, and the reason elsewhere: its stamp would not tell when that ends.
+      retry = setTimeout(() => {
+        seen = undefined;
+        void current();
+      }, RETRY_MS);
+      retry.unref();
+    }
+  };
+  // One look at a time. Who asks meanwhile shares the next, which begins after he has asked.
+  let running = Promise.resolve();
+  let next: Promise<void> | undefined;
+  const begin = (): Promise<void> => {
+    next = undefined;
+    running = look();
+    return running;
+  };
+  const current = async (): Promise<T> => {
+    next ??= running.then(begin, begin);
+    await next;
+    return value;
+  };
+  return current;
 }
 
 /**

@@ -152,3 +152,52 @@ test("a token that is kept elsewhere has every role, and is asked for each time"
   own = undefined;
   expect(await tokens.bearer(before)).toBeUndefined();
 });
+
+/** Opens files until there are no more, has the file replaced, and asks again when they are closed. */
+const FULL = `
+import { closeSync, openSync, renameSync } from "node:fs";
+import { openCredentials } from "${import.meta.dirname}/credentials.ts";
+import { openTokens } from "${import.meta.dirname}/tokens.ts";
+const [path, stateDir, word, own] = process.argv.slice(-4);
+let troubles = 0;
+const onTrouble = (message) => void (troubles += message === undefined ? 0 : 1);
+const tokens = await openTokens({ path, onTrouble });
+const credentials = await openCredentials({ stateDir, env: {}, isConfigured: true, onTrouble });
+const known = async () => [
+  (await tokens.bearer(word))?.name,
+  (await credentials.current()).token === own,
+];
+const said = [await known()];
+const files = [];
+try {
+  for (;;) files.push(openSync("/dev/null"));
+} catch {}
+renameSync(path + ".next", path);
+renameSync(stateDir + "/admin.env.next", stateDir + "/admin.env");
+said.push(await known(), troubles);
+for (const file of files) closeSync(file);
+await new Promise((resolve) => setTimeout(resolve, 1500));
+said.push(await known());
+console.log(JSON.stringify(said));
+`;
+
+test("one that was removed while no file could be opened counts no more, by itself", async () => {
+  const path = fresh();
+  const stateDir = mkdtempSync(join(folder, "state-"));
+  const [word, own, later] = [await createToken(path, { name: "ci", role: "read" }), ...pair()];
+  writeFileSync(`${path}.next`, "# none\n", { mode: 0o600 });
+  for (const [name, token] of [
+    ["admin.env", own],
+    ["admin.env.next", later],
+  ]) {
+    writeFileSync(join(stateDir, name ?? ""), `FRONTDESK_TOKEN=${token}\n`, { mode: 0o600 });
+  }
+  const script = join(folder, "full.mjs");
+  writeFileSync(script, FULL);
+  const limited = ["-c", 'ulimit -n 100 && exec "$@"', "sh", process.execPath, script];
+  const { stdout, stderr } = Bun.spawnSync(["sh", ...limited, path, stateDir, word, own]);
+  expect(stderr.toString()).toBe("");
+  expect(JSON.parse(stdout.toString())).toEqual([["ci", true], ["ci", true], 2, [null, false]]);
+});
+
+const pair = (): [string, string] => [newToken(), newToken()];

@@ -8,7 +8,7 @@
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { ConfigError, quote, UsageError } from "../model/errors.ts";
-import { changeSecretFile, readSecretFile, stampOf } from "./secret-file.ts";
+import { changeSecretFile, followSecretFile, readSecretFile } from "./secret-file.ts";
 
 /** What a token may do; each may do what those before it may. */
 export const ROLES = ["read", "write", "admin"] as const;
@@ -154,22 +154,10 @@ export interface TokensOptions {
  * @throws {ConfigError | StateError} if the file cannot be used now.
  */
 export async function openTokens({ path, own, onTrouble }: TokensOptions): Promise<Tokens> {
-  let seen = await stampOf(path);
-  let entries = await readTokens(path);
-  const refresh = async (): Promise<void> => {
-    const stamp = await stampOf(path);
-    if (stamp === seen) return;
-    seen = stamp;
-    try {
-      entries = await readTokens(path);
-      onTrouble(undefined);
-    } catch (error) {
-      onTrouble(error instanceof Error ? error.message : String(error));
-    }
-  };
+  const current = await followSecretFile({ path, read: () => readTokens(path), onTrouble });
   return {
     bearer: async (token) => {
-      await refresh();
+      const entries = await current();
       const mine = await own?.();
       const extra: readonly TokenEntry[] =
         mine === undefined ? [] : [{ name: "admin.env", role: "admin", hash: hashToken(mine) }];

@@ -138,7 +138,7 @@ export const CONTROLLER_CONDITIONS = {
     severity: "warning",
     advice:
       "mend the file that is named; only its owner may read it (chmod 600); then send SIGHUP " +
-      "to the controller",
+      "to the controller, unless it is admin.env or tokens, which are read again by themselves",
     where: "controller",
   },
   RECONCILE_FAILED: {
