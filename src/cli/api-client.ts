@@ -8,7 +8,7 @@ import { type ClientRequest, type IncomingMessage, request as requestHttp } from
 import { request as requestHttps } from "node:https";
 import { pipeline, Readable } from "node:stream";
 import { credentialsOf, readCredentials } from "../controller/credentials.ts";
-import { AdminError, ConfigError, quote, UsageError } from "../model/errors.ts";
+import { AccessError, AdminError, ConfigError, quote, UsageError } from "../model/errors.ts";
 import { adviceFor } from "./api-advice.ts";
 import type { OptionSpec, Options } from "./command.ts";
 import { API_LISTEN } from "./daemon-options.ts";
@@ -175,7 +175,12 @@ function* pieces({ body, onSent }: Sent): Generator<Uint8Array> {
   onSent?.(bytes.length);
 }
 
-/** The whole body of an answer that says yes. @throws {AdminError} of one that says no. */
+/**
+ * The whole body of an answer that says yes.
+ *
+ * @throws {AdminError} of one that says no.
+ * @throws {AccessError} of one that says no to who asks: asking again does not help.
+ */
 async function bodyOf(answer: IncomingMessage, url: URL): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -194,7 +199,8 @@ async function bodyOf(answer: IncomingMessage, url: URL): Promise<Buffer> {
   const { error } = parsed(body, url) as Refusal;
   if (typeof error?.message !== "string") throw notOurs(url);
   const advice = adviceFor(error.code, error.advice);
-  throw new AdminError(`${error.message}${advice && `; ${advice}`}`);
+  const message = `${error.message}${advice && `; ${advice}`}`;
+  throw status === 401 || status === 403 ? new AccessError(message) : new AdminError(message);
 }
 
 function parsed(body: Buffer, url: URL): unknown {

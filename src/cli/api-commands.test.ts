@@ -358,6 +358,27 @@ test("events are followed until the command is told to stop", async () => {
   expect(others.at(-1)).toMatchObject({ event: "delete", network: "204", id: "i-7" });
 });
 
+test(
+  "who follows events with a token that is taken away is told once, and ends",
+  async () => {
+    const made = await run("token", "create", "follower", "--role", "read");
+    const child = spawn({ FRONTDESK_TOKEN: made.stdout.trim() }, ["events"]);
+    const late = setTimeout(() => child.kill("SIGKILL"), TEST_MS_MAX / 2);
+    const reader = child.stdout.getReader();
+    expect(Buffer.from((await reader.read()).value ?? []).toString()).toContain("snapshot");
+    expect((await run("token", "remove", "follower")).code).toBe(0);
+    // Whoever follows is asked for the token with the next change.
+    await put("204", "i-8", "web-08", "10.1.1.80");
+    await store.delete({ network: "204", id: "i-8" });
+    expect(await child.exited).toBe(1);
+    clearTimeout(late);
+    expect(await new Response(child.stderr).text()).toMatch(
+      /^frontdesk: the token is none that counts here; .*\n$/,
+    );
+  },
+  TEST_MS_MAX,
+);
+
 async function put(network: string, id: string, name: string, address: string): Promise<void> {
   const nics = [{ addresses: [address], default: true }];
   const keys = [["instance-id", id]];

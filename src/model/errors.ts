@@ -134,6 +134,12 @@ export class AdminError extends MetadataError {
   readonly remedy = "retry";
 }
 
+/** The controller refuses who asks it: the token is none, or its role is too low. */
+export class AccessError extends MetadataError {
+  readonly code = "ACCESS_DENIED";
+  readonly remedy = "fix-config";
+}
+
 /** A program that we run could not be started, took too long or said too much. */
 export class ExecError extends MetadataError {
   readonly code: "PROGRAM_MISSING" | "PROGRAM_TIMEOUT" | "PROGRAM_OUTPUT" | "PROGRAM_FAILED";

@@ -17,7 +17,8 @@ const RETRY_MS_MAX = 15_000;
 export const events: Command = {
   description:
     "Prints a line for each change. An event says what to look at again, and holds no secret. " +
-    "When the connection is lost it is made again; what changed meanwhile is one `snapshot`.",
+    "When the connection is lost it is made again; what changed meanwhile is one `snapshot`. " +
+    "A reader that ends (`| head -1`) is noticed with the line after.",
   options: [OF_NETWORK, ...API_OPTIONS, JSON_OPTION],
   examples: [
     ["frontdesk events", "watch what happens"],
@@ -44,12 +45,12 @@ export const events: Command = {
           }
         } catch (error) {
           if (end.signal.aborted) break;
-          // At first it is said and done with; later the controller may only be restarting.
+          // At first it is said and done with; later the controller may only be restarting. A
+          // token that was taken away does not come back.
           if (!wasConnected || !(error instanceof AdminError)) throw error;
-          out.note(clean(error.message));
+          out.note(`${clean(error.message)}; trying again`);
         }
         if (end.signal.aborted) break;
-        out.note("the connection ended; trying again");
         await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal: end.signal }).catch(
           () => {},
         );
