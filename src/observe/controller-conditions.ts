@@ -122,7 +122,7 @@ export const CONTROLLER_CONDITIONS = {
     where: "controller",
   },
   ADDRESS_INVALID: {
-    title: "an address or a MAC address of an instance cannot be read; it is left out",
+    title: "an instance's address or MAC address cannot be a guest's; it is left out",
     severity: "warning",
     advice: "correct the NIC of the instance that is named",
     where: "controller",

@@ -10,7 +10,7 @@ import { NAMED_MAX, SUBJECT_CHARS_MAX } from "./limits.ts";
 /** What a finding is about, and what is served meanwhile. */
 const FINDINGS = {
   "address-conflict": "instances claim one address of one network; none of them has it",
-  "address-invalid": "an address or a MAC address cannot be read; it is left out",
+  "address-invalid": "an address or a MAC address cannot be a guest's; it is left out",
   "field-missing": "the API's answer lacks a field",
   "key-refused": "a metadata key has a name or a size that is not served; it is left out",
   "keys-hidden": "the API names an SSH key, and does not show it; public-keys is empty",

@@ -319,6 +319,60 @@ test("an address that two instances claim is nobody's; one that is none is left 
   expect(findings).toEqual(["address-invalid", "address-invalid"]);
 });
 
+test("an address that no guest can have is left out, and not told", async () => {
+  const cases: readonly (readonly [address: string, kept: readonly string[]])[] = [
+    ["10.1.1.57", ["10.1.1.57"]],
+    ["0.0.0.0", []],
+    ["127.0.0.1", []],
+    ["::1", []],
+    ["::", []],
+    ["169.254.169.254", []],
+    ["169.254.0.9", []],
+    ["::ffff:169.254.169.254", []],
+    ["224.0.0.1", []],
+    ["239.255.255.250", []],
+    ["240.0.0.1", ["240.0.0.1"]],
+    ["255.255.255.255", []],
+    ["fe80::1", []],
+    ["ff02::1", []],
+    ["fd00::57", ["fd00::57"]],
+  ];
+  for (const [address, kept] of cases) {
+    const places = address.includes(":")
+      ? [nic("net-isolated", undefined, { ip6address: address })]
+      : [
+          nic("net-isolated", address),
+          nic("net-isolated", undefined, { secondaryip: [{ ipaddress: address }] }),
+        ];
+    for (const one of places) {
+      const { record, findings } = await only({ instances: [instance("i-1", { nic: [one] })] });
+      const found = kept.length === 0 ? ["address-invalid"] : [];
+      expect<unknown>([address, record.nics[0]?.addresses, findings]).toEqual([
+        ...[address, kept, found],
+      ]);
+      expect(record.keys.map(([, value]) => value)).not.toContain(found.length > 0 ? address : "");
+    }
+  }
+  // Nobody has it, so nobody claims it either.
+  const nics = [nic("net-isolated", "127.0.0.1")];
+  const both = [instance("i-1", { nic: nics }), instance("i-2", { nic: nics })];
+  expect((await mapped({ instances: both })).findings).toEqual(["address-invalid"]);
+});
+
+test("an address of loopback is a guest's where its network is there", async () => {
+  await using api = await FakeApi.open();
+  fill(api.cloud);
+  api.cloud.networks.push({ id: "net-lab", type: "Shared", cidr: "127.0.0.0/8" });
+  const { records, findings } = await mapped(
+    { instances: [instance("i-1", { nic: [nic("net-lab", "127.0.0.57")] })] },
+    new Map(),
+    api,
+  );
+  expect<unknown>(records[0]?.nics[0]?.addresses).toEqual(["127.0.0.57"]);
+  expect(records[0]?.keys).toContainEqual(["local-ipv4", "127.0.0.57"]);
+  expect(findings).toEqual([]);
+});
+
 test("an installation is another when the root disk is, and only then", async () => {
   const steps: readonly (readonly [string | undefined, number])[] = [
     [undefined, 1],

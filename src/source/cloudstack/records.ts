@@ -5,12 +5,13 @@
  * has no `records`, so that a record of it is neither changed nor deleted.
  */
 
-import { type Ip, tryParseIp, tryParseMac } from "../../model/address.ts";
+import { type Ip, tryParseMac } from "../../model/address.ts";
 import { KEY_NAME, type KeyValue } from "../../model/binding.ts";
 import { RecordError } from "../../model/errors.ts";
 import type { InstanceRecord } from "../../model/record.ts";
-import { ADDRESSES_MAX, NICS_MAX, VALUE_CHARS_MAX } from "../../model/record-limits.ts";
+import { NICS_MAX, VALUE_CHARS_MAX } from "../../model/record-limits.ts";
 import { isLine, parseRecord } from "../../model/record-parse.ts";
+import { type AddressesOf, addressesOf } from "./addresses.ts";
 import type { Cloud, CloudNic, Instance } from "./cloud.ts";
 import type { Findings } from "./findings.ts";
 import { type Installation, nextInstallation } from "./incarnation.ts";
@@ -41,7 +42,9 @@ export function* recordsOf(
   findings: Findings,
 ): Generator<Mapped, void> {
   const publicAddress = publicAddressOf(cloud);
-  const mapping = { cloud, findings, publicAddress, taken: taken(cloud, findings) };
+  const addresses = addressesOf(cloud);
+  const claimed = taken(cloud, addresses, findings);
+  const mapping = { cloud, findings, publicAddress, addresses, taken: claimed };
   for (const instance of cloud.instances) {
     const { id } = instance;
     if (GONE.has(instance.state ?? "")) continue;
@@ -73,6 +76,7 @@ interface Mapping {
   readonly cloud: Cloud;
   readonly findings: Findings;
   readonly publicAddress: PublicAddressOf;
+  readonly addresses: AddressesOf;
   /** `network/address` of what several instances claim. */
   readonly taken: ReadonlySet<string>;
 }
@@ -134,10 +138,12 @@ function nicOf(mapping: Mapping, instance: Instance, nic: CloudNic): Nic {
   const { macaddress, networkid = "" } = nic;
   const mac = tryParseMac(macaddress);
   if (mac === undefined) findings.add("address-invalid", "nic.macaddress", [], instance.id);
-  const addresses = addressesOf(nic, () => {
+  const addresses = mapping.addresses(nic, () => {
     findings.add("address-invalid", "nic.ipaddress", ["local-ipv4"], instance.id);
   });
-  const keys = keysOf(instance, nic, cloud, publicAddress(instance.id, nic));
+  const isOwn = addresses.some((address) => address === nic.ipaddress);
+  const shown = isOwn ? nic : { ...nic, ipaddress: undefined };
+  const keys = keysOf(instance, shown, cloud, publicAddress(instance.id, nic));
   const served = keys.filter(([name, value]) => {
     const isServed = KEY_NAME.test(name) && (value?.length ?? 0) <= VALUE_CHARS_MAX;
     if (!isServed) findings.add("key-refused", "userdatadetails", [], instance.id);
@@ -149,18 +155,6 @@ function nicOf(mapping: Mapping, instance: Instance, nic: CloudNic): Nic {
     default: nic.isdefault === true,
     keys: served,
   };
-}
-
-/** The primary addresses first: `local-ipv4` is the first. Each once. */
-function addressesOf(nic: CloudNic, invalid: () => void): Ip[] {
-  const addresses = new Set<Ip>();
-  for (const text of [nic.ipaddress, nic.ip6address, ...nic.secondary]) {
-    if (text === undefined || text === "") continue;
-    const address = tryParseIp(text);
-    if (address === undefined) invalid();
-    else addresses.add(address);
-  }
-  return [...addresses].slice(0, ADDRESSES_MAX);
 }
 
 /** One NIC has its keys in the record; of several, each has what differs. */
@@ -183,13 +177,13 @@ function userDataOf({ id, userData }: Instance, findings: Findings): Uint8Array 
 }
 
 /** What more than one instance claims: whose it is cannot be said, so nobody has it. */
-function taken(cloud: Cloud, findings: Findings): ReadonlySet<string> {
+function taken(cloud: Cloud, addresses: AddressesOf, findings: Findings): ReadonlySet<string> {
   const owners = new Map<string, string>();
   const claimed = new Set<string>();
   for (const { id, state = "", usable, nics } of cloud.instances) {
     if (!usable || GONE.has(state)) continue;
     for (const nic of nics) {
-      for (const address of addressesOf(nic, () => {})) {
+      for (const address of addresses(nic, () => {})) {
         const place = `${nic.networkid}/${address}`;
         const owner = owners.get(place);
         if (owner === undefined) {
