@@ -79,7 +79,8 @@ class SqliteStore implements Store {
     this.#statements = prepare(opened.database);
     this.#inode = inodeOf(name);
     this.#commits = new Commits({
-      ...{ database: opened.database, path: opened.path, isTruth: options.isTruth === true },
+      ...{ database: opened.database, path: opened.path, check: opened.checkSchema },
+      isTruth: options.isTruth === true,
       onEnd: () => this.#followers.tell(),
     });
   }
@@ -90,7 +91,7 @@ class SqliteStore implements Store {
 
   async get(name: RecordName): Promise<StoredRecord | undefined> {
     this.#checkOpen();
-    const row = this.#try(() => this.#statements.record(name.network, name.id));
+    const row = this.#read(() => this.#statements.record(name.network, name.id));
     const held = row && this.#openRow(row);
     return held && stored(held);
   }
@@ -127,16 +128,14 @@ class SqliteStore implements Store {
   async list({ network, after, limit }: ListQuery = {}): Promise<Page> {
     this.#checkOpen();
     const count = pageSize(limit);
-    const { rows, revision } = this.#try(() =>
-      transact(this.#opened.database, "DEFERRED", () => {
-        const { recordsAfter, recordsOfNetworkAfter, head } = this.#statements;
-        const rows =
-          network === undefined
-            ? recordsAfter(after?.network ?? "", after?.id ?? "", count + 1)
-            : recordsOfNetworkAfter(network, startIn(network, after), count + 1);
-        return { rows, revision: head().revision };
-      }),
-    );
+    const { rows, revision } = this.#read(() => {
+      const { recordsAfter, recordsOfNetworkAfter, head } = this.#statements;
+      const rows =
+        network === undefined
+          ? recordsAfter(after?.network ?? "", after?.id ?? "", count + 1)
+          : recordsOfNetworkAfter(network, startIn(network, after), count + 1);
+      return { rows, revision: head().revision };
+    });
     const records: StoredRecord[] = [];
     for (const [index, row] of rows.slice(0, count).entries()) {
       const held = this.#openRow(row);
@@ -159,7 +158,8 @@ class SqliteStore implements Store {
       const onRemoved = (name: RecordName): void => {
         conditions.clear("STORE_RECORD_DAMAGED", label(name));
       };
-      const view = new View(database, (row) => this.#openRow(row), onRemoved);
+      const openRow = (row: RecordRow): Held | undefined => this.#openRow(row);
+      const view = new View({ database, path: this.#path, openRow, onRemoved });
       while (!following.signal.aborted) {
         this.#checkPlace();
         const element = await view.next(following.signal);
@@ -195,7 +195,7 @@ class SqliteStore implements Store {
 
   async networks(): Promise<readonly Network[]> {
     this.#checkOpen();
-    const row = this.#try(() => this.#statements.networks());
+    const row = this.#read(() => this.#statements.networks());
     return parseNetworks(JSON.parse(row?.networks ?? "[]"));
   }
 
@@ -212,7 +212,7 @@ class SqliteStore implements Store {
   async documents(kind: string): Promise<ReadonlyMap<string, unknown>> {
     this.#checkOpen();
     const { seal } = this.#opened;
-    const rows = this.#try(() => this.#statements.documents(kind));
+    const rows = this.#read(() => this.#statements.documents(kind));
     return new Map(
       rows.flatMap(({ id, sealed }) => {
         const text = seal.open(sealed, documentPlace(kind, id))?.toString();
@@ -248,14 +248,14 @@ class SqliteStore implements Store {
     this.#checkOpen();
     const read = async (name: Uint8Array, part: number): Promise<Uint8Array> => {
       this.#checkOpen();
-      return this.#try(() => openPart(this.#tables, name, part));
+      return this.#read(() => openPart(this.#tables, name, part));
     };
-    return this.#try(() => findPayload(this.#tables, sha256, read));
+    return this.#read(() => findPayload(this.#tables, sha256, read));
   }
 
   async payloads(): Promise<readonly StoredPayload[]> {
     this.#checkOpen();
-    return this.#try(() => listPayloads(this.#tables));
+    return this.#read(() => listPayloads(this.#tables));
   }
 
   async deletePayload(sha256: string): Promise<boolean> {
@@ -315,7 +315,7 @@ class SqliteStore implements Store {
 
   async #readBody(name: Uint8Array): Promise<Uint8Array> {
     this.#checkOpen();
-    const row = this.#try(() => this.#statements.body(name));
+    const row = this.#read(() => this.#statements.body(name));
     if (row !== undefined) return openBody(name, row.sealed, this.#opened.seal);
     throw new StoreError(
       "STORE_BODY_GONE",
@@ -351,9 +351,14 @@ class SqliteStore implements Store {
     throw new StoreError("STORE_REPLACED", `${this.#name} is another file by now; ${advice}`);
   }
 
-  #try<T>(work: () => T): T {
+  /** Reads the file as it is at one moment. */
+  #read<T>(work: () => T): T {
+    const { database, checkSchema } = this.#opened;
     try {
-      return work();
+      return transact(database, "DEFERRED", () => {
+        checkSchema();
+        return work();
+      });
     } catch (error) {
       throw asStoreError(error, this.#path);
     }

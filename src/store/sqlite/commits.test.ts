@@ -24,7 +24,7 @@ class Lab implements Disposable {
     this.database.exec("PRAGMA busy_timeout = 1");
     this.other = openDatabase(this.#path);
     this.commits = new Commits({
-      ...{ database: this.database, path: this.#path, isTruth: false },
+      ...{ database: this.database, path: this.#path, isTruth: false, check: () => {} },
       onEnd: () => void this.ended++,
     });
   }

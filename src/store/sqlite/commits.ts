@@ -12,6 +12,8 @@ export interface CommitOptions {
   readonly database: Database;
   /** Of the file: for errors. */
   readonly path: string;
+  /** Called first in each transaction: throws where nothing may be written. */
+  readonly check: () => void;
   /** Every write survives a power loss, not only those that are precious. */
   readonly isTruth: boolean;
   /** A transaction has ended: what it wrote is in force. */
@@ -95,11 +97,12 @@ export class Commits {
   }
 
   #transact(writes: readonly Write[]): readonly Tell[] {
-    const { database, isTruth } = this.#options;
+    const { database, check, isTruth } = this.#options;
     // Of all that wait: which of them fit is not known before.
     const isPrecious = writes.some((write) => write.isPrecious);
     this.#setSynchronous(isPrecious || isTruth ? "FULL" : "NORMAL");
     return transact(database, "IMMEDIATE", () => {
+      check();
       const tells: Tell[] = [];
       const end = performance.now() + COMMIT_MS;
       for (const write of writes) {

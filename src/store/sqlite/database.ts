@@ -41,6 +41,8 @@ export function openDatabase(path: string): Database {
   try {
     const database = new sqlite.DatabaseSync(path);
     database.exec(`PRAGMA busy_timeout = ${BUSY_PATIENCE_MS}`);
+    // Others may have written the file: its tables call nothing, and its pages are looked at.
+    database.exec("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON");
     return database;
   } catch (error) {
     throw asStoreError(error, path);

@@ -26,6 +26,7 @@ import { STORE_ID_BYTES, StoreSeal } from "../seal.ts";
 import type { StoreOptions } from "../store.ts";
 import { asStoreError, type Database, openDatabase, transact } from "./database.ts";
 import { checkFormat, MIGRATIONS, migrate } from "./schema.ts";
+import { schemaCheck } from "./schema-check.ts";
 
 /** 2026-01-01: the seconds since then are the first epoch. Milliseconds since 1970. */
 const EPOCH_ZERO_MS = 1_767_225_600_000;
@@ -47,6 +48,8 @@ export interface Opened {
   readonly path: string;
   readonly database: Database;
   readonly seal: StoreSeal;
+  /** As `schemaCheck` returns it. */
+  readonly checkSchema: () => void;
   close(): void;
 }
 
@@ -54,8 +57,14 @@ export interface Opened {
 export function openFile(name: string, options: StoreOptions): Opened {
   const path = placeOf(name);
   if (options.role === "reader") {
-    const database = openExisting(path);
-    return opened(database, path, () => sealOf(database, path, options));
+    if (!existsSync(path)) throw missing(path);
+    const database = openDatabase(path);
+    return opened(database, path, (checkSchema) =>
+      transact(database, "DEFERRED", () => {
+        checkReadable(database, path, checkSchema);
+        return sealOf(database, path, options);
+      }),
+    );
   }
   const lock = takeLock(path);
   try {
@@ -138,50 +147,52 @@ function openOrSetAside(path: string, options: StoreOptions): Opened {
 function openWriter(path: string, options: StoreOptions): Opened {
   createPrivate(path);
   const database = openDatabase(path);
-  return opened(database, path, () => {
-    try {
-      checkFormat(database, path);
-      checkSize(database, path);
+  return opened(database, path, (checkSchema) => {
+    checkFormat(database, path);
+    checkSize(database, path);
+    transact(database, "DEFERRED", () => {
+      checkSchema(); // First: an expression in a table is work for who checks the pages.
       checkPages(database, path);
-      database.exec(`PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`);
-      migrate(database, path);
-      createStore(database, options);
-      repairFloor(database, options);
-      return sealOf(database, path, options);
-    } catch (error) {
-      throw asDamage(error, path);
-    }
+    });
+    database.exec(`PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`);
+    migrate(database, path);
+    createStore(database, options);
+    repairFloor(database, options);
+    return sealOf(database, path, options);
   });
 }
 
-function openExisting(path: string): Database {
-  const missing = new StoreError("STORE_MISSING", `${path}: no program has made this store yet`);
-  if (!existsSync(path)) throw missing;
-  const database = openDatabase(path);
-  try {
-    const version = checkFormat(database, path);
-    if (version === 0 || readStore(database) === undefined) throw missing;
-    if (version < MIGRATIONS.length - 1) {
-      const advice = "start its writer, which brings it up to date";
-      throw new StoreError("STORE_FORMAT", `${path} is of version ${version}; ${advice}`);
-    }
-    return database;
-  } catch (error) {
-    database.close();
-    throw asDamage(error, path);
+/** What a reader asks of a file. @throws {StoreError} */
+function checkReadable(database: Database, path: string, checkSchema: () => void): void {
+  const version = checkFormat(database, path);
+  if (version === 0) throw missing(path);
+  checkSchema();
+  if (readStore(database) === undefined) throw missing(path);
+  if (version < MIGRATIONS.length - 1) {
+    const advice = "start its writer, which brings it up to date";
+    throw new StoreError("STORE_FORMAT", `${path} is of version ${version}; ${advice}`);
   }
 }
 
+function missing(path: string): StoreError {
+  return new StoreError("STORE_MISSING", `${path}: no program has made this store yet`);
+}
+
 /** Closes the file again if `prepare` throws. */
-function opened(database: Database, path: string, prepare: () => StoreSeal): Opened {
+function opened(
+  database: Database,
+  path: string,
+  prepare: (checkSchema: () => void) => StoreSeal,
+): Opened {
   try {
-    const seal = prepare();
+    const checkSchema = schemaCheck(database, path);
+    const seal = prepare(checkSchema);
     // From now on whoever is kept waiting tries again later, so that others have their turn.
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    return { path, database, seal, close: () => database.close() };
+    return { path, database, seal, checkSchema, close: () => database.close() };
   } catch (error) {
     database.close();
-    throw error;
+    throw asDamage(error, path);
   }
 }
 

@@ -12,6 +12,7 @@ import { changeOf, type Held, keyOf, stored } from "../decide.ts";
 import { SLICE_RECORDS } from "../limits.ts";
 import type { Database } from "./database.ts";
 import type { RecordRow } from "./rows.ts";
+import { schemaCheck } from "./schema-check.ts";
 import { type Head, prepare, type Removed, type Statements } from "./statements.ts";
 
 type Snapshot = Extract<FeedElement, { kind: "snapshot" }>;
@@ -19,17 +20,27 @@ type Snapshot = Extract<FeedElement, { kind: "snapshot" }>;
 /** Opens a row, or says why it cannot and answers `undefined`. */
 export type OpenRow = (row: RecordRow) => Held | undefined;
 
+export interface ViewOptions {
+  readonly database: Database;
+  /** Of the file: for errors. */
+  readonly path: string;
+  readonly openRow: OpenRow;
+  /** Told of each record that is gone, which may have been damaged before. */
+  readonly onRemoved: (name: RecordName) => void;
+}
+
 export class View {
   readonly #database: Database;
   readonly #statements: Statements;
   readonly #openRow: OpenRow;
   readonly #onRemoved: (name: RecordName) => void;
+  readonly #checkSchema: () => void;
   #known: number | undefined;
 
-  /** @param onRemoved told of each record that is gone, which may have been damaged before */
-  constructor(database: Database, openRow: OpenRow, onRemoved: (name: RecordName) => void) {
+  constructor({ database, path, openRow, onRemoved }: ViewOptions) {
     this.#onRemoved = onRemoved;
     this.#database = database;
+    this.#checkSchema = schemaCheck(database, path);
     this.#statements = prepare(database);
     this.#openRow = openRow;
     database.exec("PRAGMA query_only = 1");
@@ -39,6 +50,7 @@ export class View {
   async next(signal: AbortSignal): Promise<FeedElement | undefined> {
     this.#database.exec("BEGIN");
     try {
+      this.#checkSchema();
       const head = this.#statements.head();
       if (head.revision === this.#known) return undefined;
       const element = await this.#read(head, signal);

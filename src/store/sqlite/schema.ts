@@ -4,7 +4,8 @@
  * `user_version` is the number of migrations that a file has seen; each runs in one transaction
  * with the number, so that a file is of one version or of the next, whatever ends the program. A
  * program works on files one version newer than it knows: a migration may add, and must leave what
- * the version before reads and writes as it is.
+ * the version before reads and writes as it is. What it may add is in `schema-check.ts`: a trigger,
+ * for one, must be known to the version before.
  */
 
 import { StoreError } from "../../model/errors.ts";
