@@ -25,7 +25,7 @@ export const OPTIONS = {
   listen: { flags: "--listen <address...>", summary: "ADDR:PORT for guests, or auto", repeatable: true, env: "FRONTDESK_LISTEN" },
   passwordListen: { flags: "--password-listen <address...>", summary: "ADDR:PORT for passwords, or auto", repeatable: true, env: "FRONTDESK_PASSWORD_LISTEN" },
   adminListen: { flags: "--admin-listen <address>", summary: "for operators and other commands: unix:PATH or ADDR:PORT", usual: defaultAdmin(STATE_DIR_WORD), env: "FRONTDESK_ADMIN_LISTEN" },
-  network: { flags: "--network <id>", summary: "name of the network, where the source does not say", env: "FRONTDESK_NETWORK" },
+  network: { flags: "--network <id>", summary: "of a store, the only network that is served; else its name, where the source does not say", env: "FRONTDESK_NETWORK" },
   credentialsFile: { flags: "--credentials-file <file>", summary: "FRONTDESK_API_KEY=… and FRONTDESK_SECRET_KEY=…, of CloudStack", env: "FRONTDESK_CREDENTIALS_FILE" },
   config: { flags: "--config <file>", summary: "these settings as YAML; flags and environment win", env: "FRONTDESK_CONFIG" },
   logLevel: { flags: "--log-level <level>", summary: "how much to log", choices: LOG_LEVELS, usual: DEFAULTS.logLevel, env: "FRONTDESK_LOG_LEVEL" },

@@ -13,6 +13,7 @@ import type { RouterSettings } from "../router/daemon.ts";
 import { isStore } from "../router/instances.ts";
 import type { Plane } from "../router/listeners.ts";
 import type { SeveralSettings } from "../router/several.ts";
+import type { Served } from "../router/store/served.ts";
 import type { MemberSettings } from "../router/supervisor.ts";
 import { parseStore } from "../store/index.ts";
 import { parseAdmin, parseListens } from "./addresses.ts";
@@ -87,6 +88,7 @@ export async function planOf(
     sealKeyFile: given.sealKey?.value,
     cacheDir: own.cacheDir?.value,
     passwordTokenFile: given.passwordTokenFile?.value,
+    served: isStore(source) ? servedOf(own, groups, name ?? OWN) : undefined,
   };
   const listens = listensOf("listen", own, networks) ?? usual(source, "metadata");
   const passwordListens = listensOf("passwordListen", own, networks) ?? usual(source, "password");
@@ -103,6 +105,24 @@ export async function planOf(
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
   };
   return { kind: "one", settings, logLevel };
+}
+
+/**
+ * Which networks of a store this router serves: those that lie in its namespace, and no other's.
+ *
+ * @param name of the namespace, or `own`
+ */
+function servedOf(
+  { network }: Partial<ResolvedSettings>,
+  groups: readonly Group[],
+  name: string,
+): Served | undefined {
+  const idsOf = (group: Group): string[] => group.networks.map(({ id }) => id);
+  if (network !== undefined) return { only: [network.value] };
+  const own = groups.find((group) => group.name === name);
+  if (own !== undefined && name !== OWN) return { only: idsOf(own) };
+  const others = groups.filter((group) => group.name !== name);
+  return others.length === 0 ? undefined : { except: others.flatMap(idsOf) };
 }
 
 /** The routers of the namespaces, each with a state directory and an admin socket of its own. */

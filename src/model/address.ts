@@ -132,6 +132,10 @@ export function parseCidr(text: string): Cidr {
   return { text: `${base}/${prefix}`, version: version === 4 ? 4 : 6, first, last };
 }
 
+export function versionOf(address: Ip): 4 | 6 {
+  return address.includes(":") ? 6 : 4;
+}
+
 /** Whether `address` lies in `cidr`. */
 export function contains(cidr: Cidr, address: Ip): boolean {
   return containedIn([cidr], address);
@@ -139,7 +143,7 @@ export function contains(cidr: Cidr, address: Ip): boolean {
 
 /** Whether `address` lies in one of `cidrs`. It is parsed once, however many there are. */
 export function containedIn(cidrs: readonly Cidr[], address: Ip): boolean {
-  const version = isIP(address) === 4 ? 4 : 6;
+  const version = versionOf(address);
   let number: bigint | undefined;
   return cidrs.some((cidr) => {
     if (cidr.version !== version) return false;
@@ -148,6 +152,6 @@ export function containedIn(cidrs: readonly Cidr[], address: Ip): boolean {
   });
 }
 
-function toNumber(address: Ip): bigint {
+export function toNumber(address: Ip): bigint {
   return isIP(address) === 4 ? new Address4(address).bigInt() : new Address6(address).bigInt();
 }

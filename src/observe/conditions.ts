@@ -74,6 +74,18 @@ export const CONDITIONS = {
     advice: "give one of the instances that are named another address",
     where: "router",
   },
+  NETWORKS_OVERLAP: {
+    title: "several networks have the same addresses; nobody is answered there",
+    severity: "error",
+    advice: "start a router for each: --network ID, or networks with netns in --config",
+    where: "router",
+  },
+  NETWORK_UNKNOWN: {
+    title: "the store has no network that this router is told to serve",
+    severity: "warning",
+    advice: "correct --network or the id in --config; frontdesk networks lists the store's",
+    where: "router",
+  },
   ADDRESS_OUTSIDE: {
     title: "an instance has an address outside every network's range; it is not answered",
     severity: "warning",

@@ -18,6 +18,7 @@ import { passwordCommand, type Source } from "../source/source.ts";
 import { adminHandler } from "./admin.ts";
 import { listenAdmin } from "./admin-socket.ts";
 import { Around, type Listen, targets } from "./around.ts";
+import { conflictReports } from "./conflict-reports.ts";
 import { Directory, type Entry } from "./directory.ts";
 import { Evidence, type EvidenceSettings } from "./evidence.ts";
 import { Feed } from "./feed.ts";
@@ -41,6 +42,7 @@ import { Proxied, type ProxiedSettings } from "./proxied.ts";
 import { samples } from "./samples.ts";
 import { settle } from "./settle.ts";
 import { openState } from "./state/state.ts";
+import type { Served } from "./store/served.ts";
 import { type OnAccess, Traffic } from "./traffic.ts";
 import { explain } from "./why.ts";
 
@@ -52,6 +54,8 @@ export interface RouterSettings {
   readonly admin: ListenAddress;
   readonly stateDir: string;
   readonly network?: string;
+  /** Of a store. @default all of its networks */
+  readonly served?: Served;
   readonly sealKeyFile?: string;
   readonly cacheDir?: string;
   readonly passwordTokenFile?: string;
@@ -128,7 +132,7 @@ async function assemble(
   const sealKey = sealKeyFile === undefined ? {} : { sealKeyFile };
   const state = await openState({
     dir,
-    realm: realmOf(settings.source),
+    realm: realmOf(settings.source, settings.served),
     conditions,
     now,
     ...sealKey,
@@ -145,6 +149,7 @@ async function assemble(
     epochBegan: (network, address, epoch) => passwords.epochBegan(network, address, epoch),
     hostNameCut: (network, address, cut) =>
       conditions[cut ? "raise" : "clear"]("VALUE_CUT", `${address} in ${network}`),
+    ...conflictReports(conditions),
   });
   directory.apply(state.recovered.changes);
 
@@ -214,11 +219,12 @@ async function assemble(
   if (settings.passwordListen !== "auto") await listeners.probe(settings.passwordListen);
   await proxied.require();
 
-  const { network, cacheDir } = settings;
+  const { network, cacheDir, served } = settings;
   const context = {
     ...{ conditions, now, firstStart: state.firstStart },
     ...(network === undefined ? {} : { network }),
     ...(cacheDir === undefined ? {} : { cacheDir }),
+    ...(served === undefined ? {} : { served }),
   };
   const opened = await openInstances(settings.source, context, state);
   source = opened;

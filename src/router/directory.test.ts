@@ -87,14 +87,68 @@ test("a host name of two lines is told", () => {
   expect(cuts.slice(-1)).toEqual([false]);
 });
 
+const RANGED = [
+  { id: "red", cidrs: ["10.1.1.0/24"] },
+  { id: "blue", cidrs: ["10.1.1.0/24"] },
+  { id: "green", cidrs: ["10.2.0.0/16"] },
+];
+const GREEN = parseIp("10.2.0.5");
+
+test("an address that two networks have in their ranges is nobody's, whoever has it", () => {
+  const { directory, overlapping } = make();
+  directory.apply([put("red", A, 1, "r"), put("green", GREEN, 1, "g")]);
+  expect(instanceAt(directory, A)).toBe("r");
+  directory.setNetworks(RANGED);
+  expect(directory.find(A)).toMatchObject({ kind: "withheld", reason: "conflict" });
+  expect(instanceAt(directory, GREEN)).toBe("g");
+  expect(overlapping).toEqual(["10.1.1.0/24: red blue"]);
+  directory.setNetworks(RANGED.slice(1));
+  expect(directory.find(A)).toBeUndefined(); // It is blue's, and blue has nobody there.
+  directory.setNetworks([...RANGED.slice(0, 1), ...RANGED.slice(2)]);
+  expect(instanceAt(directory, A)).toBe("r");
+  expect(overlapping).toEqual(["10.1.1.0/24: red blue", "", ""]);
+});
+
+test("an address is of the network whose range holds it, and of no other", () => {
+  const { directory } = make();
+  directory.setNetworks(RANGED.slice(1));
+  directory.apply([put("green", A, 1, "astray"), put("blue", A, 1, "b")]);
+  expect(instanceAt(directory, A)).toBe("b");
+  directory.apply([{ kind: "delete", network: "blue", address: A }]);
+  expect(directory.find(A)).toBeUndefined();
+  directory.apply([put("green", parseIp("192.0.2.1"), 1, "outside")]);
+  expect(directory.find("192.0.2.1")).toBeUndefined();
+});
+
+test("where no range says it, the one network that has the address does, and two are none", () => {
+  const { directory, contested } = make();
+  directory.setNetworks(RANGED.slice(1));
+  const six = parseIp("fd00::5");
+  directory.apply([put("blue", six, 1, "b")]);
+  expect(instanceAt(directory, six)).toBe("b");
+  directory.apply([put("green", six, 1, "g")]);
+  expect(directory.find(six)).toMatchObject({ kind: "withheld", reason: "conflict" });
+  expect(contested).toEqual(["fd00::5: blue green"]);
+  directory.apply([{ kind: "delete", network: "blue", address: six }]);
+  expect(instanceAt(directory, six)).toBe("g");
+  expect(contested).toEqual(["fd00::5: blue green", "fd00::5: "]);
+  directory.apply([put("green", six, 2, "h")]);
+  expect(instanceAt(directory, six)).toBe("h");
+});
+
 function make() {
   const epochs: number[] = [];
   const cuts: boolean[] = [];
+  const contested: string[] = [];
+  const overlapping: string[] = [];
   const directory = new Directory({
     epochBegan: (_network, _address, epoch) => epochs.push(epoch),
     hostNameCut: (_network, _address, cut) => cuts.push(cut),
+    contested: (address, networks) => contested.push(`${address}: ${networks.join(" ")}`),
+    overlapping: (all) =>
+      overlapping.push(all.map(({ range, networks }) => `${range}: ${networks.join(" ")}`).join()),
   });
-  return { directory, epochs, cuts };
+  return { directory, epochs, cuts, contested, overlapping };
 }
 
 function put(

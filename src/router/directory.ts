@@ -5,10 +5,11 @@
  * of a change does not grow with the number of instances.
  */
 
-import { contains, type Ip, type Mac, parseCidr, tryParseIp } from "../model/address.ts";
+import { type Ip, type Mac, tryParseIp } from "../model/address.ts";
 import type { Binding, Body, NetworkId, Withheld, Writable } from "../model/binding.ts";
 import type { Change, Network } from "../model/change.ts";
 import { type Document, keysOf, render, Shapes } from "../protocol/document.ts";
+import { type Overlap, Ranges } from "./ranges.ts";
 
 /** A binding that answers. Its keys live in the document, so that they are there once. */
 export interface Bound extends Omit<Binding, "keys" | "userData" | "payloads"> {
@@ -24,19 +25,21 @@ export interface DirectoryEvents {
   epochBegan(network: NetworkId, address: Ip, epoch: number): void;
   /** A host name has more than one line and is cut, or no longer. */
   hostNameCut(network: NetworkId, address: Ip, cut: boolean): void;
-}
-
-interface Known {
-  readonly network: Network;
-  readonly cidrs: readonly ReturnType<typeof parseCidr>[];
+  /** Who asked from an address that instances of several networks have; none: it is over. */
+  contested?(address: Ip, networks: readonly NetworkId[]): void;
+  /** Ranges that several networks have, all of them. */
+  overlapping?(overlaps: readonly Overlap[]): void;
 }
 
 export class Directory {
   readonly #events: DirectoryEvents;
   readonly #shapes = new Shapes();
   readonly #entries = new Map<NetworkId, Map<Ip, Entry>>();
-  #networks: readonly Known[] = [];
-  #given: readonly Network[] | undefined;
+  #networks: readonly Network[] = [];
+  #ranges = new Ranges([]);
+  /** Where there are several networks: who an address is, once somebody has asked from it. */
+  readonly #found = new Map<Ip, Entry>();
+  readonly #contested = new Set<Ip>();
   /** Who has a MAC address; made when first asked for, because only IPv6 guests need it. */
   #byMac: Map<Mac, Set<Bound>> | undefined;
   /** Where a host name is cut. */
@@ -54,12 +57,12 @@ export class Directory {
 
   /** The networks as the source knows them, for addresses of which nothing else is known. */
   setNetworks(networks: readonly Network[]): void {
-    if (networks === this.#given) return; // Told after every look.
-    this.#given = networks;
-    this.#networks = networks.map((network) => ({
-      network,
-      cidrs: network.cidrs.map((text) => parseCidr(text)),
-    }));
+    if (networks === this.#networks) return; // Told after every look.
+    this.#networks = networks;
+    this.#ranges = new Ranges(networks);
+    this.#found.clear();
+    for (const address of this.#contested) this.#contest(address, []);
+    this.#events.overlapping?.(this.#ranges.overlaps());
   }
 
   /** Applies a batch. Synchronous, so that no request sees half of it. Password changes pass by. */
@@ -72,17 +75,18 @@ export class Directory {
   }
 
   /**
-   * What is known of a peer, by the address that the kernel reports. The network is the one that
-   * holds the address: a source gives an address to one network only.
+   * What is known of a peer, by the address that the kernel reports. Where there are several
+   * networks, it is of the one whose range holds the address. An address that several have says
+   * nothing of who asks: nobody is answered there.
    */
   find(peer: string): Entry | undefined {
     const address = canonicalPeer(peer);
     if (address === undefined) return undefined;
-    for (const entries of this.#entries.values()) {
-      const entry = entries.get(address);
-      if (entry !== undefined) return entry;
+    if (this.#entries.size > 1 || this.#networks.length > 1) {
+      return this.#found.get(address) ?? this.#findAmong(address);
     }
-    return undefined;
+    const [entries] = this.#entries.values();
+    return entries?.get(address);
   }
 
   /** Answers user data from elsewhere, if it is still what the address has. */
@@ -93,6 +97,7 @@ export class Directory {
     const document = { ...entry.document, userData: to };
     const moved = { ...entry, document };
     this.#entries.get(network)?.set(address, moved);
+    this.#found.delete(address);
     if (this.#byMac !== undefined) this.#moveMac(entry, moved);
   }
 
@@ -110,14 +115,44 @@ export class Directory {
     return this.#byMac.get(mac) ?? [];
   }
 
-  /** The network whose range holds an address. */
+  /** The network whose range holds an address; the first one where several do. */
   networkOf(address: Ip): NetworkId | undefined {
-    const holds = ({ cidrs }: Known) => cidrs.some((cidr) => contains(cidr, address));
-    return this.#networks.find(holds)?.network.id;
+    return this.#ranges.of(address)[0];
   }
 
   *entries(): Generator<Entry> {
     for (const entries of this.#entries.values()) yield* entries.values();
+  }
+
+  #findAmong(address: Ip): Entry | undefined {
+    const owners = this.#ranges.of(address);
+    const networks = owners.length > 0 ? owners : this.#unranged(address);
+    const [network, ...others] = networks;
+    if (network === undefined) return undefined;
+    let entry = this.at(network, address);
+    if (others.length > 0) {
+      entry = { kind: "withheld", network, address, epoch: 0, reason: "conflict", since: 0 };
+      if (owners.length === 0) this.#contest(address, networks);
+    }
+    if (networks.some((id) => this.at(id, address) !== undefined) && entry !== undefined) {
+      this.#found.set(address, entry); // As many as there are entries, at most.
+    }
+    return entry;
+  }
+
+  /** The networks that have an entry at an address, and no range that could say whose it is. */
+  #unranged(address: Ip): NetworkId[] {
+    const found: NetworkId[] = [];
+    for (const [network, entries] of this.#entries) {
+      if (entries.has(address) && !this.#ranges.knows(network, address)) found.push(network);
+    }
+    return found;
+  }
+
+  #contest(address: Ip, networks: readonly NetworkId[]): void {
+    if (networks.length > 0) this.#contested.add(address);
+    else if (!this.#contested.delete(address)) return;
+    this.#events.contested?.(address, networks);
   }
 
   #put(binding: Binding): void {
@@ -166,6 +201,8 @@ export class Directory {
 
   #replace(network: NetworkId, address: Ip, entry: Entry | undefined): void {
     if (this.#cut.size > 0) this.#tellCut(network, address, false);
+    if (this.#found.size > 0) this.#found.delete(address);
+    if (this.#contested.size > 0) this.#contest(address, []);
     let entries = this.#entries.get(network);
     if (entries === undefined) {
       entries = new Map();

@@ -268,8 +268,8 @@ const WITHHELD: Readonly<Record<WithholdReason, Reason>> = {
     advice: "start the instance again, so that CloudStack sends its lease",
   },
   conflict: {
-    reason: "two instances claim this address, so neither is answered (404)",
-    advice: "give one of them another address",
+    reason: "two instances claim this address, or two networks have it: nobody is answered (404)",
+    advice: "give one of them another address, or its network a router of its own (--network)",
   },
   "mac-unknown": {
     reason: "the kernel has not said in time whose MAC address it has: 503, and asked again",

@@ -25,6 +25,8 @@ export interface RouterOptions {
   readonly source: string;
   readonly listen: readonly string[];
   readonly passwordListen?: readonly string[];
+  /** Of a store: the only one that is served. */
+  readonly network?: string;
   /** A folder of its own; the admin socket lies in it. */
   readonly stateDir: string;
   /** Where it runs; on this machine's loopback unless it is said. */
@@ -71,6 +73,7 @@ export function launchRouter(options: RouterOptions): Router {
   const isStore = options.source.startsWith("sqlite:");
   const args = [
     ...[isStore ? "--store" : "--source", options.source],
+    ...(options.network === undefined ? [] : ["--network", options.network]),
     ...["--state-dir", options.stateDir],
     ...["--admin-listen", `unix:${socket}`],
     ...options.listen.flatMap((at) => ["--listen", at]),

@@ -294,6 +294,43 @@ for (const rim of RIMS) {
     }
   });
 
+  follows("networks with the same addresses answer nobody, or by a router each", async (s) => {
+    const writer = await s.writer();
+    const blue = { id: "blue", cidrs: ["127.77.0.0/28"] };
+    await writer.ask("put", instance("i-red", A, { userData: "red\n" }));
+    await writer.ask("put", instance("i-blue", A, { network: "blue", userData: "blue\n" }));
+    await writer.ask("put", instance("i-b", B, { network: "blue" }));
+    {
+      await using router = await s.router();
+      expect(await s.get(A)).toMatchObject({ status: 404, retryAfter: undefined });
+      await s.holds(router, "ADDRESS_CONFLICT");
+      expect((await s.get(B)).body).toBe("i-b");
+      await writer.ask("networks", [...NETWORKS, blue]);
+      await s.becomes(B, 404);
+      await s.holds(router, "NETWORKS_OVERLAP");
+      await s.holds(router, "ADDRESS_CONFLICT", false);
+      const why = JSON.parse((await router.admin(`/why?ip=${A}`)).body);
+      expect(why).toMatchObject({ identity: "withheld" });
+      expect(why.reason).toContain("two networks have it");
+      await writer.ask("networks", NETWORKS);
+      await s.answers(A, "red\n", "/latest/user-data");
+      await s.holds(router, "NETWORKS_OVERLAP", false);
+      await writer.ask("networks", [...NETWORKS, blue]);
+      await s.becomes(A, 404);
+    }
+    for (const [network, id] of [[NETWORK, "i-red"] as const, ["blue", "i-blue"] as const]) {
+      await using router = await s.router({ network });
+      expect((await s.get(A)).body).toBe(id);
+      expect((await s.get(B)).body === "i-b").toBe(network === "blue");
+      await s.holds(router, "NETWORKS_OVERLAP", false);
+    }
+    await using router = await s.router({ network: "grey" });
+    await s.holds(router, "NETWORK_UNKNOWN");
+    expect((await s.get(A)).status).toBe(404);
+    await writer.ask("networks", [...NETWORKS, blue, { id: "grey", cidrs: [] }]);
+    await s.holds(router, "NETWORK_UNKNOWN", false);
+  });
+
   follows(
     "a store that is replaced is followed, and what it lacks stays for a while",
     async (s) => {

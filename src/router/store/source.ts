@@ -24,6 +24,7 @@ import { Follower, type Handed } from "./follower.ts";
 import { BODY_IN_MEMORY_MAX, REFILL_MS_MAX, REFILLED_AFTER_MS } from "./limits.ts";
 import { type Disk, Payloads } from "./payloads.ts";
 import { Records } from "./records.ts";
+import { type Served, ServedNetworks } from "./served.ts";
 
 export interface StoreSourceOptions {
   /** `sqlite:PATH`, for conditions and `why`. */
@@ -34,6 +35,8 @@ export interface StoreSourceOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly disk: Disk;
+  /** @default all networks of the store */
+  readonly served?: Served;
   /** A store that is not there is no trouble for so long after the start. ms. */
   readonly patienceMs?: number;
   readonly payloadRetryMs?: number;
@@ -66,6 +69,7 @@ export class StoreSource implements Source {
   readonly #follower: Follower;
   readonly #acks: Acks;
   readonly #payloads: Payloads;
+  readonly #served: ServedNetworks | undefined;
   readonly #closed = new AbortController();
   readonly #news = new Latch();
   readonly #first = new Latch();
@@ -79,7 +83,8 @@ export class StoreSource implements Source {
 
   constructor(options: StoreSourceOptions) {
     const { name, open, conditions, disk, payloadRetryMs: retryMs, patienceMs = 0 } = options;
-    const { elementsMsMin } = options;
+    const { elementsMsMin, served } = options;
+    this.#served = served && new ServedNetworks(served, conditions);
     this.#options = options;
     this.#records = new Records(name);
     const onNews = (): void => {
@@ -159,7 +164,7 @@ export class StoreSource implements Source {
   }
 
   async #take(handed: Handed, signal: AbortSignal, show: Show): Promise<void> {
-    const { element } = handed;
+    const element = this.#served?.of(handed.element) ?? handed.element;
     try {
       if (element.kind === "snapshot") await this.#takeSnapshot(handed, element, { signal, show });
       else {
