@@ -18,6 +18,7 @@ import {
   VALUE_CHARS_MAX,
 } from "../../model/record-limits.ts";
 import { ROLES } from "../tokens.ts";
+import { DERIVED_NAMES } from "./derived.ts";
 import { ERROR_CODES } from "./errors.ts";
 import { CURSOR_CHARS_MAX, PAGE_DEFAULT, PAGE_MAX } from "./limits.ts";
 
@@ -32,11 +33,19 @@ const keys = () =>
     .max(KEYS_MAX)
     .openapi({ description: "Names and values, in the order in which a guest sees them." });
 
+const derived = () =>
+  z.partialRecord(z.enum(DERIVED_NAMES), z.string().max(VALUE_CHARS_MAX).nullable()).openapi({
+    description:
+      "Those of the keys that follow name, zone, id and addresses. One that is sent back with the " +
+      "value that it has here is made anew.",
+  });
+
 const nic = z.strictObject({
   mac: z.string().max(64).optional().openapi({ example: "02:00:4a:1c:00:05" }),
   addresses: z.array(z.string().max(64)).max(ADDRESSES_MAX),
   default: z.boolean().default(false),
   keys: keys().optional(),
+  derived: derived().optional(),
 });
 
 const publicKey = () => z.string().min(1).max(VALUE_CHARS_MAX);
@@ -74,6 +83,7 @@ export const InstanceBody = z
     ...texts,
     nics: z.array(nic).max(NICS_MAX),
     keys: keys().optional(),
+    derived: derived().optional(),
     userData: z
       .union([UserDataBody, z.strictObject({ bytes: z.number() }), z.null()])
       .optional()
@@ -94,7 +104,7 @@ export const InstanceSummary = z
     id: id(),
     name: line(),
     ...texts,
-    nics: z.array(nic.omit({ keys: true })),
+    nics: z.array(nic.omit({ keys: true, derived: true })),
     userData: z.object({ bytes: z.number().int() }).optional(),
     payloads: payloads().optional(),
     password: passwordState(),
@@ -108,6 +118,7 @@ export const InstanceSummary = z
 export const Instance = InstanceSummary.extend({
   nics: z.array(nic),
   keys: keys(),
+  derived: derived(),
   publicKeys: publicKeys(),
 }).openapi("Instance");
 

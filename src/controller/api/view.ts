@@ -11,11 +11,12 @@ import {
   type InstanceRecord,
   isSealed,
   type RecordName,
+  type RecordNic,
   type StoredRecord,
 } from "../../model/record.ts";
 import { parseRecord } from "../../model/record-parse.ts";
-import { keysOf } from "../../source/file/keys.ts";
 import { decodeUserData } from "../user-data.ts";
+import { derivedAnew, derivedAt, derivedOf, STANDARD_DERIVED, STANDARD_KEYS } from "./derived.ts";
 import type { InstanceInput, InstanceOutput, SummaryOutput } from "./schemas.ts";
 
 const TEXTS = ["account", "project", "zone", "template"] as const;
@@ -30,13 +31,15 @@ export function instanceView(stored: StoredRecord): InstanceOutput {
   const { record } = stored;
   return {
     ...summaryView(stored),
-    nics: record.nics.map(({ addresses, mac, keys, ...nic }) => ({
-      ...(mac !== undefined && { mac }),
-      addresses: [...addresses],
-      default: nic.default,
-      ...(keys !== undefined && { keys: keys.map(pairOf) }),
+    nics: record.nics.map((nic) => ({
+      ...nicView(nic),
+      ...(nic.keys !== undefined && {
+        keys: nic.keys.map(pairOf),
+        derived: derivedAt(record, nic),
+      }),
     })),
     keys: record.keys.map(pairOf),
+    derived: derivedOf(record),
     publicKeys: [...record.publicKeys],
   };
 }
@@ -46,17 +49,20 @@ export function summaryView({ record, revision }: StoredRecord): SummaryOutput {
   return {
     ...{ network, id, name },
     ...textsOf(record),
-    nics: record.nics.map(({ addresses, mac, ...nic }) => ({
-      ...(mac !== undefined && { mac }),
-      addresses: [...addresses],
-      default: nic.default,
-    })),
+    nics: record.nics.map(nicView),
     ...(userData !== undefined && { userData: { bytes: userData.length } }),
     ...(payloads !== undefined && {
       payloads: payloads.map(({ sha256, bytes }) => ({ sha256, bytes })),
     }),
     ...{ password: passwordState(record), sealed: isSealed(record) },
     ...{ incarnation, epoch, revision },
+  };
+}
+
+function nicView({ addresses, mac, ...nic }: RecordNic): SummaryOutput["nics"][number] {
+  return {
+    ...(mac !== undefined && { mac }),
+    ...{ addresses: [...addresses], default: nic.default },
   };
 }
 
@@ -80,17 +86,20 @@ export function recordOf(
   const userData = userDataFor(body, before, userDataMax);
   const payloads = body.payloads ?? before?.payloads ?? [];
   const { password, sealedIncarnation } = before ?? {};
-  return parseRecord({
+  const record = parseRecord({
     ...name,
     name: body.name,
     ...textsOf(body),
-    ...(body.keys === undefined ? standardKeys(name, body) : { nics: body.nics, keys: body.keys }),
+    ...{ nics: body.nics, keys: body.keys ?? STANDARD_KEYS },
     ...{ publicKeys, payloads, ...(userData !== undefined && { userData }) },
     ...(password !== undefined && { password }),
     ...(sealedIncarnation !== undefined && { sealedIncarnation }),
     incarnation: body.incarnation ?? before?.incarnation ?? 1,
     epoch: before?.epoch ?? 1,
   });
+  // Addresses are canonical now, and so is what follows them.
+  const derived = body.keys === undefined ? STANDARD_DERIVED : body.derived;
+  return derivedAnew(record, { nics: body.nics, derived });
 }
 
 function userDataFor(
@@ -102,28 +111,6 @@ function userDataFor(
   if (userData === undefined || !("base64" in userData)) return before?.userData;
   return decodeUserData(userData.base64, { method: "POST", charsMax });
 }
-
-/** CloudStack's own keys, for who gives none: each NIC says its own address. */
-function standardKeys({ id }: RecordName, body: InstanceInput): object {
-  const { name, zone } = body;
-  const parsed = parseRecord({
-    ...{ network: "n", id, name, nics: body.nics, keys: [], publicKeys: [] },
-    ...{ incarnation: 1, epoch: 1 },
-  });
-  const at = (nic: InstanceRecord["nics"][number]): readonly KeyValue[] =>
-    keysOf({ id, name, ...(zone !== undefined && { zone }) }, nic.addresses);
-  const main = parsed.nics.find((nic) => nic.default) ?? parsed.nics[0];
-  const keys = main === undefined ? at({ addresses: [], default: true }) : at(main);
-  const nics = parsed.nics.map((nic) => {
-    const given = nic.keys ?? [];
-    if (nic === main || given.some(isAddress)) return nic;
-    // An empty value is a key that is not there.
-    return { ...nic, keys: [at(nic).find(isAddress) ?? ["local-ipv4", ""], ...given] };
-  });
-  return { nics, keys };
-}
-
-const isAddress = ([name]: KeyValue): boolean => name === "local-ipv4";
 
 type Texts = { -readonly [Name in (typeof TEXTS)[number]]?: string };
 

@@ -76,10 +76,14 @@ export function withDetails(keys: readonly KeyValue[], before: Pairs, after: Pai
   );
 }
 
-/** The keys of an instance that is called otherwise. */
+/**
+ * The keys of an instance that is called otherwise. A name that was given stays; one that follows
+ * the instance's may be the operator API's, which writes it as it is.
+ */
 export function renamed(keys: readonly KeyValue[], before: string, after: string): KeyValue[] {
   return keys.map(([name, value]): KeyValue => {
     const isName = name === "local-hostname" || name === "public-hostname";
-    return [name, isName && value === escaped(before) ? escaped(after) : value];
+    const follows = isName && (value === before || value === escaped(before));
+    return [name, follows ? escaped(after) : value];
   });
 }
