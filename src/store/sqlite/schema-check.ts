@@ -19,8 +19,9 @@ const ANALYZED: ReadonlySet<string> = new Set([
 ]);
 
 /** A column that is stored, and that nothing is computed for. */
-const COLUMN =
-  /(?<=\(|, )\w+ (?:ANY|BLOB|INTEGER|REAL|TEXT)(?: PRIMARY KEY)?(?: NOT NULL)?(?: DEFAULT (?:\d+|'[^'()]*'))?(?:, |(?=\)))/g;
+const TYPED = /(?<=\(|, )\w+ (?:ANY|BLOB|INTEGER|REAL|TEXT)(?: PRIMARY KEY)?(?: NOT NULL)?/;
+const DEFAULT = /(?: DEFAULT (?:\d+|'[^'()]*'))?(?:, |(?=\)))/;
+const COLUMN: RegExp = new RegExp(TYPED.source + DEFAULT.source, "g");
 
 /** Of a table, what is left without such columns; and an index of columns. */
 const PLAIN: readonly RegExp[] = [
