@@ -123,6 +123,37 @@ test("what is wrong is named where it was said: a flag, or a line of the file", 
       '--poll-seconds: "0" is not a number from 1',
     ],
     ["{}", { source: "x:y" }, "USAGE", "--source: no such source"],
+    [
+      "controller:\n  apiListen: 169.254.169.254:80",
+      {},
+      "CONFIG",
+      `${FILE}:2: controller.apiListen: guests ask for metadata there; choose`,
+    ],
+    [
+      "controller:\n  source: file:x\n  webhookSecretFile: hook",
+      {},
+      "CONFIG",
+      `${FILE}:3: controller.webhookSecretFile: is for apiListen, which is missing`,
+    ],
+    [
+      "controller:\n  store: sqlite:x",
+      {},
+      "CONFIG",
+      `${FILE}:2: controller.store: nothing to keep it true by: give source, or apiListen`,
+    ],
+    ["{}", {}, "USAGE", "nothing to keep the store true by: write --source cloudstack:URL, or"],
+    [
+      "controller: {source: 'file:x'}",
+      { "webhook-secret-file": "hook" },
+      "USAGE",
+      "--webhook-secret-file is for --api-listen, which is missing",
+    ],
+    [
+      "controller: {store: 'sqlite:x'}",
+      { store: "sqlite:y" },
+      "USAGE",
+      "nothing to keep the store true by: write --source",
+    ],
   ];
   for (const [yaml, flags, code, said] of cases) {
     writeFileSync(FILE, yaml);

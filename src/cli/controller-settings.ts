@@ -57,18 +57,8 @@ export async function controllerPlan(options: Options): Promise<ControllerPlan> 
   const source = sourceOf(values);
   const listen = text("apiListen");
   const tls = pairOf(text("apiCert"), text("apiCertKey"));
-  if (tls !== undefined && listen === undefined) {
-    throw new UsageError("--api-cert is for --api-listen, which is missing");
-  }
-  if (source === undefined && listen === undefined) {
-    const forms = `--source ${CLOUDSTACK}URL, or --api-listen ADDR:PORT to write by the API`;
-    throw new UsageError(`nothing to keep the store true by: write ${forms}`);
-  }
-  const webhook = text("webhookSecretFile");
-  const webhookSecret = secretOf(webhook);
-  if (webhook !== undefined && listen === undefined) {
-    throw new UsageError("--webhook-secret-file is for --api-listen, which is missing");
-  }
+  values.refuseLack();
+  const webhookSecret = secretOf(text("webhookSecretFile"));
   const rabbit = rabbitOf(values);
   // Now: nothing is opened by settings that cannot be used.
   await rabbit?.user.read();

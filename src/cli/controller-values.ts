@@ -5,7 +5,8 @@
 
 import type { Problem } from "../config/document.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
-import { checkLookSource } from "../controller/open-look.ts";
+import { checkApiListen, isEvery } from "../controller/http.ts";
+import { CLOUDSTACK, checkLookSource } from "../controller/open-look.ts";
 import { tryParseHostPort } from "../model/address.ts";
 import { ConfigError, quote, UsageError } from "../model/errors.ts";
 import { USER_DATA_CHARS_MAX } from "../source/cloudstack/limits.ts";
@@ -42,6 +43,8 @@ export interface ControllerValues {
   shared(name: Shared): string | undefined;
   readonly guestListen: readonly string[];
   readonly insecure: boolean;
+  /** @throws {UsageError | ConfigError} if a setting is missing, where the other one was said. */
+  refuseLack(): void;
 }
 
 /** @throws {ConfigError} if a value of the file is wrong, with its line. */
@@ -62,6 +65,14 @@ export function controllerValues(
     return own;
   };
   const guests = options.strings("guest-listen");
+  const refuseLack = (): void => {
+    const lack = lackOf((name) => text(name) !== undefined);
+    if (lack === undefined) return;
+    const { name, inFile, inFlags } = lack;
+    const isOfFile = given(name) === undefined && section[name] !== undefined;
+    if (file !== undefined && isOfFile) refuse(file, problemOf(file, name, inFile));
+    throw new UsageError(inFlags);
+  };
   return {
     text,
     number: (name) => {
@@ -71,37 +82,97 @@ export function controllerValues(
     shared: (name) => given(name) ?? file?.config[name],
     guestListen: guests.length > 0 ? guests : (section.guestListen ?? []),
     insecure: options.flag("insecure") || section.insecure === true,
+    refuseLack,
   };
 }
 
 function refuseProblems(loaded: LoadedConfig): void {
   const [first] = controllerProblems(loaded);
-  if (first === undefined) return;
-  const { message, line, field } = first;
-  throw new ConfigError(message, { file: loaded.file, line, field });
+  if (first !== undefined) refuse(loaded, first);
+}
+
+function refuse({ file }: LoadedConfig, { message, line, field }: Problem): never {
+  throw new ConfigError(message, { file, line, field });
+}
+
+function problemOf({ line }: LoadedConfig, name: Name, message: string): Problem {
+  return { line: line(["controller", name]), field: `controller.${name}`, message };
 }
 
 /** What is wrong with `controller:` of a file whose form is good. */
-export function controllerProblems({ config, line }: LoadedConfig): readonly Problem[] {
-  const { controller } = config;
+export function controllerProblems(loaded: LoadedConfig): readonly Problem[] {
+  const { controller } = loaded.config;
   if (controller === undefined) return [];
-  const problem = (name: Name, message: string): Problem => {
-    return { line: line(["controller", name]), field: `controller.${name}`, message };
-  };
   const problems = (Object.keys(CHECKS) as Name[]).flatMap((name) => {
     const value = controller[name];
     const flaw = value === undefined ? undefined : flawOf(name, String(value));
-    return flaw === undefined ? [] : [problem(name, flaw)];
+    return flaw === undefined ? [] : [problemOf(loaded, name, flaw)];
   });
+  const flaw = apiListenFlaw(controller);
+  if (flaw !== undefined) problems.push(problemOf(loaded, "apiListen", flaw));
   for (const [name, other] of [
     ["apiCert", "apiCertKey"] as const,
     ["apiCertKey", "apiCert"] as const,
   ]) {
     if (controller[name] !== undefined && controller[other] === undefined) {
-      problems.push(problem(name, `goes together with ${other}, which is missing`));
+      const message = `goes together with ${other}, which is missing`;
+      problems.push(problemOf(loaded, name, message));
     }
   }
   return problems;
+}
+
+/** Why the controller does not start with a file without a mistake, unless flags say more. */
+export function controllerRefusal(loaded: LoadedConfig): Problem | undefined {
+  const { controller = {} } = loaded.config;
+  const lack = lackOf((name) => controller[name] !== undefined);
+  // Whoever names no store may mean the one of frontdesk serve.
+  if (lack === undefined || controller[lack.name] === undefined) return undefined;
+  return problemOf(loaded, lack.name, lack.inFile);
+}
+
+/** That a setting is no use, said for who wrote it into the file and for who gave flags. */
+interface Lack {
+  readonly name: Name;
+  readonly inFile: string;
+  readonly inFlags: string;
+}
+
+/** What is for the APIs only. */
+const OF_APIS = ["apiCert", "webhookSecretFile"] as const;
+
+function lackOf(has: (name: Name) => boolean): Lack | undefined {
+  if (has("apiListen")) return undefined;
+  const name = OF_APIS.find(has);
+  if (name !== undefined) {
+    const inFile = "is for apiListen, which is missing";
+    return { name, inFile, inFlags: `--${flagOf(name)} is for --api-listen, which is missing` };
+  }
+  if (has("source")) return undefined;
+  const forms = `--source ${CLOUDSTACK}URL, or --api-listen ADDR:PORT to write by the API`;
+  return {
+    name: "store",
+    inFile: "nothing to keep it true by: give source, or apiListen to write by the API",
+    inFlags: `nothing to keep the store true by: write ${forms}`,
+  };
+}
+
+/** Why the APIs may not be at an address that is one: guests ask there, or could. */
+function apiListenFlaw({ apiListen, guestListen = [] }: Section): string | undefined {
+  const at = apiListen === undefined ? undefined : tryParseHostPort(apiListen);
+  if (at === undefined) return undefined;
+  try {
+    checkApiListen(
+      at,
+      guestListen.flatMap((guest) => tryParseHostPort(guest) ?? []),
+    );
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    // It names the flag, which nobody wrote.
+    return error.message.replace(/^--api-listen \S+: /, "");
+  }
+  const isGuests = guestListen.includes("auto") && isEvery(at.host);
+  return isGuests ? "every address includes those of guests; choose one address" : undefined;
 }
 
 function flawOf(name: Name, text: string): string | undefined {

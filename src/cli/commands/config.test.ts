@@ -177,6 +177,21 @@ test("the controller's section is checked as the program checks it, each with it
       "apiListen: 8776",
       "4: controller.apiListen: expected text, found a number; put it in quotes",
     ],
+    [
+      "192.0.2.10:8776",
+      "169.254.169.254:80",
+      "4: controller.apiListen: guests ask for metadata there; choose an address that guests do not reach, as 127.0.0.1:8776",
+    ],
+    [
+      "192.0.2.10:8776",
+      "10.1.1.1:8776",
+      "4: controller.apiListen: guests are answered on 10.1.1.1:80; choose an address that guests do not reach, as 127.0.0.1:8776",
+    ],
+    [
+      "192.0.2.10:8776\n  guestListen: [10.1.1.1:80]",
+      "0.0.0.0:8776\n  guestListen: [auto]",
+      "4: controller.apiListen: every address includes those of guests; choose one address",
+    ],
     ["192.0.2.10:8776", "192.0.2.10", '4: controller.apiListen: "192.0.2.10" is not ADDR:PORT'],
     [
       "10.1.1.1:80",
@@ -225,6 +240,33 @@ test("the controller's section is checked as the program checks it, each with it
       { line: 7, field: "controller.amqp" },
     ],
   });
+});
+
+test("a controller's settings that lack one need attention, with the line", async () => {
+  const cases: readonly (readonly [text: string, said: string | undefined])[] = [
+    [
+      "controller:\n  source: file:a.yaml\n  webhookSecretFile: hook\n",
+      "3: controller.webhookSecretFile: is for apiListen, which is missing",
+    ],
+    [
+      "controller:\n  source: file:a.yaml\n  apiCert: a\n  apiCertKey: b\n",
+      "3: controller.apiCert: is for apiListen, which is missing",
+    ],
+    [
+      "controller:\n  store: sqlite:a\n",
+      "2: controller.store: nothing to keep it true by: give source, or apiListen to write by the API",
+    ],
+    ["controller:\n  store: sqlite:a\n  apiListen: 127.0.0.1:8776\n", undefined],
+    // frontdesk serve has a store and an address of its own.
+    ["controller: {userDataMax: 1000}\n", undefined],
+  ];
+  for (const [text, said] of cases) {
+    const { code, stderr } = await check(text);
+    const refused = `frontdesk: frontdesk controller refuses this file: ${FILE}:${said}\n`;
+    expect([text, code, stderr]).toEqual(
+      said === undefined ? [text, EXIT.done, ""] : [text, EXIT.attention, refused],
+    );
+  }
 });
 
 test("- is stdin", () => {

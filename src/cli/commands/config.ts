@@ -33,7 +33,7 @@ const check: Command = {
     [EXIT.usage, "something is wrong with the file, or it cannot be read"],
     [
       EXIT.attention,
-      "settings without a mistake, which frontdesk router would refuse all the same",
+      "settings without a mistake, which frontdesk router or frontdesk controller would refuse",
     ],
   ],
   examples: [...EXAMPLES, ["generate-settings | frontdesk config check --json -", "in a pipeline"]],
@@ -54,7 +54,8 @@ const check: Command = {
     }
     if (!good) return EXIT.usage;
     if (!("refused" in report)) return EXIT.done;
-    out.note(clean(`frontdesk: frontdesk router refuses this file: ${report.refused}`));
+    const { refusedBy, refused } = report;
+    out.note(clean(`frontdesk: ${refusedBy} refuses this file: ${refused}`));
     return EXIT.attention;
   },
 };
@@ -63,7 +64,13 @@ async function instances(bytes: Buffer, name: string) {
   return { kind: "instances", ...(await checkInstances(bytes, name)) };
 }
 
-async function settings(bytes: Buffer, name: string) {
+interface SettingsReport extends Partial<Refusal> {
+  readonly kind: string;
+  readonly problems: readonly Problem[];
+  readonly config?: LoadedConfig["config"];
+}
+
+async function settings(bytes: Buffer, name: string): Promise<SettingsReport> {
   if (isBlank(bytes)) return { kind: "settings", problems: [EMPTY] };
   const { problems: ofForm, loaded } = await checkConfig(bytes, name);
   const problems = [...ofForm];
@@ -72,11 +79,8 @@ async function settings(bytes: Buffer, name: string) {
     problems.sort((a, b) => a.line - b.line);
   }
   if (problems.length > 0 || loaded === undefined) return { kind: "settings", problems };
-  const refused = refusal(loaded);
-  return {
-    ...{ kind: "settings", problems, config: loaded.config },
-    ...(refused !== undefined && { refused }),
-  };
+  const refused = refusal(loaded) ?? (await refusalOfController(loaded));
+  return { kind: "settings", problems, config: loaded.config, ...refused };
 }
 
 const EMPTY: Problem = { line: 1, field: "", message: "the file is empty" };
@@ -96,15 +100,31 @@ async function ofController(loaded: LoadedConfig): Promise<readonly Problem[]> {
   return controllerProblems(loaded);
 }
 
+interface Refusal {
+  readonly refused: string;
+  readonly refusedBy: string;
+}
+
 /** Why the router does not start with it; `frontdesk router firewall` may take it. */
-function refusal(loaded: LoadedConfig): string | undefined {
+function refusal(loaded: LoadedConfig): Refusal | undefined {
   try {
     groupsOf(loaded);
     return undefined;
   } catch (error) {
-    if (error instanceof ConfigError) return error.message;
+    if (error instanceof ConfigError) {
+      return { refused: error.message, refusedBy: "frontdesk router" };
+    }
     throw error;
   }
+}
+
+/** Why the controller does not, without flags that say more. */
+async function refusalOfController(loaded: LoadedConfig): Promise<Refusal | undefined> {
+  if (loaded.config.controller === undefined) return undefined;
+  const { controllerRefusal } = await import("../controller-values.ts");
+  const problem = controllerRefusal(loaded);
+  if (problem === undefined) return undefined;
+  return { refused: line(loaded.file, problem), refusedBy: "frontdesk controller" };
 }
 
 interface Content {
