@@ -36,7 +36,7 @@ import { written } from "./documents.ts";
 import { Followers } from "./followers.ts";
 import { REMEMBERED_REVISIONS } from "./limits.ts";
 import { byName, checkNamed, checkRoom, listed, payloadHead, payloadInUse } from "./payloads.ts";
-import type { ListQuery, Page, Store } from "./store.ts";
+import type { FollowOptions, ListQuery, Page, Store } from "./store.ts";
 
 /** Which record a revision changed; none if it changed the networks. */
 interface Logged {
@@ -115,7 +115,7 @@ export class MemoryStore implements Store {
     return { records: page, revision: this.#revision, ...(next !== undefined && { next }) };
   }
 
-  async *follow(signal: AbortSignal): AsyncGenerator<FeedElement> {
+  async *follow(signal: AbortSignal, { from }: FollowOptions = {}): AsyncGenerator<FeedElement> {
     this.#checkOpen();
     const following = this.#followers.begin(signal);
     let known: number | undefined;
@@ -123,8 +123,9 @@ export class MemoryStore implements Store {
       while (!following.signal.aborted) {
         const revision = this.#revision;
         if (known === undefined || known < revision - this.#log.length) {
-          const records = [...this.#held.values()].map(stored);
-          yield { kind: "snapshot", records, networks: this.#networks, revision };
+          const isAll = from !== "now";
+          const records = isAll ? [...this.#held.values()].map(stored) : [];
+          yield { kind: "snapshot", records, networks: isAll ? this.#networks : [], revision };
         } else if (known < revision) {
           const changes = this.#changesAfter(known);
           const networks = this.#networksRevision > known ? { networks: this.#networks } : {};

@@ -45,7 +45,7 @@ import {
 import { openBody, openRow, type RecordRow } from "./sqlite/rows.ts";
 import { prepare, type Statements } from "./sqlite/statements.ts";
 import { deleteRow, putRow } from "./sqlite/write.ts";
-import type { ListQuery, Page, Store, StoreOptions } from "./store.ts";
+import type { FollowOptions, ListQuery, Page, Store, StoreOptions } from "./store.ts";
 
 /** @throws {StoreError} */
 export async function openSqlite(path: string, options: StoreOptions): Promise<Store> {
@@ -147,7 +147,7 @@ class SqliteStore implements Store {
     return { records, revision, ...(next !== undefined && { next }) };
   }
 
-  async *follow(signal: AbortSignal): AsyncGenerator<FeedElement> {
+  async *follow(signal: AbortSignal, options: FollowOptions = {}): AsyncGenerator<FeedElement> {
     this.#checkOpen();
     this.#watch();
     const database = openDatabase(this.#path);
@@ -159,7 +159,7 @@ class SqliteStore implements Store {
         conditions.clear("STORE_RECORD_DAMAGED", label(name));
       };
       const openRow = (row: RecordRow): Held | undefined => this.#openRow(row);
-      const view = new View({ database, path: this.#path, openRow, onRemoved });
+      const view = new View({ database, path: this.#path, openRow, onRemoved, ...options });
       while (!following.signal.aborted) {
         this.#checkPlace();
         const element = await view.next(following.signal);

@@ -7,7 +7,7 @@
  */
 
 import type { Network } from "../model/change.ts";
-import type { Feed } from "../model/feed.ts";
+import type { Feed, FeedElement } from "../model/feed.ts";
 import type { Payload, PayloadKind, StoredPayload } from "../model/payload.ts";
 import type { InstanceRecord, RecordName, StoredRecord } from "../model/record.ts";
 import type { Conditions } from "../observe/conditions.ts";
@@ -86,8 +86,16 @@ export interface Store extends Feed, AsyncDisposable {
    */
   deletePayload(sha256: string): Promise<boolean>;
 
+  /** As any feed; and from now on, for who wants no records of before. */
+  follow(signal: AbortSignal, options?: FollowOptions): AsyncIterable<FeedElement>;
+
   /** Ends all followers. What is called afterwards rejects with STORE_CLOSED. */
   close(): Promise<void>;
+}
+
+export interface FollowOptions {
+  /** "now": a snapshot says its revision alone; it has no record and no network, and costs none. */
+  readonly from?: "now";
 }
 
 export interface ListQuery {

@@ -352,6 +352,32 @@ for (const [name, open] of Object.entries(STORES)) {
     expect(await elements.next()).toEqual({ done: true, value: undefined });
   });
 
+  on("who follows from now on gets no record of before, and each change since", async (store) => {
+    await store.putNetworks([{ id: "204", cidrs: [] }]);
+    await store.put(record({ password: PASSWORD }));
+    await store.put(record({ id: "i-2", nics: [] }));
+    const end = new AbortController();
+    const elements = store.follow(end.signal, { from: "now" })[Symbol.asyncIterator]();
+    const next = async () => (await elements.next()).value;
+    expect(await next()).toEqual({ kind: "snapshot", records: [], networks: [], revision: 3 });
+    await store.ack({ network: "204", instance: "i-1", epoch: 1, secretId: "s-1" });
+    await store.delete({ ...NAME, id: "i-2" });
+    const name = { network: "204", id: "i-1" };
+    expect(await next()).toEqual({
+      kind: "changes",
+      revision: 5,
+      changes: [
+        { kind: "secret", ...name, revision: 4, epoch: 1, password: undefined },
+        { kind: "delete", ...name, id: "i-2", revision: 5 },
+      ],
+    });
+    const networks = [{ id: "205", cidrs: [] }];
+    await store.putNetworks(networks);
+    expect(await next()).toEqual({ kind: "changes", changes: [], networks, revision: 6 });
+    end.abort();
+    expect(await elements.next()).toEqual({ done: true, value: undefined });
+  });
+
   on("a closed store ends its followers and refuses what comes later", async (store) => {
     const follower = listen(store);
     await follower.reaches(0);

@@ -5,6 +5,7 @@ import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import type { FeedElement } from "../../src/model/feed.ts";
 import type { InstanceRecord } from "../../src/model/record.ts";
+import { Conditions } from "../../src/observe/conditions.ts";
 import { openDatabase } from "../../src/store/sqlite/database.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import type { Store, StoreOptions } from "../../src/store/store.ts";
@@ -93,6 +94,28 @@ test("a follower that is too far behind gets a snapshot again", async () => {
     "i-1",
   ]);
   await elements.return?.(undefined);
+});
+
+test("who follows from now on reads no record, also when it is too far behind", async () => {
+  using folder = scratch();
+  const conditions = new Conditions(() => 0);
+  const path = join(folder.path, "store.sqlite");
+  await using store = await openSqlite(path, optionsOf({ conditions }));
+  for (const id of ["i-1", "i-2"]) await store.put(record({ id, nics: [] }));
+  const database = openDatabase(path);
+  database.exec("UPDATE record SET document = x'00'");
+  const end = new AbortController();
+  const elements = store.follow(end.signal, { from: "now" })[Symbol.asyncIterator]();
+  const bare = { kind: "snapshot", records: [], networks: [] } as const;
+  expect(await next(elements)).toEqual({ ...bare, revision: 2 });
+  await store.delete({ ...NAME, id: "i-2" });
+  database.exec("UPDATE store SET remembered_from = 3; DELETE FROM removed");
+  database.close();
+  conditions.clear("STORE_RECORD_DAMAGED", "instance i-2 of network 204");
+  expect(await next(elements)).toEqual({ ...bare, revision: 3 });
+  // Whoever reads one says that it is damaged.
+  expect(conditions.count("STORE_RECORD_DAMAGED")).toBe(0);
+  end.abort();
 });
 
 test("a follower of a file that another has replaced is told to open it anew", async () => {

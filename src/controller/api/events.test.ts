@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { MemoryStore } from "../../store/memory.ts";
+import type { FollowOptions } from "../../store/store.ts";
 import { FOLLOWERS_MAX } from "./limits.ts";
 import { type Api, openApi, TOKENS } from "./testing.ts";
 
@@ -35,6 +37,24 @@ test("changes come as they happen, and no secret with them", async () => {
   await ask(`DELETE ${AT}`);
   expect(await events.next()).toEqual(["delete", "7", { ...name, revision: 7 }]);
   expect(events.text()).not.toContain("SECRET");
+});
+
+test("a stream is begun without any record that is there", async () => {
+  const begun: (FollowOptions | undefined)[] = [];
+  const store = new (class extends MemoryStore {
+    override follow(signal: AbortSignal, options?: FollowOptions) {
+      begun.push(options);
+      return super.follow(signal, options);
+    }
+  })();
+  const api = openApi({}, store);
+  await api.ask("PUT /v1/networks/204", { body: { cidrs: [] } });
+  await api.ask(`PUT ${AT}`, { body: BODY });
+  await using events = await follow(api, "/v1/events");
+  expect(await events.next()).toEqual(["snapshot", "2", { revision: 2 }]);
+  expect(begun).toEqual([{ from: "now" }]);
+  await api.ask(`DELETE ${AT}`);
+  expect((await events.next()).slice(0, 2)).toEqual(["delete", "3"]);
 });
 
 test("a stream of one network tells nothing of another", async () => {

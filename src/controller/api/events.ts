@@ -60,7 +60,7 @@ export const addEvents: AddRoutes = (app, { store, tokens, log }) => {
         else if (!(await sent(stream, () => stream.write(": \n\n")))) abort();
       }, HEARTBEAT_MS);
       try {
-        for await (const element of store.follow(end.signal)) {
+        for await (const element of store.follow(end.signal, { from: "now" })) {
           if (!(await counts())) return;
           for (const { event, data } of eventsOf(element, network)) {
             const id = String(element.revision);

@@ -10,6 +10,7 @@ import { parseNetworks } from "../../model/record-parse.ts";
 import { rest } from "../../platform/turns.ts";
 import { changeOf, type Held, keyOf, stored } from "../decide.ts";
 import { SLICE_RECORDS } from "../limits.ts";
+import type { FollowOptions } from "../store.ts";
 import type { Database } from "./database.ts";
 import type { RecordRow } from "./rows.ts";
 import { schemaCheck } from "./schema-check.ts";
@@ -20,7 +21,7 @@ type Snapshot = Extract<FeedElement, { kind: "snapshot" }>;
 /** Opens a row, or says why it cannot and answers `undefined`. */
 export type OpenRow = (row: RecordRow) => Held | undefined;
 
-export interface ViewOptions {
+export interface ViewOptions extends FollowOptions {
   readonly database: Database;
   /** Of the file: for errors. */
   readonly path: string;
@@ -35,9 +36,11 @@ export class View {
   readonly #openRow: OpenRow;
   readonly #onRemoved: (name: RecordName) => void;
   readonly #checkSchema: () => void;
+  readonly #isFromNow: boolean;
   #known: number | undefined;
 
-  constructor({ database, path, openRow, onRemoved }: ViewOptions) {
+  constructor({ database, path, openRow, onRemoved, from }: ViewOptions) {
+    this.#isFromNow = from === "now";
     this.#onRemoved = onRemoved;
     this.#database = database;
     this.#checkSchema = schemaCheck(database, path);
@@ -66,6 +69,7 @@ export class View {
     const { revision, rememberedFrom } = head;
     const known = this.#known;
     if (known === undefined || known < rememberedFrom) {
+      if (this.#isFromNow) return { kind: "snapshot", records: [], networks: [], revision };
       const networks = this.#networks();
       return { kind: "snapshot", ...(await this.#all(signal)), networks, revision };
     }
