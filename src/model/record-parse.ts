@@ -38,13 +38,45 @@ export function isReadableFormat(format: unknown): boolean {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** What a text must be, and how that is said: a pattern is nothing for people. */
+interface Form {
+  readonly pattern: RegExp;
+  readonly rule: string;
+  readonly charsMax: number;
+}
+
 /** It also names a folder of a router's state directory. */
-const NETWORK_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const LINE = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+$/;
+const NETWORK_ID: Form = {
+  pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+  rule: "must begin with a letter or digit and go on with letters, digits, dot, dash and underscore",
+  charsMax: 64,
+};
+const LINE: Form = {
+  pattern: /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+$/,
+  rule: "must be one line of text without control characters",
+  charsMax: LINE_CHARS_MAX,
+};
 /** A line too; tabs may stand between its words. */
-const PUBLIC_KEY = /^[^\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029]+$/;
-const PASSWORD = /^[^\u0000-\u001f\u007f]+$/;
-const SECRET_ID = /^[A-Za-z0-9._-]+$/;
+const PUBLIC_KEY: Form = {
+  pattern: /^[^\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029]+$/,
+  rule: "must be one line without control characters",
+  charsMax: VALUE_CHARS_MAX,
+};
+const PASSWORD: Form = {
+  pattern: /^[^\u0000-\u001f\u007f]+$/,
+  rule: "must be one line without control characters",
+  charsMax: PASSWORD_CHARS_MAX,
+};
+const SECRET_ID: Form = {
+  pattern: /^[A-Za-z0-9._-]+$/,
+  rule: "must have letters, digits, dot, dash and underscore only",
+  charsMax: SECRET_ID_CHARS_MAX,
+};
+const SHA256_TEXT: Form = {
+  pattern: SHA256,
+  rule: "must be 64 hexadecimal digits in lower case",
+  charsMax: 64,
+};
 
 /**
  * @param value a record, be it typed or not, with its user data in `userData`
@@ -56,14 +88,12 @@ export function parseRecord(value: unknown): InstanceRecord {
   checkNics(nics);
   const publicKeys = list(given.publicKeys ?? [], "publicKeys", PUBLIC_KEYS_MAX);
   const record: Writable<InstanceRecord> = {
-    network: text(given.network, "network", { pattern: NETWORK_ID, charsMax: 64 }),
+    network: text(given.network, "network", NETWORK_ID),
     id: line(given.id, "id"),
     name: line(given.name, "name"),
     nics,
     keys: parseKeys(given.keys, "keys"),
-    publicKeys: publicKeys.map((key, at) =>
-      text(key, `publicKeys[${at}]`, { pattern: PUBLIC_KEY, charsMax: VALUE_CHARS_MAX }),
-    ),
+    publicKeys: publicKeys.map((key, at) => text(key, `publicKeys[${at}]`, PUBLIC_KEY)),
     incarnation: count(given.incarnation, "incarnation"),
     epoch: count(given.epoch, "epoch"),
   };
@@ -89,7 +119,7 @@ export function parseNetworks(value: unknown): Network[] {
   return list(value, "networks", NETWORKS_MAX).map((one, at) => {
     const field = `networks[${at}]`;
     const given = fieldsOf(one, field);
-    const id = text(given.id, `${field}.id`, { pattern: NETWORK_ID, charsMax: 64 });
+    const id = text(given.id, `${field}.id`, NETWORK_ID);
     if (seen.has(id)) throw new RecordError(field, `the network ${id} is given twice`);
     seen.add(id);
     const cidrs = list(given.cidrs, `${field}.cidrs`, CIDRS_MAX).map((cidr, at) =>
@@ -191,7 +221,7 @@ function parsePayloads(value: unknown): PayloadRef[] {
   return list(value, "payloads", PAYLOADS_OF_RECORD_MAX).map((one, at) => {
     const field = `payloads[${at}]`;
     const given = fieldsOf(one, field);
-    const sha256 = text(given.sha256, `${field}.sha256`, { pattern: SHA256, charsMax: 64 });
+    const sha256 = text(given.sha256, `${field}.sha256`, SHA256_TEXT);
     const bytes = count(given.bytes, `${field}.bytes`);
     if (bytes > PAYLOAD_BYTES_MAX) {
       throw new RecordError(`${field}.bytes`, `is more than ${PAYLOAD_BYTES_MAX}`);
@@ -204,11 +234,9 @@ function parsePayloads(value: unknown): PayloadRef[] {
 
 function parseSecret(value: unknown): Secret {
   const given = fieldsOf(value, "password");
-  const id = { pattern: SECRET_ID, charsMax: SECRET_ID_CHARS_MAX };
-  const secret = { pattern: PASSWORD, charsMax: PASSWORD_CHARS_MAX };
   return {
-    id: text(given.id, "password.id", id),
-    password: text(given.password, "password.password", secret),
+    id: text(given.id, "password.id", SECRET_ID),
+    password: text(given.password, "password.password", PASSWORD),
   };
 }
 
@@ -237,24 +265,20 @@ function list(value: unknown, field: string, countMax: number): readonly unknown
 
 /** Whether a text can be an id or a name of a record. */
 export function isLine(value: string): boolean {
-  return value.length <= LINE_CHARS_MAX && LINE.test(value);
+  return value.length <= LINE.charsMax && LINE.pattern.test(value);
 }
 
 function line(value: unknown, field: string): string {
-  return text(value, field, { pattern: LINE, charsMax: LINE_CHARS_MAX });
+  return text(value, field, LINE);
 }
 
-function text(
-  value: unknown,
-  field: string,
-  { pattern, charsMax }: { pattern: RegExp; charsMax: number },
-): string {
+function text(value: unknown, field: string, { pattern, rule, charsMax }: Form): string {
   if (typeof value !== "string") throw new RecordError(field, "must be text");
   if (value.length > charsMax) {
     throw new RecordError(field, `is longer than ${charsMax} characters`);
   }
   // The value is not shown: it may be a password.
-  if (!pattern.test(value)) throw new RecordError(field, `must match ${pattern.source}`);
+  if (!pattern.test(value)) throw new RecordError(field, value === "" ? "is empty" : rule);
   return value;
 }
 

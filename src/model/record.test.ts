@@ -177,6 +177,36 @@ test("a record that is wrong is refused, by the name of the field", () => {
   check({ incarnation: 1.5 }, "incarnation");
 });
 
+test("what is wrong is said in words, not as a pattern", () => {
+  const line = "must be one line of text without control characters";
+  const secret = (changed: object) => ({ password: { id: "s", password: "x", ...changed } });
+  const cases: readonly (readonly [changed: object, message: string])[] = [
+    [{ name: "a\nb" }, `name: ${line}`],
+    [{ zone: "a\u0000" }, `zone: ${line}`],
+    [{ id: "" }, "id: is empty"],
+    [
+      { network: "a b" },
+      "network: must begin with a letter or digit and go on with letters, digits, dot, dash and underscore",
+    ],
+    [{ publicKeys: ["a\nb"] }, "publicKeys[0]: must be one line without control characters"],
+    [
+      secret({ password: "a\nb" }),
+      "password.password: must be one line without control characters",
+    ],
+    [
+      secret({ id: "a b" }),
+      "password.id: must have letters, digits, dot, dash and underscore only",
+    ],
+    [
+      { payloads: [{ sha256: "x", bytes: 1 }] },
+      "payloads[0].sha256: must be 64 hexadecimal digits in lower case",
+    ],
+  ];
+  for (const [changed, message] of cases) {
+    expect(refused({ ...WHOLE, ...changed })?.message).toBe(message);
+  }
+});
+
 test("no secret stands in what is said of a record", () => {
   const secret = "hunter2\u0007";
   const message = refused({ ...WHOLE, password: { id: "s", password: secret } })?.message;

@@ -117,19 +117,27 @@ test("a password waits until the guest has it, and the same again is not another
 
 test("a password that no guest could fetch is refused", async () => {
   const { ask } = await withInstance();
-  const wrong = [
-    "",
-    "saved_password",
-    "bad_request",
-    " x",
-    "x ",
-    "a\nb",
-    "\u0000",
-    "x".repeat(256),
+  const word = "is a word of the password server";
+  const control = "has more than one line, or a control character";
+  const wrong: readonly (readonly [password: unknown, message: string])[] = [
+    ["saved_password", word],
+    ["bad_request", word],
+    [" x", "has spaces at its ends"],
+    ["x\u00a0", "has spaces at its ends"],
+    ["a\nb", control],
+    ["x\r\n", control],
+    ["\u0000", control],
+    ["\ud800", "is no Unicode text"],
+    ["", "expected string to have"],
+    ["x".repeat(256), "expected string to have"],
+    [5, "expected string"],
+    [null, "expected string"],
+    [["x"], "expected string"],
   ];
-  for (const password of [...wrong, 5, null, ["x"]]) {
+  for (const [password, message] of wrong) {
     const answer = await ask(`PUT ${AT}/password`, { body: { password } });
     expect([password, answer.status]).toEqual([password, 400]);
+    expect(answer.text).toContain(message);
   }
   expect((await ask(`GET ${AT}/password`)).json).toEqual({ state: "none" });
 });

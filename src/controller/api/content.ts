@@ -149,10 +149,7 @@ export const addPassword: AddRoutes = (app, ports) => {
   });
   app.openapi(putPassword, async (c) => {
     const { password } = c.req.valid("json");
-    if (!isDeliverable(password)) {
-      const rule = "is a word of the password server, or has spaces at its ends";
-      throw new RecordError("password", rule);
-    }
+    if (!isDeliverable(password)) throw new RecordError("password", undeliverable(password));
     const secret = { id: randomUUID(), password };
     const change = ofExisting((before) => withPassword(before, secret));
     const { stored } = await write(c, ports, { name: c.req.valid("param"), change });
@@ -164,6 +161,16 @@ export const addPassword: AddRoutes = (app, ports) => {
     return c.body(null, 204);
   });
 };
+
+/** Why no guest could fetch it. Nothing of it is shown. */
+function undeliverable(password: string): string {
+  if (/[\u0000-\u001f\u007f]/.test(password)) {
+    return "has more than one line, or a control character";
+  }
+  if (/^\s|\s$/.test(password)) return "has spaces at its ends";
+  if (/\p{Surrogate}/u.test(password)) return "is no Unicode text";
+  return "is a word of the password server";
+}
 
 /**
  * The same once more is no other password: the guest gets it once.
