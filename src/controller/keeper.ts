@@ -41,6 +41,7 @@ export class Keeper {
   /** By instance and network: the digest of what the source said last. */
   readonly #known = new Map<string, Map<NetworkId, string>>();
   readonly #incarnations = new Map<string, number>();
+  #doubts = 0;
   #asked = 0;
   #written = 0;
   #deleted = 0;
@@ -90,6 +91,7 @@ export class Keeper {
 
   /** Asks the store about everything again: somebody else may have written, or the disk erred. */
   doubt(): void {
+    this.#doubts++; // What is being written now was asked about before.
     for (const networks of this.#known.values()) {
       for (const network of networks.keys()) networks.set(network, UNKNOWN);
     }
@@ -117,8 +119,9 @@ export class Keeper {
       const digest = digestOf(record, options);
       const isKept = networks.get(record.network) === digest && left.length === 0;
       if (isKept) continue;
-      if (await this.#put(wanted)) networks.set(record.network, digest);
-      else waiting.push(wanted);
+      const doubts = this.#doubts;
+      if (!(await this.#put(wanted))) waiting.push(wanted);
+      else networks.set(record.network, this.#doubts === doubts ? digest : UNKNOWN);
     }
     for (const network of left) {
       if (waiting.length === 0) await this.#delete(id, network);
@@ -143,10 +146,10 @@ export class Keeper {
    * Writes what has waited for an address. Whoever still has it loses it: that another has it now
    * is certain, and nobody may be told the metadata of the one before.
    *
-   * @returns the addresses that could not be given all the same
+   * @returns those that could not be written all the same
    * @throws {StoreError} if the store cannot be written.
    */
-  async settle(waiting: readonly Waiting[]): Promise<readonly string[]> {
+  async settle(waiting: readonly Waiting[]): Promise<readonly Waiting[]> {
     let still = await this.#retry(waiting);
     if (still.length > 0) {
       await this.#takeAway(still);
@@ -157,7 +160,7 @@ export class Keeper {
       if (incomplete.has(id)) continue;
       for (const network of left) await this.#delete(id, network);
     }
-    return still.flatMap(({ record }) => addressesOf(record));
+    return still;
   }
 
   async #retry(waiting: readonly Waiting[]): Promise<Waiting[]> {

@@ -100,7 +100,7 @@ export class Reconciler implements Look {
     }
     // Who has an address is not certain where one was looked at again meanwhile.
     const isOutdated = waiting.length > 0 && this.#newer.size > 0;
-    if (!isOutdated) troubles.taken(await keeper.settle(waiting));
+    if (!isOutdated) troubles.taken((await keeper.settle(waiting)).map(({ record }) => record));
     if (complete && doubted === 0)
       await installations.keepOnly(new Set([...listed, ...this.#newer]));
     await this.#keepNetworks(networksOf(cloud), findings);

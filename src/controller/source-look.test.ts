@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { parseIp, parseMac } from "../model/address.ts";
 import type { Binding } from "../model/binding.ts";
+import { StoreError } from "../model/errors.ts";
 import { toBindings } from "../model/record.ts";
 import { Conditions } from "../observe/conditions.ts";
 import { openDatabag } from "../source/databag/databag.ts";
@@ -57,6 +58,49 @@ test("an address that passes on is with one record at a time", async () => {
     "i-web web-01 127.0.0.12",
   ]);
   expect(lab.raised()).toEqual([]);
+});
+
+test("a swap that the store did not take whole is written by the next look", async () => {
+  await using lab = new Lab();
+  const store = new MemoryStore();
+  lab.write(`instances:${WEB}${DB}`);
+  const look = await lookAt(lab, store);
+  await look.all(SIGNAL);
+  const swapped = [WEB.replace("0.11", "0.12"), DB.replace("0.12", "0.11")];
+  lab.write(`instances:${swapped.join("")}`);
+  const list = store.list.bind(store);
+  store.list = async () => {
+    store.list = list;
+    throw new StoreError("STORE_LOCKED", "another program writes");
+  };
+  await expect(look.all(SIGNAL)).rejects.toThrow("another program writes");
+  await look.all(SIGNAL);
+  expect((await kept(store)).map((line) => line.split("/")[1])).toEqual([
+    "i-db db-01 127.0.0.11",
+    "i-web web-01 127.0.0.12",
+  ]);
+});
+
+test("what is doubted during a look is asked about by the next one", async () => {
+  await using lab = new Lab();
+  const store = new MemoryStore();
+  lab.write(`instances:${WEB}`);
+  const look = await lookAt(lab, store);
+  await look.all(SIGNAL);
+  lab.write(`instances:${WEB.replace("web-01", "web-02")}`);
+  const put = store.put.bind(store);
+  store.put = async (record, options) => {
+    store.put = put;
+    const stored = await put(record, options);
+    await put({ ...stored.record, name: "somebody else's" });
+    look.doubt();
+    return stored;
+  };
+  await look.all(SIGNAL);
+  await look.all(SIGNAL);
+  expect((await kept(store)).map((line) => line.split("/")[1])).toEqual([
+    "i-web web-02 127.0.0.11",
+  ]);
 });
 
 test("a password of the file waits once: acknowledged, it does not come back", async () => {

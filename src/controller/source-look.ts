@@ -56,18 +56,24 @@ export class SourceLook implements Look {
     for (const change of await source.poll(signal)) this.#take(change);
     this.#keeper ??= await Keeper.open(store);
     const keeper = this.#keeper;
-    const slices = new Slices(signal);
-    const waiting: Waiting[] = [];
-    for (const id of [...this.#touched]) {
-      waiting.push(...(await this.#keep(keeper, id)));
-      this.#touched.delete(id);
-      if (slices.due()) await slices.rest();
+    // What the source says meanwhile is for the next look.
+    const unfinished = new Set(this.#touched);
+    this.#touched.clear();
+    let doubted = 0;
+    try {
+      const waiting = await this.#keepAll(keeper, unfinished, signal);
+      const known = [...keeper.ids.keys()];
+      const vanished = known.filter((id) => !this.#places.has(id));
+      const believed = this.#shrink.believe(vanished, known.length);
+      doubted = believed.doubted;
+      for (const id of believed.gone) await keeper.forget(id);
+      const refused = await keeper.settle(waiting);
+      troubles.taken(refused.map(({ record }) => record));
+      unfinished.clear();
+      for (const { id } of refused) unfinished.add(id);
+    } finally {
+      for (const id of unfinished) this.#touched.add(id);
     }
-    const known = [...keeper.ids.keys()];
-    const vanished = known.filter((id) => !this.#places.has(id));
-    const { gone, doubted } = this.#shrink.believe(vanished, known.length);
-    for (const id of gone) await keeper.forget(id);
-    troubles.taken(await keeper.settle(waiting));
     troubles.shrank(doubted);
     await store.putNetworks(source.networks());
     const looked = { instances: this.#places.size, ...keeper.takeCounts() };
@@ -97,6 +103,7 @@ export class SourceLook implements Look {
         const places = this.#places.get(instance) ?? new Set();
         this.#places.set(instance, places.add(place));
       } else this.#bindings.delete(place);
+      if (change.kind === "delete") this.#passwords.delete(place);
     }
     const now = this.#bindings.get(place);
     for (const binding of [before, now]) {
@@ -108,6 +115,23 @@ export class SourceLook implements Look {
     const places = this.#places.get(instance);
     places?.delete(place);
     if (places?.size === 0) this.#places.delete(instance);
+  }
+
+  /** @param unfinished loses those of which nothing is left to write */
+  async #keepAll(
+    keeper: Keeper,
+    unfinished: Set<string>,
+    signal: AbortSignal,
+  ): Promise<readonly Waiting[]> {
+    const slices = new Slices(signal);
+    const waiting: Waiting[] = [];
+    for (const id of [...unfinished]) {
+      const left = await this.#keep(keeper, id);
+      if (left.length === 0) unfinished.delete(id);
+      waiting.push(...left);
+      if (slices.due()) await slices.rest();
+    }
+    return waiting;
   }
 
   async #keep(keeper: Keeper, id: string): Promise<readonly Waiting[]> {

@@ -4,6 +4,7 @@
  */
 
 import { CloudStackError, MetadataError, SourceError, StoreError } from "../model/errors.ts";
+import { addressesOf, type InstanceRecord } from "../model/record.ts";
 import type { ConditionCode, Conditions } from "../observe/conditions.ts";
 import type { Finding, FindingKind } from "../source/cloudstack/findings.ts";
 
@@ -91,8 +92,9 @@ export class Troubles {
     this.#shrank.be(doubted === 0 ? [] : [["INSTANCES_VANISHED", this.#subject, detail]]);
   }
 
-  /** @param addresses that are with two records */
-  taken(addresses: readonly string[]): void {
+  /** @param records that are not written, because another one has an address of theirs */
+  taken(records: readonly InstanceRecord[]): void {
+    const addresses = records.flatMap(addressesOf);
     this.#taken.be(
       addresses.map((address) => ["ADDRESS_CONFLICT", address, "another record keeps it"]),
     );
