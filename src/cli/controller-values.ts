@@ -110,15 +110,6 @@ export function controllerProblems(loaded: LoadedConfig): readonly Problem[] {
   });
   const flaw = apiListenFlaw(controller);
   if (flaw !== undefined) problems.push(problemOf(loaded, "apiListen", flaw));
-  for (const [name, other] of [
-    ["apiCert", "apiCertKey"] as const,
-    ["apiCertKey", "apiCert"] as const,
-  ]) {
-    if (controller[name] !== undefined && controller[other] === undefined) {
-      const message = `goes together with ${other}, which is missing`;
-      problems.push(problemOf(loaded, name, message));
-    }
-  }
   return problems;
 }
 

@@ -53,6 +53,15 @@ export const CONTROLLER = fields({
   amqpExchange: setting("text", "The topic exchange"),
   amqpCredentialsFile: setting("path", "The user of the event bus"),
   amqpCaFile: setting("path", "Certificate that the bus's is checked by, PEM"),
+}).superRefine((given, context) => {
+  for (const [name, other] of [
+    ["apiCert", "apiCertKey"] as const,
+    ["apiCertKey", "apiCert"] as const,
+  ]) {
+    if (given[name] === undefined || given[other] !== undefined) continue;
+    const message = `goes together with ${other}, which is missing`;
+    context.addIssue({ code: "custom", path: [name], message });
+  }
 });
 
 /** Fields that are paths, and fields that are places with a path in them. */

@@ -29,6 +29,8 @@ export interface ConfigReport {
   readonly problems: readonly Problem[];
   /** Absent where something is wrong. */
   readonly loaded?: LoadedConfig;
+  /** Where something is wrong: what is not, to look for more. */
+  readonly rest?: LoadedConfig;
 }
 
 /**
@@ -57,10 +59,11 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
  */
 export async function checkConfig(bytes: Uint8Array, file: string): Promise<ConfigReport> {
   if (bytes.length > CONFIG_BYTES_MAX) throw tooLarge(file);
-  const { config, problems, line } = await read(bytes, file);
+  const { config, rest, problems, line } = await read(bytes, file);
   return {
     problems: [...problems].sort((a, b) => a.line - b.line),
     ...(config !== undefined && { loaded: { file, config, line } }),
+    ...(rest !== undefined && { rest: { file, config: rest, line } }),
   };
 }
 

@@ -3,6 +3,7 @@
  */
 
 import { dirname, isAbsolute, join } from "node:path";
+import type { core } from "zod";
 import { parseCidr } from "../model/address.ts";
 import { CONTROLLER_PATHS, CONTROLLER_PLACES } from "./controller.ts";
 import { type Problem, readYaml, type YamlDocument } from "./document.ts";
@@ -14,6 +15,8 @@ import { CONFIG, type Config, type NetworkConfig } from "./schema.ts";
 export interface ReadConfig {
   /** Absent where there are problems. */
   readonly config?: Config;
+  /** Where there are problems: what has none, so that others can look for more. */
+  readonly rest?: Config;
   readonly problems: readonly Problem[];
   /** The line on which a field stands. */
   line(path: Path): number;
@@ -26,17 +29,46 @@ export function readConfig(text: string, file: string): ReadConfig {
   const { document } = result;
   const { line } = document;
   // A file with nothing but comments configures nothing, and that is no mistake.
-  const valid = validate(CONFIG, document.value ?? {});
-  if (!("data" in valid)) {
-    const problems = explain(valid.issues, { document, at: [] }).map((problem) =>
-      problem.field === "instances" ? { ...problem, message: INSTANCES } : problem,
-    );
-    return { problems, line };
+  const value = document.value ?? {};
+  const valid = validate(CONFIG, value);
+  const good = "data" in valid ? valid.data : restOf(value, valid.issues);
+  const ofForm = "data" in valid ? [] : explain(valid.issues, { document, at: [] });
+  const problems = ofForm.map((problem) =>
+    problem.field === "instances" ? { ...problem, message: INSTANCES } : problem,
+  );
+  if (good === undefined) return { problems, line };
+  problems.push(...clashes(good.networks, document));
+  const config = rebase(good, file);
+  return problems.length > 0 ? { rest: config, problems, line } : { config, problems, line };
+}
+
+/** The file without what is wrong: a setting, or one of the controller's, is left out as a whole. */
+function restOf(value: unknown, issues: readonly core.$ZodIssue[]): Config | undefined {
+  const rest: Fields = { ...(value as Fields) };
+  const { controller } = rest;
+  const section = isFields(controller) ? { ...controller } : undefined;
+  for (const [first, second] of issues.flatMap(pathsOf)) {
+    // It is no mapping; or nothing can be left out, and that would be so again.
+    if (first === undefined || !(first in (value as Fields))) return undefined;
+    if (first !== "controller" || second === undefined) delete rest[first];
+    else if (section !== undefined && second in (controller as Fields)) delete section[second];
+    else return undefined;
   }
-  const problems = clashes(valid.data.networks, document);
-  return problems.length > 0
-    ? { problems, line }
-    : { config: rebase(valid.data, file), problems, line };
+  if (section !== undefined && "controller" in rest) rest.controller = section;
+  const valid = validate(CONFIG, rest);
+  // What is left may miss what is not: that is no problem of its own.
+  return "data" in valid ? valid.data : restOf(rest, valid.issues);
+}
+
+type Fields = Record<PropertyKey, unknown>;
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function pathsOf(issue: core.$ZodIssue): Path[] {
+  if (issue.code !== "unrecognized_keys") return [issue.path];
+  return issue.keys.map((key) => [...issue.path, key]);
 }
 
 /** What is said of the field that makes a file one of instances. */

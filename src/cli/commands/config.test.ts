@@ -242,6 +242,53 @@ test("the controller's section is checked as the program checks it, each with it
   });
 });
 
+test("what is wrong with the form hides nothing else that is wrong", async () => {
+  const text = `source: foo:bar
+hosts: all
+networks:
+  - {id: a, cidrs: [10.1.1.0/24]}
+  - {id: a, cidrs: [10.1.2.0/24]}
+proxied: [{listen: [127.0.0.1:81], trusted: [nobody]}]
+controller:
+  userDataMax: 9999999
+  amqp: http://x
+  apiListen: 169.254.169.254:80
+  apiCert: cert.pem
+  apiCertKey: 5
+  guestListen: [x]
+  pol: 1
+`;
+  const { code, stdout } = await check(text);
+  expect(code).toBe(EXIT.usage);
+  expect(stdout.split("\n").map((line) => line.split(": ", 2).join(": "))).toEqual([
+    `${FILE}:1: source`,
+    `${FILE}:2: hosts`,
+    `${FILE}:5: networks[1].id`,
+    `${FILE}:6: proxied[0].trusted[0]`,
+    `${FILE}:8: controller.userDataMax`,
+    `${FILE}:9: controller.amqp`,
+    `${FILE}:10: controller.apiListen`,
+    `${FILE}:12: controller.apiCertKey`,
+    `${FILE}:13: controller.guestListen[0]`,
+    `${FILE}:14: controller.pol`,
+    "",
+  ]);
+  // What is wrong is not taken for missing.
+  const cases: readonly (readonly [text: string, said: string])[] = [
+    [
+      "networks: [{id: a, cidrs: [x], netns: n}]\nproxied: [{listen: [127.0.0.1:81], trusted: [10.0.0.1], netns: n}]\n",
+      "1: networks[0].cidrs[0]",
+    ],
+    ["controller: {apiCert: a, apiCertKey: 5}\n", "1: controller.apiCertKey"],
+    ["- a\n", "1: expected a mapping, found a list"],
+    ["controller: 5\n", "1: controller"],
+  ];
+  for (const [text, said] of cases) {
+    const { stdout } = await check(text);
+    expect(stdout.trimEnd().split("\n")).toEqual([expect.stringContaining(`${FILE}:${said}`)]);
+  }
+});
+
 test("a controller's settings that lack one need attention, with the line", async () => {
   const cases: readonly (readonly [text: string, said: string | undefined])[] = [
     [

@@ -72,10 +72,11 @@ interface SettingsReport extends Partial<Refusal> {
 
 async function settings(bytes: Buffer, name: string): Promise<SettingsReport> {
   if (isBlank(bytes)) return { kind: "settings", problems: [EMPTY] };
-  const { problems: ofForm, loaded } = await checkConfig(bytes, name);
+  const { problems: ofForm, loaded, rest } = await checkConfig(bytes, name);
   const problems = [...ofForm];
-  if (loaded !== undefined) {
-    problems.push(...routerProblems(loaded), ...(await ofController(loaded)));
+  const known = loaded ?? rest;
+  if (known !== undefined) {
+    problems.push(...routerProblems(known), ...(await ofController(known)));
     problems.sort((a, b) => a.line - b.line);
   }
   if (problems.length > 0 || loaded === undefined) return { kind: "settings", problems };
