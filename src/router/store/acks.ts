@@ -22,11 +22,6 @@ export class Acks {
     this.#store = store;
   }
 
-  /** How many the store has not taken yet. */
-  get size(): number {
-    return this.#queue.size;
-  }
-
   add(acknowledgement: Acknowledgement): void {
     const { network, instance } = acknowledgement;
     this.#queue.set(`${network}\0${instance}`, acknowledgement);

@@ -11,6 +11,7 @@ import { StoreError } from "../../model/errors.ts";
 import { isAtHand, type Payload, type PayloadRef } from "../../model/payload.ts";
 import type { InstanceRecord, RecordName } from "../../model/record.ts";
 import type { Conditions } from "../../observe/conditions.ts";
+import { label } from "../../store/decide.ts";
 import type { Store } from "../../store/store.ts";
 import { PAYLOAD_RETRY_MS, PAYLOADS_KNOWN_MAX, PAYLOADS_TRUSTED_MS } from "./limits.ts";
 
@@ -164,8 +165,4 @@ export class Payloads {
       onDue();
     }, retryMs).unref();
   }
-}
-
-function label({ network, id }: RecordName): string {
-  return `instance ${id} of network ${network}`;
 }

@@ -209,14 +209,15 @@ export class Records {
     return { fresh, stale };
   }
 
-  /** The record that has an address. Looks at all of them. */
-  nameAt(address: Ip): RecordName | undefined {
+  /** The records that have an address: one in each network, at most. Looks at all of them. */
+  namesAt(address: Ip): readonly RecordName[] {
+    const names: RecordName[] = [];
     for (const [network, records] of this.#known) {
       for (const [id, { addresses }] of records) {
-        if (addresses.includes(address)) return { network, id };
+        if (addresses.includes(address)) names.push({ network, id });
       }
     }
-    return undefined;
+    return names;
   }
 
   #delete(name: RecordName, changes: Change[]): void {

@@ -249,6 +249,10 @@ test("user data is read before it is answered; one that was replaced, as it is n
   expect(desk.held()).toEqual(["STORE_RECORD_DAMAGED"]);
   // The router's disk has lost it.
   expect(desk.source.again(B)).toEqual([]);
+  store.onGet = () => {
+    throw new StoreError("STORE_CLOSED", "it is being replaced");
+  };
+  await expect(desk.settle()).rejects.toThrow("it is being replaced");
   store.onGet = (id) => stored(record(id, [B]), 4);
   await desk.settle();
   expect(at(B)).toBeUndefined();

@@ -12,12 +12,13 @@ import type { Body } from "../../model/binding.ts";
 import type { Change, Delivered, Endpoint, Epoch, Network, Place } from "../../model/change.ts";
 import { SourceError, StoreError } from "../../model/errors.ts";
 import type { FeedElement, RecordChange } from "../../model/feed.ts";
-import { isSealed, type StoredRecord } from "../../model/record.ts";
+import { isSealed, type RecordName, type StoredRecord } from "../../model/record.ts";
 import type { Conditions } from "../../observe/conditions.ts";
 import { rest } from "../../platform/turns.ts";
 import { Latch } from "../../platform/watch.ts";
 import { Slices } from "../../source/slices.ts";
 import type { Source } from "../../source/source.ts";
+import { label } from "../../store/decide.ts";
 import type { Store } from "../../store/store.ts";
 import { Acks } from "./acks.ts";
 import { Follower, type Handed } from "./follower.ts";
@@ -285,24 +286,27 @@ export class StoreSource implements Source {
     return { ...stored, record: { ...record, userData: body } };
   }
 
-  #damaged({ record: { network, id } }: StoredRecord): undefined {
-    const subject = `instance ${id} of network ${network}`;
-    this.#options.conditions.raise("STORE_RECORD_DAMAGED", subject, "its user data does not open");
+  #damaged({ record }: StoredRecord): undefined {
+    const { conditions } = this.#options;
+    conditions.raise("STORE_RECORD_DAMAGED", label(record), "its user data does not open");
   }
 
   async #readAgain(signal: AbortSignal, show: Show): Promise<void> {
     const { store } = this.#follower;
     if (store === undefined) return;
-    const lost = [...this.#lost].flatMap((address) => this.#records.nameAt(address) ?? []);
-    this.#lost.clear();
     const slices = new Slices(signal);
-    for (const name of [...lost, ...this.#payloads.due()]) {
+    const readOne = async (name: RecordName): Promise<void> => {
       if (slices.due()) await slices.rest();
       const given = await store.get(name);
       if (given === undefined) this.#payloads.forget(name);
       const stored = given && (await this.#withBytes(given, store));
       if (stored !== undefined) show(this.#records.changes([{ kind: "put", ...stored }]));
+    };
+    for (const address of [...this.#lost]) {
+      for (const name of this.#records.namesAt(address)) await readOne(name);
+      this.#lost.delete(address); // Now: a store that went away meanwhile is asked again.
     }
+    for (const name of this.#payloads.due()) await readOne(name);
   }
 
   #beginRefill(): void {
