@@ -20,6 +20,28 @@ test("a network is made, read, replaced and taken away", async () => {
   }
 });
 
+test("what no network can have is refused by its name, and host bits of a range are dropped", async () => {
+  const { ask } = openApi();
+  const cases: readonly (readonly [id: string, body: object, message: string])[] = [
+    ["204", { cidrs: [], dnsDomain: "bad domain!" }, "dnsDomain: is no domain: letters, digits"],
+    ["204", { cidrs: [], dnsDomain: "-lab" }, "dnsDomain: is no domain"],
+    ["204", { cidrs: [], dnsDomain: "a..b" }, "dnsDomain: is no domain"],
+    ["204", { cidrs: ["10.0.0.0/8", "0.0.0.0/0"] }, "cidrs[1]: holds every address"],
+    ["204", { cidrs: ["::/0"] }, "cidrs[0]: holds every address"],
+    ["204", { cidrs: ["10.1.1.0"] }, "is not an address range"],
+    ["a%20b", { cidrs: [] }, '"message":"id: must begin with a letter or digit'],
+  ];
+  for (const [id, body, message] of cases) {
+    const { status, code, text } = await ask(`PUT /v1/networks/${id}`, { body });
+    expect([body, status, code]).toEqual([body, 400, "RECORD_INVALID"]);
+    expect(text).toContain(message);
+  }
+  expect((await ask("GET /v1/networks")).json).toEqual({ networks: [] });
+  const body = { cidrs: ["10.1.1.7/24"], dnsDomain: "cs2cloud.internal" };
+  const put = await ask("PUT /v1/networks/204", { body });
+  expect(put.json).toEqual({ id: "204", ...body, cidrs: ["10.1.1.0/24"] });
+});
+
 test("a write that depends on a revision is refused: networks have none", async () => {
   const { ask } = openApi();
   const body = { cidrs: ["10.1.1.0/24"] };

@@ -3,7 +3,9 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Network as NetworkOf } from "../../model/change.ts";
-import { OperatorApiError } from "../../model/errors.ts";
+import { OperatorApiError, RecordError } from "../../model/errors.ts";
+import { parseNetworks } from "../../model/record-parse.ts";
+import { isHostName } from "../../protocol/host-name.ts";
 import type { Store } from "../../store/store.ts";
 import { turns } from "../turns.ts";
 import { checkWritable, unknownNetwork } from "./records.ts";
@@ -66,9 +68,9 @@ export const addNetworks: AddRoutes = (app, ports) => {
     if (given.id !== undefined && given.id !== id) {
       throw new OperatorApiError("REQUEST_INVALID", "id: differs from the path's");
     }
+    const next = checked({ id, cidrs, ...(dnsDomain !== undefined && { dnsDomain }) });
     return inTurn(async () => {
       const before = await store.networks();
-      const next = { id, cidrs, ...(dnsDomain !== undefined && { dnsDomain }) };
       const isNew = !before.some((one) => one.id === id);
       const others = before.map((one) => (one.id === id ? next : one));
       await store.putNetworks(isNew ? [...others, next] : others);
@@ -95,6 +97,37 @@ export const addNetworks: AddRoutes = (app, ports) => {
     });
   });
 };
+
+/**
+ * The network as a store keeps it: host bits of a range are dropped.
+ *
+ * @throws {RecordError} that names the first field that is wrong.
+ */
+function checked(given: NetworkOf): NetworkOf {
+  const network = parsed(given);
+  const at = network.cidrs.findIndex((cidr) => cidr.endsWith("/0"));
+  if (at !== -1) {
+    throw new RecordError(
+      `cidrs[${at}]`,
+      "holds every address: leave out ranges that nobody knows",
+    );
+  }
+  if (network.dnsDomain !== undefined && !isHostName(network.dnsDomain)) {
+    const rule = "is no domain: letters, digits and dashes, parts with dots between";
+    throw new RecordError("dnsDomain", rule);
+  }
+  return network;
+}
+
+function parsed(given: NetworkOf): NetworkOf {
+  try {
+    return parseNetworks([given])[0] ?? given;
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error;
+    // A list of one, of which a client knows nothing.
+    throw new RecordError("", error.message.replace(/^networks\[0\]\./, ""), { cause: error });
+  }
+}
 
 /** @throws {OperatorApiError} NETWORK_IN_USE */
 async function checkUnused(store: Store, network: string): Promise<void> {
