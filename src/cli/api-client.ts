@@ -9,6 +9,7 @@ import { request as requestHttps } from "node:https";
 import { pipeline, Readable } from "node:stream";
 import { credentialsOf, readCredentials } from "../controller/credentials.ts";
 import { AccessError, AdminError, ConfigError, quote, UsageError } from "../model/errors.ts";
+import { isPlainAnswer } from "../platform/plain-answer.ts";
 import { adviceFor } from "./api-advice.ts";
 import type { OptionSpec, Options } from "./command.ts";
 import { API_LISTEN } from "./daemon-options.ts";
@@ -237,9 +238,6 @@ async function* eventsOf(answer: IncomingMessage, signal: AbortSignal): AsyncGen
   }
 }
 
-/** What a plain greeting is called that comes in place of TLS: by Node.js, and by Bun. */
-const NO_TLS = ["EPROTO", "ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG"];
-
 function unreachable({ origin, protocol }: URL, error: NodeJS.ErrnoException): AdminError {
   const reasons: Readonly<Record<string, string>> = {
     ECONNREFUSED: "nothing listens there: is the controller running, with --api-listen?",
@@ -247,8 +245,10 @@ function unreachable({ origin, protocol }: URL, error: NodeJS.ErrnoException): A
     DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not trusted: name it with --api-ca-file",
     UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is not trusted: use --api-ca-file",
     ECONNRESET: `it hangs up: does it speak ${protocol === "http:" ? "https" : "http"}?`,
-    ...Object.fromEntries(NO_TLS.map((code) => [code, "it speaks http, not https"])),
   };
-  const reason = reasons[error.code ?? ""] ?? error.message;
-  return new AdminError(`cannot ask the controller at ${origin}: ${reason}`, { cause: error });
+  const isPlain = isPlainAnswer(error);
+  const reason = isPlain ? "it speaks http, not https" : reasons[error.code ?? ""];
+  return new AdminError(`cannot ask the controller at ${origin}: ${reason ?? error.message}`, {
+    cause: error,
+  });
 }

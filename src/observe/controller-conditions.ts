@@ -9,7 +9,7 @@ export const CONTROLLER_CONDITIONS = {
   CLOUDSTACK_ADDRESS: {
     title: "CloudStack's API is not found at its address; what the store holds stays in force",
     severity: "error",
-    advice: "correct the host name and the path in --source cloudstack:URL",
+    advice: "correct http or https, the host name and the path in --source cloudstack:URL",
     where: "controller",
   },
   CLOUDSTACK_UNREACHABLE: {

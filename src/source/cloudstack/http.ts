@@ -8,6 +8,7 @@
 import http from "node:http";
 import https from "node:https";
 import { CloudStackError } from "../../model/errors.ts";
+import { isPlainAnswer } from "../../platform/plain-answer.ts";
 
 /** How the API's certificate is checked. */
 export interface Tls {
@@ -140,8 +141,17 @@ async function receive(response: http.IncomingMessage, exchange: Exchange): Prom
 /** Errors of certificates, as Node.js and Bun name them. */
 const TLS_ERROR = /CERT|SSL|TLS|SIGNATURE|ISSUER|ALTNAME|UNABLE_TO_VERIFY/i;
 
-function connectionError(command: string, cause: Error & { code?: string }): CloudStackError {
+/** What it means that there was no answer at all. */
+export function connectionError(command: string, cause: NodeJS.ErrnoException): CloudStackError {
   const why = cause.code ?? cause.name;
+  if (isPlainAnswer(cause)) {
+    const said = `${command}: what answers speaks http, not https (${why})`;
+    return new CloudStackError("CLOUDSTACK_ADDRESS", said);
+  }
+  if (why === "ENOTFOUND") {
+    const said = `${command}: the API's host name is not known (${why})`;
+    return new CloudStackError("CLOUDSTACK_ADDRESS", said);
+  }
   if (TLS_ERROR.test(why)) {
     const said = `${command}: the API's certificate is not trusted (${why})`;
     return new CloudStackError("CLOUDSTACK_TLS", said);
