@@ -13,7 +13,7 @@ import type { HintCounts } from "./hints/event.ts";
 
 export interface AdminPorts {
   readonly conditions: Conditions;
-  /** Whether the store says what the source says. */
+  /** Whether the source was read once, and the store says what it said. */
   readonly ready: () => boolean;
   /** Absent where the store itself is the truth. */
   readonly looks: () => FollowStatus | undefined;

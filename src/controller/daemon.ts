@@ -58,17 +58,17 @@ export interface ControllerPorts {
 
 export interface Controller {
   readonly conditions: Conditions;
-  /** Whether the store says what the source says. */
+  /** Whether the source was read once, and the store says what it said. */
   readonly ready: boolean;
   /** `http://ADDR:PORT` of the APIs. */
   readonly apiUrl: string | undefined;
   /** Reads keys and secrets anew and looks at everything (SIGHUP). */
   reload(): Promise<void>;
   /** Ends what is under way and closes (SIGTERM). */
-  close(graceMs: number): Promise<void>;
+  close(): Promise<void>;
 }
 
-type Closers = ((graceMs: number) => unknown)[];
+type Closers = (() => unknown)[];
 
 /**
  * Starts a controller. What was opened is closed again when the start fails.
@@ -85,7 +85,7 @@ export async function openController(
   try {
     return await assemble(settings, ports, closers);
   } catch (error) {
-    await closeAll(closers, 0);
+    await closeAll(closers);
     throw error;
   }
 }
@@ -171,9 +171,9 @@ async function assemble(
       );
       follow?.reload();
     },
-    async close(graceMs) {
+    async close() {
       log.info("draining");
-      await closeAll(closers, graceMs);
+      await closeAll(closers);
       log.info("stopped");
     },
   };
@@ -225,11 +225,11 @@ async function listenApi(
 }
 
 /** Last opened, first closed; each once. */
-async function closeAll(closers: Closers, graceMs: number): Promise<void> {
+async function closeAll(closers: Closers): Promise<void> {
   const errors: unknown[] = [];
   for (const close of closers.splice(0).reverse()) {
     try {
-      await close(graceMs);
+      await close();
     } catch (error) {
       errors.push(error); // The store must be closed whatever else goes wrong.
     }

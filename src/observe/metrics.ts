@@ -31,7 +31,7 @@ export const METRICS = {
   frontdesk_bridge_ready: { help: "1 while nothing is wrong with what the bridge needs." },
   frontdesk_bridge_log_lines_lost_total: { help: "Log lines that a slow or full disk cost the bridge." },
   frontdesk_bridge_resident_memory_bytes: { help: "Resident memory of the bridge's process." },
-  frontdesk_controller_ready: { help: "1 when the store says what the source says." },
+  frontdesk_controller_ready: { help: "1 when the source was read once and the store says so." },
   frontdesk_controller_instances: { help: "Instances that the source had at the last look." },
   frontdesk_controller_looks_total: { help: "Looks at the source: at everything, at one instance, and those at everything that failed.", labels: ["kind"] },
   frontdesk_controller_look_seconds: { help: "How long the last look at everything took." },

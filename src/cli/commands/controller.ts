@@ -14,7 +14,7 @@ import { listenAdmin } from "../../router/admin-socket.ts";
 import { chooseRim } from "../../router/http/index.ts";
 import { type Command, EXIT } from "../command.ts";
 import { controllerPlan } from "../controller-settings.ts";
-import { DAEMON_EXITS, DRAIN_MS, OPTIONS } from "../daemon-options.ts";
+import { DAEMON_EXITS, OPTIONS } from "../daemon-options.ts";
 import {
   defaultControllerAdmin,
   defaultStore,
@@ -80,7 +80,7 @@ export const controller: Command = {
     try {
       await told.ended;
     } finally {
-      await started.close(DRAIN_MS);
+      await started.close();
       sink.flushSync();
       told.release();
     }
