@@ -30,7 +30,7 @@ export class Attempts {
 
   /** @returns seconds to wait if there were too many; `undefined` while there may be more. */
   fail(peer: string | undefined): number | undefined {
-    const key = keyOf(peer ?? "");
+    const key = peerKey(peer ?? "");
     const now = this.#now();
     let count = this.#current(key, now);
     if (count === undefined) {
@@ -46,7 +46,7 @@ export class Attempts {
 
   /** Whether one more failure would be one too many. Counts nothing. */
   isOver(peer: string | undefined): boolean {
-    const count = this.#current(keyOf(peer ?? ""), this.#now());
+    const count = this.#current(peerKey(peer ?? ""), this.#now());
     return count !== undefined && count.failures >= ATTEMPTS_MAX;
   }
 
@@ -66,8 +66,8 @@ export class Attempts {
   }
 }
 
-/** One host has all of an IPv6 /64: its first four groups. */
-function keyOf(peer: string): string {
+/** Whose an address is: one host has all of an IPv6 /64, its first four groups. */
+export function peerKey(peer: string): string {
   if (!isIPv6(peer) || peer.includes(".")) return peer;
   const [head = "", tail] = peer.split("%")[0]?.split("::") ?? [];
   const groups = head === "" ? [] : head.split(":");

@@ -8,12 +8,19 @@
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { tryParseIp } from "../model/address.ts";
 import { ConfigError, UsageError } from "../model/errors.ts";
+import { Connections } from "./connections.ts";
 import { apiListenError } from "./listen-error.ts";
 
 /** Request line and headers: a GET of a CloudStack client carries its user data there. Bytes. */
@@ -21,9 +28,6 @@ const HEADER_BYTES_MAX = 64 * 1024;
 
 /** A longer body is not looked at. Each API has a smaller limit, and words for it. Bytes. */
 const BODY_BYTES_MAX: number = 64 * 1024 * 1024;
-
-/** Operators, their programs, and a console each: more is a mistake or an attack. */
-const CONNECTIONS_MAX = 256;
 
 /** Slow senders hold nothing for long. ms. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -94,8 +98,9 @@ export async function openApiListener(options: ApiListenOptions): Promise<ApiLis
   checkApiListen(listen, guests);
   const closing = new AbortController();
   const server = makeServer(tls);
-  serve(server, fetch, closing.signal);
-  bound(server, guests);
+  const connections = new Connections();
+  bound(server, guests, connections);
+  serve(server, answering(fetch, closing.signal, connections), connections);
   await listening(server, listen);
   const { address, family, port } = server.address() as AddressInfo;
   const host = family === "IPv6" ? `[${address}]` : address;
@@ -155,30 +160,55 @@ function makeServer(tls: TlsFiles | undefined): Server {
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: IDLE_TIMEOUT_MS,
     connectionsCheckingInterval: CHECK_MS,
+    handshakeTimeout: HEADERS_TIMEOUT_MS, // Of TLS.
     noDelay: true,
   };
   return tls === undefined ? createServer(limits) : secure(tls, limits);
 }
 
-function serve(server: Server, fetch: Fetch, closing: AbortSignal): void {
-  const answer = getRequestListener(
-    (request, env) => {
-      const { remoteAddress: peer, localAddress: local } = (env.incoming as IncomingMessage).socket;
+/** What an app answers, as the runtime's server asks for it. It rejects for nothing. */
+function answering(fetch: Fetch, closing: AbortSignal, connections: Connections): RequestListener {
+  const listener = getRequestListener(
+    async (request, env) => {
+      // This server has no HTTP/2.
+      const message = env.incoming as IncomingMessage;
+      const response = env.outgoing as ServerResponse;
+      const { remoteAddress: peer, localAddress: local } = message.socket;
       const addresses = {
         ...(peer !== undefined && { peer }),
         ...(local !== undefined && { local }),
       };
-      return fetch(whole(request), { closing, ...addresses });
+      const answer = await fetch(whole(request), { closing, ...addresses });
+      connections.answers({ message, response }, isEventStream(answer));
+      return answer;
     },
     // Bun's and Node's own Request and Response stay what they are for everybody else.
     { overrideGlobalObjects: false, errorHandler: statusOf },
   );
+  return (message, response) => void listener(message, response);
+}
+
+function serve(server: Server, answer: RequestListener, connections: Connections): void {
   server.on("request", (message, response) => {
-    if (Number(message.headers["content-length"] ?? 0) > BODY_BYTES_MAX) {
-      response.writeHead(413, { connection: "close" }).end();
-      message.socket.destroySoon();
-    } else void answer(message, response); // It rejects for nothing: see errorHandler.
+    void connections.inTurn({ message, response }, () => {
+      const refusal = refusalOf(message);
+      if (refusal === undefined) answer(message, response);
+      else {
+        response.writeHead(refusal, { connection: "close" }).end();
+        message.socket.destroySoon();
+      }
+    });
   });
+}
+
+/** Why a request reaches no app. */
+function refusalOf({ headers }: IncomingMessage): number | undefined {
+  return Number(headers["content-length"] ?? 0) > BODY_BYTES_MAX ? 413 : undefined;
+}
+
+/** Who follows events bounds by itself how long a reader may take. */
+function isEventStream({ headers }: Response): boolean {
+  return headers.get("content-type")?.startsWith("text/event-stream") === true;
 }
 
 /** A request that is none, as by its `Host`, reaches no app. */
@@ -222,21 +252,14 @@ function checkPrivate(key: string): void {
   throw new ConfigError(`${key} has mode ${text}: others may use it; run chmod 600 on it`);
 }
 
-/** Connections beyond the limit, and those over a guest's address, are closed unread. */
-function bound(server: Server, guests: readonly HostPort[]): void {
+/** Connections over a guest's address are closed unread. */
+function bound(server: Server, guests: readonly HostPort[], connections: Connections): void {
   const theirs = guests.map(({ host }) => host).filter((host) => !isLoopback(host));
   const refused = new Set([...METADATA_ADDRESSES, ...theirs]);
-  let open = 0;
   server.on("connection", (socket: Socket) => {
     const local = tryParseIp(socket.localAddress);
-    if (open >= CONNECTIONS_MAX || (local !== undefined && refused.has(local))) {
-      socket.destroy();
-      return;
-    }
-    open++;
-    socket.once("close", () => {
-      open--;
-    });
+    if (local !== undefined && refused.has(local)) socket.destroy();
+    else connections.take(socket);
   });
 }
 

@@ -5,7 +5,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -105,6 +105,51 @@ for (const runtime of RUNTIMES) {
         ]);
       }
       expect(await server.complaints()).not.toMatch(/"level":50/);
+    });
+
+    test("who sends many requests and reads no answer is closed, and costs little", async () => {
+      await using server = await start(runtime.command);
+      const one = "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n";
+      expect((await raw(server.port, one.repeat(8))).split("HTTP/1.1 200")).toHaveLength(9);
+      const unread = Array.from({ length: 10 }, () => connect(server.port, "127.0.0.1"));
+      const closed = unread.map((socket) => {
+        socket.pause().on("error", () => {});
+        socket.write(one.repeat(400));
+        return new Promise((resolve) => socket.once("close", resolve));
+      });
+      await Bun.sleep(1000);
+      expect(await (await fetch(`${server.url}/livez`)).text()).toBe("ok\n");
+      let bytes = 0;
+      for (const socket of unread) socket.on("data", (chunk) => (bytes += chunk.length)).resume();
+      await Promise.all(closed);
+      // What the kernels held: all of them would be a gigabyte.
+      expect(bytes).toBeLessThan(200_000_000);
+    });
+
+    test("silent connections keep nobody out, nor close who follows", async () => {
+      await using server = await start(runtime.command);
+      const crowd = async (): Promise<Socket[]> => {
+        const silent = Array.from({ length: 300 }, () =>
+          connect(server.port, "127.0.0.1").on("error", () => {}),
+        );
+        for (const socket of silent) socket.write("GET /");
+        // They are taken in one after the other.
+        await Bun.sleep(300);
+        return silent;
+      };
+      const silent = await crowd();
+      const events = await fetch(`${server.url}/v1/events`, { headers: AUTH });
+      silent.push(...(await crowd()));
+      expect(await (await fetch(`${server.url}/livez`)).text()).toBe("ok\n");
+      const reader = (events.body as ReadableStream<Uint8Array>).getReader();
+      const chunk = async () => Buffer.from((await reader.read()).value ?? []).toString();
+      expect(await chunk()).toContain("snapshot");
+      const body = JSON.stringify({ name: "web-01", nics: [{ addresses: ["10.1.1.5"] }] });
+      const headers = { ...AUTH, "content-type": "application/json" };
+      await fetch(`${server.url}${AT}`, { method: "PUT", body, headers });
+      expect(await chunk()).toContain('"id":"i-1"');
+      await reader.cancel();
+      for (const socket of silent) socket.destroy();
     });
 
     test("it ends gracefully: streams are ended, and nothing is left open", async () => {
