@@ -131,6 +131,21 @@ test("a token counts only in its own header", async () => {
   );
 });
 
+test("the document is made once, and for nobody who does not ask", async () => {
+  const { app, ask } = openApi();
+  let made = 0;
+  const make = app.getOpenAPI31Document;
+  app.getOpenAPI31Document = (...given) => {
+    made++;
+    return make(...given);
+  };
+  const texts = [];
+  for (let n = 0; n < 3; n++) texts.push(await ask("GET /openapi.json", { token: "" }));
+  expect(made).toBe(1);
+  expect(texts[0]?.headers.get("content-type")).toBe("application/json");
+  expect(new Set(texts.map(({ text }) => text)).size).toBe(1);
+});
+
 test("the document has every route, and every route is in the document", async () => {
   const { ask } = openApi();
   const document = (await ask("GET /openapi.json")).json as {
