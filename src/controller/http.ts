@@ -201,9 +201,12 @@ function serve(server: Server, answer: RequestListener, connections: Connections
   });
 }
 
-/** Why a request reaches no app. */
-function refusalOf({ headers }: IncomingMessage): number | undefined {
-  return Number(headers["content-length"] ?? 0) > BODY_BYTES_MAX ? 413 : undefined;
+/** Why a request reaches no app: its body is too long, or it does not say whom it asks. */
+function refusalOf({ headers, rawHeaders }: IncomingMessage): number | undefined {
+  if (Number(headers["content-length"] ?? 0) > BODY_BYTES_MAX) return 413;
+  // RFC 9112 section 3.2: a proxy before us may have looked at the other one.
+  const hosts = rawHeaders.filter((text, at) => at % 2 === 0 && text.toLowerCase() === "host");
+  return hosts.length > 1 ? 400 : undefined;
 }
 
 /** Who follows events bounds by itself how long a reader may take. */

@@ -107,6 +107,16 @@ for (const runtime of RUNTIMES) {
       expect(await server.complaints()).not.toMatch(/"level":50/);
     });
 
+    test("a request with two Hosts is refused", async () => {
+      await using server = await start(runtime.command);
+      for (const host of ["Host", "hOST"]) {
+        const two = `GET /livez HTTP/1.1\r\nHost: a\r\n${host}: b\r\n\r\n`;
+        const answer = await raw(server.port, two);
+        expect(answer).toStartWith("HTTP/1.1 400");
+        expect(answer).toEndWith("\r\n\r\n");
+      }
+    });
+
     test("who sends many requests and reads no answer is closed, and costs little", async () => {
       await using server = await start(runtime.command);
       const one = "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n";
