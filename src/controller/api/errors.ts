@@ -35,7 +35,7 @@ const REFUSALS = {
   INSTANCE_UNKNOWN: { status: 404, advice: "see GET /v1/instances for those that there are" },
   INTERNAL: { status: 500, advice: "look for the error in the controller's log, and report it" },
   METHOD_UNKNOWN: { status: 405, advice: "use one of the methods that Allow names" },
-  NETWORK_IN_USE: { status: 409, advice: "delete the network's instances first" },
+  NETWORK_IN_USE: { status: 409, advice: "delete or change the network's instances first" },
   NETWORK_UNKNOWN: { status: 404, advice: "see GET /v1/networks for those that there are" },
   PATH_UNKNOWN: { status: 404, advice: "see /openapi.json for the paths that there are" },
   PAYLOAD_IN_USE: { status: 409, advice: "detach it there first" },

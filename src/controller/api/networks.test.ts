@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { parseRecord } from "../../model/record-parse.ts";
 import { MemoryStore } from "../../store/memory.ts";
 import { type Api, openApi as openLab } from "./testing.ts";
 
@@ -76,6 +77,90 @@ test("a network that gets an instance while it is taken away stays", async () =>
   };
   expect((await ask("DELETE /v1/networks/204")).code).toBe("NETWORK_IN_USE");
   expect((await ask("GET /v1/networks/204")).status).toBe(200);
+});
+
+test("ranges that leave an instance outside are refused, and name it", async () => {
+  const { ask } = openApi();
+  const put = (...cidrs: string[]) => ask("PUT /v1/networks/204", { body: { cidrs } });
+  const instance = (address: string) =>
+    ask("PUT /v1/instances/204/i-1", { body: { name: "n", nics: [{ addresses: [address] }] } });
+  await put("10.1.0.0/16");
+  await ask("PUT /v1/instances/204/i-0", { body: { name: "n", nics: [] } });
+  await instance("10.1.1.5");
+  await ask("PUT /v1/networks/205", { body: { cidrs: ["10.3.0.0/16"] } });
+  for (const cidrs of [["10.1.2.0/24"], ["fd00::/64"], ["10.1.1.0/30", "10.2.0.0/16"]]) {
+    const { status, code, text } = await put(...cidrs);
+    expect([cidrs, status, code]).toEqual([cidrs, 409, "NETWORK_IN_USE"]);
+    expect(JSON.parse(text).error.message).toBe(
+      'the instance "i-1" has 10.1.1.5, an address outside',
+    );
+    expect((await ask("GET /v1/networks/204")).json).toMatchObject({ cidrs: ["10.1.0.0/16"] });
+  }
+  for (const cidrs of [["10.1.1.0/24"], ["10.1.1.0/30", "10.1.1.4/30"], ["10.0.0.0/8"], []]) {
+    expect([cidrs, (await put(...cidrs)).status]).toEqual([cidrs, 200]);
+  }
+  // None known stands for every address.
+  expect((await put("10.2.0.0/16")).code).toBe("NETWORK_IN_USE");
+  await ask("DELETE /v1/instances/204/i-1");
+  expect((await put("10.2.0.0/16")).status).toBe(200);
+});
+
+test("one that is outside already keeps nobody from the rest, nor from wider ranges", async () => {
+  const store = new MemoryStore();
+  const { ask } = openLab({}, store);
+  const put = (body: object) => ask("PUT /v1/networks/204", { body });
+  await put({ cidrs: ["10.1.1.0/24"] });
+  const nics = [{ addresses: ["10.9.9.9"], default: true }];
+  const record = { network: "204", id: "i-1", name: "n", nics, keys: [], publicKeys: [] };
+  await store.put(parseRecord({ ...record, incarnation: 1, epoch: 1 }));
+  expect((await put({ cidrs: ["10.1.1.0/24"], dnsDomain: "lab.example" })).status).toBe(200);
+  expect((await put({ cidrs: ["10.1.0.0/16"] })).status).toBe(200);
+  expect((await put({ cidrs: ["10.1.1.0/24"] })).code).toBe("NETWORK_IN_USE");
+});
+
+test("an instance that comes while its network is narrowed is not left outside", async () => {
+  const store = new MemoryStore();
+  const { ask } = openLab({}, store);
+  const put = (...cidrs: string[]) => ask("PUT /v1/networks/204", { body: { cidrs } });
+  await put("10.1.0.0/16");
+  const list = store.list.bind(store);
+  store.list = async (query) => {
+    const page = await list(query);
+    store.list = list;
+    const body = { name: "n", nics: [{ addresses: ["10.1.1.5"] }] };
+    await ask("PUT /v1/instances/204/i-1", { body });
+    return page;
+  };
+  expect((await put("10.1.2.0/24")).code).toBe("NETWORK_IN_USE");
+  expect((await ask("GET /v1/networks/204")).json).toMatchObject({ cidrs: ["10.1.0.0/16"] });
+});
+
+test("many instances are looked at in many turns", async () => {
+  const store = new MemoryStore();
+  const { ask } = openLab({}, store);
+  await ask("PUT /v1/networks/204", { body: { cidrs: ["10.1.0.0/16"] } });
+  for (let n = 0; n < 3000; n++) {
+    const nics = [{ addresses: [`10.1.${n >> 8}.${n & 255}`] }];
+    const record = { network: "204", id: `i-${n}`, name: "n", nics, keys: [], publicKeys: [] };
+    await store.put(parseRecord({ ...record, incarnation: 1, epoch: 1 }));
+  }
+  const list = store.list.bind(store);
+  const read: number[] = [];
+  let turn = 0;
+  store.list = async (query) => {
+    read.push(turn);
+    return list(query);
+  };
+  const tick = (): void => {
+    turn++;
+    ticking = setImmediate(tick);
+  };
+  let ticking = setImmediate(tick);
+  const put = await ask("PUT /v1/networks/204", { body: { cidrs: ["10.1.0.0/17"] } });
+  clearImmediate(ticking);
+  expect(put.status).toBe(200);
+  expect(read).toHaveLength(6);
+  expect(new Set(read).size).toBe(6);
 });
 
 test("networks that are made at once are all there", async () => {

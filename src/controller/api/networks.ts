@@ -2,9 +2,12 @@
 
 import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { containedIn, parseCidr } from "../../model/address.ts";
 import type { Network as NetworkOf } from "../../model/change.ts";
-import { OperatorApiError, RecordError } from "../../model/errors.ts";
+import { OperatorApiError, quote, RecordError } from "../../model/errors.ts";
+import { addressesOf, type RecordName } from "../../model/record.ts";
 import { parseNetworks } from "../../model/record-parse.ts";
+import { rest } from "../../platform/turns.ts";
 import { isHostName } from "../../protocol/host-name.ts";
 import type { Store } from "../../store/store.ts";
 import { turns } from "../turns.ts";
@@ -71,9 +74,16 @@ export const addNetworks: AddRoutes = (app, ports) => {
     const next = checked({ id, cidrs, ...(dnsDomain !== undefined && { dnsDomain }) });
     return inTurn(async () => {
       const before = await store.networks();
-      const isNew = !before.some((one) => one.id === id);
+      const former = before.find((one) => one.id === id);
+      const isNew = former === undefined;
       const others = before.map((one) => (one.id === id ? next : one));
-      await store.putNetworks(isNew ? [...others, next] : others);
+      const write = () => store.putNetworks(isNew ? [...others, next] : others);
+      if (isWithin(former?.cidrs ?? [], next.cidrs)) await write();
+      else {
+        await checkInside(store, next);
+        await write();
+        await orBack(checkInside(store, next), store, before);
+      }
       const now = (await store.networks()).find((one) => one.id === id) ?? next;
       return c.json(view(now), isNew ? 201 : 200);
     });
@@ -87,12 +97,7 @@ export const addNetworks: AddRoutes = (app, ports) => {
       if (!before.some((one) => one.id === id)) throw unknownNetwork();
       await checkUnused(store, id);
       await store.putNetworks(before.filter((one) => one.id !== id));
-      try {
-        await checkUnused(store, id); // An instance may have been on its way into it.
-      } catch (error) {
-        await store.putNetworks(before);
-        throw error;
-      }
+      await orBack(checkUnused(store, id), store, before);
       return c.body(null, 204);
     });
   });
@@ -134,6 +139,52 @@ async function checkUnused(store: Store, network: string): Promise<void> {
   const { records } = await store.list({ network, limit: 1 });
   if (records.length > 0) {
     throw new OperatorApiError("NETWORK_IN_USE", "the network has instances");
+  }
+}
+
+/** Whether ranges hold all that the former ones did; none stands for every address. */
+function isWithin(former: readonly string[], next: readonly string[]): boolean {
+  if (next.length === 0) return true;
+  const ranges = next.map(parseCidr);
+  const isHeld = (text: string): boolean => {
+    const { version, first, last } = parseCidr(text);
+    return ranges.some((r) => r.version === version && r.first <= first && last <= r.last);
+  };
+  return former.length > 0 && former.every(isHeld);
+}
+
+/**
+ * Reads all instances of the network, a page at a time, so that others have their turn.
+ *
+ * @throws {OperatorApiError} NETWORK_IN_USE, which names one that would lie outside.
+ */
+async function checkInside(store: Store, { id: network, cidrs }: NetworkOf): Promise<void> {
+  const ranges = cidrs.map(parseCidr);
+  let after: RecordName | undefined;
+  do {
+    const page = await store.list({ network, ...(after !== undefined && { after }) });
+    for (const { record } of page.records) {
+      const outside = addressesOf(record).find((address) => !containedIn(ranges, address));
+      if (outside === undefined) continue;
+      const message = `the instance ${quote(record.id)} has ${outside}, an address outside`;
+      throw new OperatorApiError("NETWORK_IN_USE", message);
+    }
+    after = page.next;
+    await rest();
+  } while (after !== undefined);
+}
+
+/** An instance may have been on its way into the network: then the networks are as before. */
+async function orBack(
+  check: Promise<void>,
+  store: Store,
+  before: readonly NetworkOf[],
+): Promise<void> {
+  try {
+    await check;
+  } catch (error) {
+    await store.putNetworks(before);
+    throw error;
   }
 }
 
