@@ -171,6 +171,8 @@ test("bodies that cannot be kept are refused, and nothing is stored", async () =
     [nic({ mac: "02-00" }), "RECORD_INVALID"],
     [nic({ extra: 1 }), "REQUEST_INVALID"],
     [{ ...BODY, userData: { base64: "!" } }, "USER_DATA_NOT_BASE64"],
+    [{ ...BODY, userData: { base64: "" } }, "USER_DATA_TOO_SHORT"],
+    [{ ...BODY, userData: { base64: " " } }, "USER_DATA_TOO_SHORT"],
     [{ ...BODY, userData: { base64: "A".repeat(32_772) } }, "USER_DATA_TOO_LARGE"],
     [{ ...BODY, userData: "aGVsbG8=" }, "REQUEST_INVALID"],
   ];

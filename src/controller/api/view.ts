@@ -6,7 +6,7 @@
  */
 
 import type { KeyValue } from "../../model/binding.ts";
-import { OperatorApiError } from "../../model/errors.ts";
+import { OperatorApiError, UserDataError } from "../../model/errors.ts";
 import {
   type InstanceRecord,
   isSealed,
@@ -109,7 +109,11 @@ function userDataFor(
 ): InstanceRecord["userData"] {
   if (userData === null) return undefined;
   if (userData === undefined || !("base64" in userData)) return before?.userData;
-  return decodeUserData(userData.base64, { method: "POST", charsMax });
+  const bytes = decodeUserData(userData.base64, { method: "POST", charsMax });
+  // A variable of a script that is empty looks like this. Who wants none says null.
+  if (bytes === undefined)
+    throw new UserDataError("USER_DATA_TOO_SHORT", "user data holds no byte");
+  return bytes;
 }
 
 type Texts = { -readonly [Name in (typeof TEXTS)[number]]?: string };
