@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { FORM_BYTES_MAX, PARAMS_MAX } from "./limits.ts";
 import { base64Of, LEAST, openTestLab } from "./testing.ts";
 
 /** A dozen megabytes are decoded and signed: seconds on a machine that has other work. ms. */
@@ -89,4 +90,34 @@ test("a page has 500 items at most, and both of its parameters", async () => {
   expect(await statusOf({ page: "999999999", pagesize: "500" })).toBe(200);
   expect(await statusOf({ projectid: "-1" })).toBe(200);
   expect((await lab.ask("listVirtualMachines", { projectid: "p" })).status).toBe(431);
+});
+
+test("parameters are counted before a query or a form is taken apart", async () => {
+  const { app } = openTestLab();
+  const own = URLSearchParams;
+  let apart = 0;
+  globalThis.URLSearchParams = class extends own {
+    constructor(text?: string) {
+      super(text);
+      apart += text?.length ?? 0;
+    }
+  } as typeof own;
+  try {
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    for (const [text, isForm, status, isApart] of [
+      ["a&".repeat(524_280), true, 430, false],
+      ["&".repeat(FORM_BYTES_MAX), true, 430, false],
+      ["a&".repeat(30_000), false, 430, false],
+      [`a=${"b".repeat(FORM_BYTES_MAX - 2)}`, true, 401, true],
+      [Array.from({ length: PARAMS_MAX }, (_, at) => `p${at}=1`).join("&"), true, 401, true],
+    ] as const) {
+      const init = isForm ? { method: "POST", headers, body: text } : {};
+      apart = 0;
+      const answer = await app.request(isForm ? "/" : `/?${text}`, init);
+      expect([text.slice(0, 9), answer.status]).toEqual([text.slice(0, 9), status]);
+      expect(apart).toBe(isApart ? text.length : 0);
+    }
+  } finally {
+    globalThis.URLSearchParams = own;
+  }
 });

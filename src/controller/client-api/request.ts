@@ -5,6 +5,7 @@
  * was signed and what is done would be two things.
  */
 
+import type { ClientApiError } from "../../model/errors.ts";
 import type { Method } from "../user-data.ts";
 import { refuse } from "./errors.ts";
 import { PARAM_NAME_CHARS_MAX, PARAMS_MAX, QUERY_CHARS_MAX } from "./limits.ts";
@@ -30,18 +31,28 @@ export async function readRequest(request: Request): Promise<Asked> {
   const query = request.url.indexOf("?");
   const text = query === -1 ? "" : (request.url.slice(query + 1).split("#")[0] ?? "");
   if (text.length > QUERY_CHARS_MAX) throw refuse("badRequest", "The query is too long: use POST");
-  const pairs = [...new URLSearchParams(text)];
+  const pairs = pairsOf(text);
   const type = request.headers.get("content-type") ?? "";
   if (method === "POST" && /^application\/x-www-form-urlencoded\b/i.test(type)) {
-    pairs.push(...new URLSearchParams(await request.text()));
+    pairs.push(...pairsOf(await request.text()));
   }
   return { method, ...named(pairs) };
 }
 
-function named(pairs: readonly (readonly [string, string])[]): Omit<Asked, "method"> {
-  if (pairs.length > PARAMS_MAX) {
-    throw refuse("malformed", `The request has more than ${PARAMS_MAX} parameters`);
-  }
+type Pair = readonly [name: string, value: string];
+
+/** Counted before they are taken apart: nobody knows yet who sent them. */
+function pairsOf(text: string): Pair[] {
+  if (text.split("&", PARAMS_MAX + 1).length > PARAMS_MAX) throw tooMany();
+  return [...new URLSearchParams(text)];
+}
+
+function tooMany(): ClientApiError {
+  return refuse("malformed", `The request has more than ${PARAMS_MAX} parameters`);
+}
+
+function named(pairs: readonly Pair[]): Omit<Asked, "method"> {
+  if (pairs.length > PARAMS_MAX) throw tooMany();
   const sent = new Map<string, string>();
   const params = new Map<string, string>();
   for (const [name, value] of pairs) {
