@@ -79,6 +79,26 @@ test("a network that is not there is said, by whatever is asked for it", async (
   await store.putNetworks([LAB]);
 });
 
+test(
+  "a network that none can be is a mistake of the command line",
+  async () => {
+    for (const network of ["", "a\nb", "n".repeat(65)]) {
+      const usage = `--network ${JSON.stringify(network)} is no id of a network; frontdesk networks`;
+      for (const words of [
+        ["instances"],
+        ["instances", "seal", "x"],
+        ["userdata", "get", "x"],
+        ["events"],
+      ]) {
+        const done = await run(...words, "--network", network);
+        expect([words, done.code, done.stderr]).toEqual([words, 2, expect.stringContaining(usage)]);
+        expect(done.stderr.trimEnd()).not.toContain("\n");
+      }
+    }
+  },
+  TEST_MS_MAX,
+);
+
 test("one is shown in each of its networks, by id or name", async () => {
   const { stdout } = await run("instances", "show", "web-02");
   expect(stdout).toMatch(/^instance {4}i-2 \(web-02\)\nnetwork {5}204\n/);

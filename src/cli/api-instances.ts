@@ -4,9 +4,10 @@
 
 import { PAGE_MAX } from "../controller/api/limits.ts";
 import type { InstanceOutput, SummaryOutput } from "../controller/api/schemas.ts";
-import { AdminError, quote } from "../model/errors.ts";
+import { AdminError, quote, RecordError, UsageError } from "../model/errors.ts";
+import { parseNetworks } from "../model/record-parse.ts";
 import type { ApiClient } from "./api-client.ts";
-import type { OptionSpec } from "./command.ts";
+import type { OptionSpec, Options } from "./command.ts";
 import type { Output } from "./output.ts";
 
 /** `sealed` is absent where the controller is of an earlier version. */
@@ -27,6 +28,24 @@ export const OF_NETWORK: OptionSpec = {
   flags: "--network <id>",
   summary: "only in this network",
 };
+
+/**
+ * The network that `--network` names.
+ *
+ * @throws {UsageError} if no network can have such an id.
+ */
+export function networkOf(options: Options): string | undefined {
+  const network = options.string("network");
+  if (network === undefined) return undefined;
+  try {
+    parseNetworks([{ id: network, cidrs: [] }]);
+    return network;
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error;
+    const what = `${quote(network)} is no id of a network`;
+    throw new UsageError(`--network ${what}; frontdesk networks lists them`);
+  }
+}
 
 /** All instances, or a network's, or those of an id or a name, page by page. */
 export async function* listed(

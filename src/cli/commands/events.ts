@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { clean } from "../../model/clean.ts";
 import { AdminError } from "../../model/errors.ts";
 import { API_OPTIONS, type ApiEvent, openApiClient } from "../api-client.ts";
-import { checkNetwork, OF_NETWORK } from "../api-instances.ts";
+import { checkNetwork, networkOf, OF_NETWORK } from "../api-instances.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
 import { untilTold } from "../until-told.ts";
 
@@ -26,7 +26,7 @@ export const events: Command = {
   ],
   async run({ options, out }) {
     const client = await openApiClient(options);
-    const network = options.string("network");
+    const network = networkOf(options);
     await checkNetwork(client, network);
     const path = `/v1/events${network === undefined ? "" : `?${new URLSearchParams({ network })}`}`;
     const isJson = options.flag("json");

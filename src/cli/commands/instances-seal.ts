@@ -3,7 +3,7 @@
  */
 
 import { API_OPTIONS, openApiClient } from "../api-client.ts";
-import { findOne, OF_NETWORK, pathOf } from "../api-instances.ts";
+import { findOne, networkOf, OF_NETWORK, pathOf } from "../api-instances.ts";
 import { type Command, EXIT, type Invocation, JSON_OPTION } from "../command.ts";
 
 /** How an instance is shown that is sealed. */
@@ -40,7 +40,7 @@ export const open: Command = {
 async function change({ args, options, out }: Invocation, isSealed: boolean): Promise<0> {
   const [word = ""] = args;
   const client = await openApiClient(options);
-  const { network, id } = await findOne(client, { word, network: options.string("network") }, out);
+  const { network, id } = await findOne(client, { word, network: networkOf(options) }, out);
   const path = `${pathOf({ network, id })}/seal`;
   if (isSealed) await client.put(path, { type: "application/json", body: "{}" });
   else await client.remove(path);

@@ -10,6 +10,7 @@ import {
   find,
   type ListedInstance,
   listed,
+  networkOf,
   OF_NETWORK,
   pathOf,
   type ShownInstance,
@@ -32,9 +33,8 @@ const list: Command = {
 async function runList({ options, out }: Invocation): Promise<0> {
   const client = await openApiClient(options);
   const all: ListedInstance[] = [];
-  for await (const one of listed(client, { network: options.string("network") }, out))
-    all.push(one);
-  if (all.length === 0) await checkNetwork(client, options.string("network"));
+  for await (const one of listed(client, { network: networkOf(options) }, out)) all.push(one);
+  if (all.length === 0) await checkNetwork(client, networkOf(options));
   if (options.flag("json")) out.json(all);
   else {
     const head = ["NETWORK", "ID", "NAME", "ADDRESSES", "USER DATA", "PASSWORD", "SEAL", "ZONE"];
@@ -59,7 +59,7 @@ const show: Command = {
   examples: [["frontdesk instances show web-01", "all that is kept of it, but no secret"]],
   async run({ args: [word = ""], options, out }) {
     const client = await openApiClient(options);
-    const found = await find(client, { word, network: options.string("network") }, out);
+    const found = await find(client, { word, network: networkOf(options) }, out);
     const all: ShownInstance[] = [];
     for (const one of found) all.push((await client.get(pathOf(one))) as ShownInstance);
     if (options.flag("json")) out.json(all);

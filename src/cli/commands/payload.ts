@@ -7,7 +7,7 @@ import { counted } from "../../model/count.ts";
 import { AdminError, CommandError, quote, UsageError } from "../../model/errors.ts";
 import { PAYLOAD_BYTES_MAX, SHA256, type StoredPayload } from "../../model/payload.ts";
 import { API_OPTIONS, type ApiClient, openApiClient } from "../api-client.ts";
-import { findOne, OF_NETWORK, pathOf } from "../api-instances.ts";
+import { findOne, networkOf, OF_NETWORK, pathOf } from "../api-instances.ts";
 import { type Command, EXIT, JSON_OPTION, type Options } from "../command.ts";
 import type { Output } from "../output.ts";
 import { whyUnread } from "../read-input.ts";
@@ -107,7 +107,7 @@ const attach: Command = {
   async run({ args: [word = "", which = ""], options, out }) {
     const content = PREFIX.test(which) ? undefined : read(which);
     const client = await openApiClient(options);
-    const one = await findOne(client, { word, network: options.string("network") }, out);
+    const one = await findOne(client, { word, network: networkOf(options) }, out);
     const to = options.string("to");
     const { sha256 } =
       content === undefined
@@ -128,7 +128,7 @@ const detach: Command = {
   examples: [["frontdesk payload detach web-01", "its guest can fetch it no more"]],
   async run({ args: [word = ""], options, out }) {
     const client = await openApiClient(options);
-    const one = await findOne(client, { word, network: options.string("network") }, out);
+    const one = await findOne(client, { word, network: networkOf(options) }, out);
     await client.remove(`${pathOf(one)}/payload`);
     if (options.flag("json")) out.json({ network: one.network, id: one.id });
     else out.note("detached");

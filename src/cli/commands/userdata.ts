@@ -7,7 +7,7 @@ import { cleanLines } from "../../model/clean.ts";
 import { counted } from "../../model/count.ts";
 import { CommandError, UsageError } from "../../model/errors.ts";
 import { API_OPTIONS, openApiClient } from "../api-client.ts";
-import { findOne, OF_NETWORK, pathOf } from "../api-instances.ts";
+import { findOne, networkOf, OF_NETWORK, pathOf } from "../api-instances.ts";
 import { type Command, EXIT, JSON_OPTION } from "../command.ts";
 import { readInput } from "../read-input.ts";
 
@@ -24,7 +24,7 @@ const get: Command = {
   examples: [["frontdesk userdata get web-01 > user-data", "as it is, into a file"]],
   async run({ args: [word = ""], options, out }) {
     const client = await openApiClient(options);
-    const one = await findOne(client, { word, network: options.string("network") }, out);
+    const one = await findOne(client, { word, network: networkOf(options) }, out);
     const bytes = await client.getBytes(`${pathOf(one)}/user-data`);
     const file = options.string("output");
     if (file !== undefined) write(file, bytes);
@@ -62,7 +62,7 @@ const set: Command = {
     if (!isNone && file === undefined) throw new UsageError("name a file, or - for stdin");
     const bytes = file === undefined ? undefined : read(file);
     const client = await openApiClient(options);
-    const one = await findOne(client, { word, network: options.string("network") }, out);
+    const one = await findOne(client, { word, network: networkOf(options) }, out);
     const path = `${pathOf(one)}/user-data`;
     if (bytes === undefined) await client.remove(path);
     else await client.put(path, sentOf(bytes, options.flag("base64")));
