@@ -9,7 +9,7 @@ const CODES: ReadonlySet<string> = new Set([
   "ERR_SSL_PACKET_LENGTH_TOO_LONG",
 ]);
 
-/** The same reasons in a message: the code of Node.js 18 and 20 is that of each failed handshake. */
+/** The same in a message: the code of Node.js 18 and 20 is that of every failed handshake. */
 const REASON = /wrong version number|packet length too long/;
 
 export function isPlainAnswer({ code = "", message }: NodeJS.ErrnoException): boolean {
