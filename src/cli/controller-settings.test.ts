@@ -110,6 +110,13 @@ test("a flag wins over the file, and a variable that is empty does not", async (
   expect(logLevel).toBe("debug");
 });
 
+test("a guests' listener may be link-local, as the router's own may", async () => {
+  const at = "'[fe80::1%eth1]:80'";
+  writeFileSync(FILE, `controller: {apiListen: '127.0.0.1:8776', guestListen: [auto, ${at}]}`);
+  const { settings } = await controllerPlan(options({ config: FILE, "seal-key": KEY }));
+  expect<unknown>(settings.api?.guests).toEqual(["auto", { host: "fe80::1", port: 80 }]);
+});
+
 test("what is wrong is named where it was said: a flag, or a line of the file", async () => {
   const cases: readonly (readonly [yaml: string, flags: object, code: string, said: string])[] = [
     ["controller: {apiListen: x}", {}, "CONFIG", `${FILE}:1: controller.apiListen: "x" is not`],
@@ -147,6 +154,12 @@ test("what is wrong is named where it was said: a flag, or a line of the file", 
       { "webhook-secret-file": "hook" },
       "USAGE",
       "--webhook-secret-file is for --api-listen, which is missing",
+    ],
+    [
+      "{}",
+      { "api-listen": "127.0.0.1:1", "guest-listen": ["x"], "seal-key": KEY },
+      "USAGE",
+      '--guest-listen: "x" is not ADDR:PORT',
     ],
     [
       "controller: {store: 'sqlite:x'}",

@@ -22,6 +22,7 @@ import {
   type ControllerValues,
   controllerValues,
   parseBus,
+  parseGuest,
   parseHostPort,
 } from "./controller-values.ts";
 import { openSealKey } from "./seal-key.ts";
@@ -70,7 +71,7 @@ export async function controllerPlan(options: Options): Promise<ControllerPlan> 
     ...(listen !== undefined && {
       api: {
         ...{ listen: parseHostPort(listen), stateDir },
-        guests: values.guestListen.map((at) => (at === "auto" ? at : parseHostPort(at))),
+        guests: values.guestListen.map(parseGuest),
         env: apiEnvironment(source),
         tokensFile: text("tokensFile") ?? defaultTokens(stateDir),
         ...(tls !== undefined && { tls }),

@@ -7,7 +7,7 @@ import type { Problem } from "../config/document.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
 import { checkApiListen, isEvery } from "../controller/http.ts";
 import { CLOUDSTACK, checkLookSource } from "../controller/open-look.ts";
-import { tryParseHostPort } from "../model/address.ts";
+import { tryParseHostPort, tryParseListen } from "../model/address.ts";
 import { ConfigError, quote, UsageError } from "../model/errors.ts";
 import { USER_DATA_CHARS_MAX } from "../source/cloudstack/limits.ts";
 import { parseSource } from "../source/index.ts";
@@ -155,7 +155,7 @@ function apiListenFlaw({ apiListen, guestListen = [] }: Section): string | undef
   try {
     checkApiListen(
       at,
-      guestListen.flatMap((guest) => tryParseHostPort(guest) ?? []),
+      guestListen.flatMap((guest) => tryParseListen(guest) ?? []),
     );
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
@@ -185,6 +185,16 @@ export function parseHostPort(text: string): { readonly host: string; readonly p
   const at = tryParseHostPort(text);
   if (at === undefined) throw new UsageError(`${quote(text)} is not ADDR:PORT`);
   return at;
+}
+
+/** Written as the router's own listeners are, because that is what it names. */
+export function parseGuest(
+  text: string,
+): "auto" | { readonly host: string; readonly port: number } {
+  if (text === "auto") return text;
+  const at = tryParseListen(text);
+  if (at !== undefined) return { host: at.host, port: at.port };
+  throw new UsageError(`--guest-listen: ${quote(text)} is not ADDR:PORT, [IPV6]:PORT or auto`);
 }
 
 /** The user is no part of it: it would stand in `ps` and in logs. */
