@@ -9,13 +9,13 @@ import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
 import { OperatorApiError } from "../../model/errors.ts";
 import { type ApiEnv, authenticate } from "./auth.ts";
-import { bounded, faultsOf } from "./body.ts";
+import { bounded, faultsOf, PAYLOADS_PATH } from "./body.ts";
 import { addKeys, addPassword, addUserData } from "./content.ts";
 import { answerError } from "./errors.ts";
 import { addEvents } from "./events.ts";
 import { addInstances } from "./instances.ts";
 import { addNetworks } from "./networks.ts";
-import { addPayloads } from "./payloads.ts";
+import { addPayloads, limitUploads } from "./payloads.ts";
 import {
   type AddRoutes,
   failures,
@@ -87,6 +87,7 @@ export function operatorApi(ports: OperatorPorts): OperatorApp {
     await next();
   });
   app.use("/v1/*", authenticate(ports));
+  app.post(PAYLOADS_PATH, limitUploads());
   app.use("/v1/*", bounded);
   for (const add of GROUPS) add(app, ports);
   app.get("/livez", (c) => c.text("ok\n"));

@@ -17,7 +17,7 @@ export const BYTES_TYPE = "application/octet-stream";
 export const bounded: MiddlewareHandler = (c, next) =>
   c.req.path === PAYLOADS_PATH ? atMostPayload(c, next) : atMost(c, next);
 
-const PAYLOADS_PATH = "/v1/payloads";
+export const PAYLOADS_PATH = "/v1/payloads";
 const atMost = limitedTo(BODY_BYTES_MAX);
 const atMostPayload = limitedTo(PAYLOAD_BYTES_MAX);
 

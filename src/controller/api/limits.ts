@@ -4,7 +4,10 @@
 export const BODY_BYTES_MAX: number = 8 * 1024 * 1024;
 
 /** Payloads that come in at a time: each is in memory, and once more while it is sealed. */
-export const UPLOADS_MAX = 2;
+export const UPLOADS_MAX = 4;
+
+/** The same with one token: who sends slowly keeps nobody else waiting. */
+export const UPLOADS_PER_TOKEN_MAX = 2;
 
 /** Records of one page, where nobody says, and at most. */
 export const PAGE_DEFAULT = 100;

@@ -105,6 +105,40 @@ test("uploads are bounded, and a place is free again after each", async () => {
   for (const index of [4, 5, 6]) expect((await upload(api, content(index))).status).toBe(201);
 });
 
+test("slow uploads with one token keep no other out, and there is a limit for all", async () => {
+  const bearer = async (name: string) => ({ name, role: "write" }) as const;
+  const { app, ask } = openApi({ tokens: { bearer } });
+  const held: ReadableStreamDefaultController<Uint8Array>[] = [];
+  const begin = async (token: string) => {
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        controller.enqueue(SCRIPT);
+        held.push(controller);
+      },
+    });
+    const authorization = `Bearer ${token}`;
+    const init = { method: "POST", body, headers: { ...headers, authorization }, duplex: "half" };
+    return app.request("/v1/payloads", init as RequestInit);
+  };
+  const whole = async (token: string) => {
+    const { status, text } = await ask("POST /v1/payloads", { token, body: SCRIPT, headers });
+    return [status, (/"message":"(.*?)"/.exec(text) ?? [])[1]];
+  };
+  const slow = [begin("one"), begin("one")];
+  await Bun.sleep(10);
+  expect(await whole("one")).toEqual([503, "2 uploads with this token are under way"]);
+  expect([await whole("two"), await whole("two")]).toEqual([
+    [201, undefined],
+    [200, undefined],
+  ]);
+  slow.push(begin("two"), begin("three"));
+  await Bun.sleep(10);
+  expect(await whole("two")).toEqual([503, "4 uploads are under way"]);
+  for (const controller of held) controller.close();
+  for (const answer of slow) expect((await answer).status).toBe(200);
+  expect(await whole("one")).toEqual([200, undefined]);
+});
+
 test("an instance is given a payload in one write, and keeps it until it is detached", async () => {
   const api = await withInstance();
   const { ask } = api;

@@ -11,8 +11,9 @@ import { isStub, isStubFor, stubFor } from "../../protocol/payload-stub.ts";
 import { PAYLOADS_BYTES_MAX } from "../../store/limits.ts";
 import { kindOf } from "../payload-kind.ts";
 import { checkUserData } from "../user-data.ts";
-import { BYTES_TYPE, takes } from "./body.ts";
-import { UPLOADS_MAX } from "./limits.ts";
+import type { ApiEnv } from "./auth.ts";
+import { BYTES_TYPE, PAYLOADS_PATH, takes } from "./body.ts";
+import { UPLOADS_MAX, UPLOADS_PER_TOKEN_MAX } from "./limits.ts";
 import { checkWritable, existing, ofExisting, write } from "./records.ts";
 import {
   type AddRoutes,
@@ -39,25 +40,31 @@ import {
 
 const tags = ["payloads"];
 const security = secured;
-const path = "/v1/payloads";
+const path = PAYLOADS_PATH;
 const onePath = `${path}/{sha}` as const;
 const attachedPath = "/v1/instances/{network}/{id}/payload";
 const one = { params: PayloadName };
 
-/** Each is in memory while it comes: the next waits until there is room. */
-function limited(): MiddlewareHandler {
-  let underWay = 0;
-  return async (_, next) => {
-    if (underWay >= UPLOADS_MAX) {
-      throw new OperatorApiError("UPLOADS_TOO_MANY", `${UPLOADS_MAX} uploads are under way`);
-    }
-    underWay++;
+/** Each is in memory while it comes: the next waits until there is room. Before a body is read. */
+export function limitUploads(): MiddlewareHandler<ApiEnv> {
+  /** The names of their tokens. */
+  const underWay: string[] = [];
+  return async (c, next) => {
+    const { name } = c.get("bearer");
+    const own = underWay.filter((other) => other === name).length;
+    if (own >= UPLOADS_PER_TOKEN_MAX) throw tooMany(`${own} uploads with this token`);
+    if (underWay.length >= UPLOADS_MAX) throw tooMany(`${underWay.length} uploads`);
+    underWay.push(name);
     try {
       await next();
     } finally {
-      underWay--;
+      underWay.splice(underWay.indexOf(name), 1);
     }
   };
+}
+
+function tooMany(what: string): OperatorApiError {
+  return new OperatorApiError("UPLOADS_TOO_MANY", `${what} are under way`);
 }
 
 const list = createRoute({
@@ -107,7 +114,7 @@ export const addPayloads: AddRoutes = (app, ports) => {
   const upload = createRoute({
     ...{ method: "post", path, tags, security },
     summary: "Keep a payload: a script, an archive with a file named run, or any file",
-    middleware: [limited(), takes(BYTES_TYPE)] as const,
+    middleware: takes(BYTES_TYPE),
     request: { query: UploadQuery, body: { content: bytes, required: true } },
     responses: {
       200: json(Payload, "It was there already."),
