@@ -182,7 +182,13 @@ test("the document has every route, and every route is in the document", async (
 test("what is answered is what the document says", async () => {
   const { ask, ports } = openApi();
   const nics = [{ mac: "02:00:00:00:00:01", addresses: ["10.1.1.5"], keys: [["a", null]] }];
-  const all = { account: "a", project: "p", zone: "z", template: "t", publicKeys: ["k"] };
+  const all = {
+    account: "a",
+    project: "p",
+    zone: "z",
+    template: "t",
+    publicKeys: ["ssh-rsa AAAA"],
+  };
   await ask("PUT /v1/networks/204", { body: { cidrs: ["10.1.1.0/24"], dnsDomain: "x.example" } });
   await ask(`PUT ${AT}`, { body: { ...BODY, ...all, nics, userData: { base64: "aGk=" } } });
   const headers = { "content-type": "application/octet-stream" };

@@ -18,6 +18,7 @@ import {
   RevisionHeaders,
   UserDataBody,
 } from "./schemas.ts";
+import { checkPublicKeys } from "./usable.ts";
 import { passwordState } from "./view.ts";
 
 const tags = ["instances"];
@@ -135,7 +136,11 @@ export const addKeys: AddRoutes = (app, ports) => {
   app.openapi(putKeys, async (c) => {
     checkWritable(ports);
     const { publicKeys } = c.req.valid("json");
-    const change = ofExisting((before) => parseRecord({ ...before, publicKeys }));
+    const change = ofExisting((before) => {
+      const record = parseRecord({ ...before, publicKeys });
+      checkPublicKeys(record, before);
+      return record;
+    });
     const { stored } = await write(c, ports, { name: c.req.valid("param"), change });
     return c.json({ publicKeys: [...stored.record.publicKeys] }, 200);
   });

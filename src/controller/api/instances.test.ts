@@ -234,7 +234,7 @@ test("a write holds only for the revision that it names", async () => {
   for (const request of [`DELETE ${AT}`, `DELETE ${AT}/user-data`, `DELETE ${AT}/password`]) {
     expect((await ask(request, { headers: { "if-match": '"2"' } })).status).toBe(412);
   }
-  const keys = { body: { publicKeys: ["k"] }, headers: { "if-match": '"2"' } };
+  const keys = { body: { publicKeys: ["ssh-rsa AAAA"] }, headers: { "if-match": '"2"' } };
   expect((await ask(`PUT ${AT}/keys`, keys)).status).toBe(412);
   expect((await ask(`DELETE ${AT}`, { headers: { "if-match": '"3"' } })).status).toBe(204);
 });
@@ -243,12 +243,12 @@ test("changes of different things at once all stay", async () => {
   const { ask, store } = openApi();
   await ask(`PUT ${AT}`, { body: BODY });
   await Promise.all([
-    ask(`PUT ${AT}/keys`, { body: { publicKeys: ["k"] } }),
+    ask(`PUT ${AT}/keys`, { body: { publicKeys: ["ssh-rsa AAAA"] } }),
     ask(`PUT ${AT}/password`, { body: { password: "s3cret" } }),
     ask(`PUT ${AT}/user-data`, { body: { base64: "aGVsbG8=" } }),
   ]);
   const { record } = (await store.get({ network: "204", id: "i-1" })) ?? {};
-  expect(record?.publicKeys).toEqual(["k"]);
+  expect(record?.publicKeys).toEqual(["ssh-rsa AAAA"]);
   expect(record?.password?.password).toBe("s3cret");
   expect(record?.userData?.length).toBe(5);
 });

@@ -25,6 +25,7 @@ import {
   RevisionHeaders,
 } from "./schemas.ts";
 import { search } from "./search.ts";
+import { checkUsable } from "./usable.ts";
 import { instanceView, recordOf, summaryView } from "./view.ts";
 
 const tags = ["instances"];
@@ -93,6 +94,7 @@ export const addInstances: AddRoutes = (app, ports) => {
       name,
       change: (before) => {
         const record = within(network, recordOf(name, given, { before, userDataMax }));
+        checkUsable(record, before);
         // One that is there already may be older than this rule.
         if (network === undefined && before === undefined) throw unknownNetwork();
         return record;

@@ -87,7 +87,7 @@ test("a seal outlasts every change but another installation", async () => {
     [`PUT ${AT}`, { body: { ...shown, nics: [{ addresses: ["10.1.1.6"], default: true }] } }],
     [`PUT ${AT}/user-data`, { body: { base64: "d29ybGQ=" } }],
     [`DELETE ${AT}/user-data`, {}],
-    [`PUT ${AT}/keys`, { body: { publicKeys: ["k"] } }],
+    [`PUT ${AT}/keys`, { body: { publicKeys: ["ssh-rsa AAAA"] } }],
     [`DELETE ${AT}/password`, {}],
   ];
   for (const [request, asked] of changes) {
