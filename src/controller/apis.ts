@@ -20,6 +20,9 @@ import {
 import type { ApiPorts } from "./parts.ts";
 import { openTokens } from "./tokens.ts";
 
+/** Guests that are refused are logged so seldom. ms. */
+const REFUSED_LOG_MS = 60_000;
+
 /** Where webhooks are received. */
 const HOOKS_PATH = "/hooks";
 
@@ -49,8 +52,8 @@ export async function listenApis(
 ): Promise<ApiListener> {
   const { stateDir, env, tokensFile, guests = [] } = settings;
   const isAuto = guests.includes("auto");
-  const side = isAuto || guests.length === 0 ? new GuestSide(ports.store) : undefined;
-  await side?.check(settings.listen, isAuto);
+  const side = new GuestSide(ports.store, !isAuto && guests.length > 0);
+  await side.check(settings.listen, isAuto);
   const credentials = await openCredentials({
     ...{ stateDir, env, isConfigured: existsSync(tokensFile) },
     onTrouble: troubleOf(ports, stateDir),
@@ -66,11 +69,14 @@ export async function listenApis(
   const secretKeys = {
     get: (name: string) => (name === apiKey ? secretKey : undefined),
   };
+  const refused = sometimes(({ peer, local }: ConnectionBindings) => {
+    ports.log.warn({ peer, local }, "refused a guest at the APIs: it asks from or at a network");
+  });
   const app = new Hono<{ Bindings: ConnectionBindings }>();
   app.use(async ({ env }, next) => {
-    if ((await side?.has(env.local)) === true) return new Response(null, { status: 403 });
-    await next();
-    return undefined;
+    if (!(await side.refuses(env))) return void (await next());
+    refused(env);
+    return new Response(null, { status: 403 });
   });
   app.use(`${CLIENT_API_PATH}/*`, async (_context, next) => {
     ({ apiKey, secretKey } = await credentials.current());
@@ -85,6 +91,17 @@ export async function listenApis(
     guests: guests.filter((guest) => guest !== "auto"),
     fetch: (request, bindings) => app.fetch(request, bindings),
   });
+}
+
+/** So that an operator who is taken for a guest finds out why, and no guest fills the log. */
+function sometimes<Given>(say: (given: Given) => void): (given: Given) => void {
+  let saidAt = Number.NEGATIVE_INFINITY;
+  return (given) => {
+    const now = performance.now();
+    if (now - saidAt < REFUSED_LOG_MS) return;
+    saidAt = now;
+    say(given);
+  };
 }
 
 /** While a file cannot be used, what it said last counts, and a condition says so. */

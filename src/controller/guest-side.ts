@@ -1,16 +1,18 @@
 /**
- * Where the APIs must not be although nobody has named it: a router that listens by itself (`auto`)
- * answers on this machine's addresses in the networks of the store.
+ * Who must not reach the APIs: guests, by the networks of the store. And where the APIs must not be
+ * although nobody has named it: a router that listens by itself (`auto`) answers on this machine's
+ * addresses in those networks.
  *
- * Networks come later than the listener, so it is asked again for each request. Loopback is no
- * network's: in a lab both planes have ports of their own there.
+ * A router is every guest's next hop, so a guest reaches all of its addresses: whom a request comes
+ * from counts too. Networks come later than the listener, so it is asked again for each request.
+ * Loopback is no network's: in a lab both planes have ports of their own there.
  */
 
-import { type Cidr, containedIn, parseCidr, tryParseIp } from "../model/address.ts";
-import { UsageError } from "../model/errors.ts";
+import { type Cidr, containedIn, isLinkLocal, parseCidr, tryParseIp } from "../model/address.ts";
+import { MetadataError, UsageError } from "../model/errors.ts";
 import { addressesIn } from "../platform/devices.ts";
 import type { Store } from "../store/store.ts";
-import { type HostPort, isEvery, isLoopback } from "./http.ts";
+import { type ConnectionBindings, type HostPort, isEvery, isLoopback } from "./http.ts";
 
 /** Networks change seldom; a request between costs no read of the store. ms. */
 const KNOWN_MS = 1000;
@@ -21,11 +23,14 @@ const OR_NAME = ", or name with --guest-listen where a router of this machine an
 
 export class GuestSide {
   readonly #store: Pick<Store, "networks">;
+  readonly #isNamed: boolean;
   #ranges: readonly Cidr[] = [];
   #readAt = Number.NEGATIVE_INFINITY;
 
-  constructor(store: Pick<Store, "networks">) {
+  /** @param isNamed whether somebody has said where guests are answered: then it is only there */
+  constructor(store: Pick<Store, "networks">, isNamed: boolean) {
     this.#store = store;
+    this.#isNamed = isNamed;
   }
 
   /**
@@ -33,33 +38,56 @@ export class GuestSide {
    * @throws {UsageError} if the listener would be on an address of a network that is known.
    */
   async check({ host, port }: HostPort, isAuto: boolean, interfaces?: Interfaces): Promise<void> {
+    const ranges = await this.#known();
+    if (this.#isNamed) return;
     const at = `--api-listen ${host}:${port}`;
-    const theirs = addressesIn(await this.#known(), interfaces);
+    const theirs = addressesIn(ranges, interfaces);
     const remedy = isAuto ? REMEDY : REMEDY + OR_NAME;
     if (isEvery(host) && (isAuto || theirs.length > 0)) {
       const which = theirs[0] === undefined ? "those of guests" : `the guests' ${theirs[0]}`;
       throw new UsageError(`${at}: every address includes ${which}; ${remedy}`);
     }
-    if (await this.has(host)) {
+    if (await this.#has(host)) {
       throw new UsageError(`${at}: it lies in a network of guests; ${remedy}`);
     }
   }
 
-  /** Whether an address of this machine is one where guests are answered. */
-  async has(local: string | undefined): Promise<boolean> {
-    const address = tryParseIp(local);
+  /**
+   * Whether a request is a guest's: it comes from a network, or over an address of one. A link-local
+   * address says nothing of a network; who has one is on a link of this machine, as guests are.
+   */
+  async refuses({ peer, local }: Pick<ConnectionBindings, "peer" | "local">): Promise<boolean> {
+    if (isOnLink(peer) || isOnLink(local)) return true;
+    if (!this.#isNamed && (await this.#has(local))) return true;
+    // This machine itself asks from the address that it asks.
+    return peer !== local && (await this.#has(peer));
+  }
+
+  async #has(text: string | undefined): Promise<boolean> {
+    const address = tryParseIp(text);
     if (address === undefined || isLoopback(address)) return false;
     return containedIn(await this.#known(), address);
   }
 
+  /** While the store cannot be read, what it said last: nothing of it is told meanwhile either. */
   async #known(): Promise<readonly Cidr[]> {
     const now = performance.now();
     if (now - this.#readAt < KNOWN_MS) return this.#ranges;
-    const networks = await this.#store.networks();
-    this.#ranges = networks.flatMap(({ cidrs }) => cidrs.map(parseCidr));
+    try {
+      const networks = await this.#store.networks();
+      this.#ranges = networks.flatMap(({ cidrs }) => cidrs.map(parseCidr));
+    } catch (error) {
+      if (!(error instanceof MetadataError) || !Number.isFinite(this.#readAt)) throw error;
+    }
     this.#readAt = now;
     return this.#ranges;
   }
+}
+
+/** Its zone is of no interest. */
+function isOnLink(text: string | undefined): boolean {
+  const address = tryParseIp(text?.split("%", 1)[0]);
+  return address !== undefined && isLinkLocal(address);
 }
 
 type Interfaces = Parameters<typeof addressesIn>[1];
