@@ -48,7 +48,7 @@ interface Form {
 /** It also names a folder of a router's state directory. */
 const NETWORK_ID: Form = {
   pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-  rule: "must begin with a letter or digit and go on with letters, digits, dot, dash and underscore",
+  rule: "must be letters, digits, dots, dashes and underscores, a letter or digit first",
   charsMax: 64,
 };
 const LINE: Form = {

@@ -186,7 +186,7 @@ test("what is wrong is said in words, not as a pattern", () => {
     [{ id: "" }, "id: is empty"],
     [
       { network: "a b" },
-      "network: must begin with a letter or digit and go on with letters, digits, dot, dash and underscore",
+      "network: must be letters, digits, dots, dashes and underscores, a letter or digit first",
     ],
     [{ publicKeys: ["a\nb"] }, "publicKeys[0]: must be one line without control characters"],
     [
