@@ -53,8 +53,8 @@ export class GuestSide {
   }
 
   /**
-   * Whether a request is a guest's: it comes from a network, or over an address of one. A link-local
-   * address says nothing of a network; who has one is on a link of this machine, as guests are.
+   * Whether a request is a guest's: it comes from a network, or over an address of one. Link-local
+   * addresses say nothing of a network; who has one is on a link of this machine, as guests are.
    */
   async refuses({ peer, local }: Pick<ConnectionBindings, "peer" | "local">): Promise<boolean> {
     if (isOnLink(peer) || isOnLink(local)) return true;

