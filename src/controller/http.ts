@@ -268,7 +268,8 @@ function bound(server: Server, guests: readonly HostPort[], connections: Connect
 
 function listening(server: Server, { host, port }: HostPort): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
+    // Stays: one that cannot be accepted, where no file can be opened, ends nothing.
+    server.on("error", (error: NodeJS.ErrnoException) => {
       reject(apiListenError(error, { host, port }));
     });
     server.listen({ host, port, exclusive: true }, resolve);

@@ -6,7 +6,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../model/errors.ts";
-import { BUSY_PATIENCE_MS } from "../limits.ts";
+import { BUSY_TIMEOUT_MS } from "../limits.ts";
 
 export type Database = DatabaseSync;
 
@@ -26,11 +26,12 @@ const CODES: Readonly<Record<number, StoreError["code"]>> = {
 const IOERR_SHORT_READ = 522;
 
 /**
- * A connection: where another program holds the file, it waits for that, until told otherwise.
+ * A connection.
  *
+ * @param busyMs how long it waits where another program holds the file; all of this program does
  * @throws {StoreError} STORE_UNSUPPORTED where the runtime has no SQLite; else as `asStoreError`.
  */
-export function openDatabase(path: string): Database {
+export function openDatabase(path: string, busyMs: number = BUSY_TIMEOUT_MS): Database {
   const sqlite = process.getBuiltinModule?.("node:sqlite");
   if (sqlite === undefined) {
     throw new StoreError(
@@ -40,7 +41,7 @@ export function openDatabase(path: string): Database {
   }
   try {
     const database = new sqlite.DatabaseSync(path);
-    database.exec(`PRAGMA busy_timeout = ${BUSY_PATIENCE_MS}`);
+    database.exec(`PRAGMA busy_timeout = ${busyMs}`);
     // Others may have written the file: its tables call nothing, and its pages are looked at.
     database.exec("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON");
     return database;

@@ -21,7 +21,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { StoreError } from "../../model/errors.ts";
 import { COUNT_MAX } from "../../model/record-limits.ts";
 import { isTrustedOwner } from "../../platform/owner.ts";
-import { ASIDE_MAX, BUSY_TIMEOUT_MS } from "../limits.ts";
+import { ASIDE_MAX, BUSY_PATIENCE_MS, BUSY_TIMEOUT_MS } from "../limits.ts";
 import { STORE_ID_BYTES, StoreSeal } from "../seal.ts";
 import type { StoreOptions } from "../store.ts";
 import { asStoreError, type Database, openDatabase, transact } from "./database.ts";
@@ -146,7 +146,7 @@ function openOrSetAside(path: string, options: StoreOptions): Opened {
 
 function openWriter(path: string, options: StoreOptions): Opened {
   createPrivate(path);
-  const database = openDatabase(path);
+  const database = openDatabase(path, BUSY_PATIENCE_MS);
   return opened(database, path, (checkSchema) => {
     checkFormat(database, path);
     checkSize(database, path);
