@@ -36,8 +36,8 @@ const keys = () =>
 const derived = () =>
   z.partialRecord(z.enum(DERIVED_NAMES), z.string().max(VALUE_CHARS_MAX).nullable()).openapi({
     description:
-      "Those of the keys that follow name, zone, id and addresses. One that is sent back with the " +
-      "value that it has here is made anew.",
+      "Those of the keys that follow name, zone, id and addresses. " +
+      "One that is sent back with the value that it has here is made anew.",
   });
 
 const nic = z.strictObject({
