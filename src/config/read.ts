@@ -42,7 +42,7 @@ export function readConfig(text: string, file: string): ReadConfig {
   return problems.length > 0 ? { rest: config, problems, line } : { config, problems, line };
 }
 
-/** The file without what is wrong: a setting, or one of the controller's, is left out as a whole. */
+/** The file without what is wrong: a setting, also of the controller's, is left out as a whole. */
 function restOf(value: unknown, issues: readonly core.$ZodIssue[]): Config | undefined {
   const rest: Fields = { ...(value as Fields) };
   const { controller } = rest;

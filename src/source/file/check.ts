@@ -10,6 +10,7 @@ import { CONFIG_BYTES_MAX } from "../../config/load.ts";
 import { nearest } from "../../config/nearest.ts";
 import { CONFIG } from "../../config/schema.ts";
 import { quote } from "../../model/errors.ts";
+import { isHostName } from "../../protocol/host-name.ts";
 import { isPublicKey } from "../../protocol/public-keys.ts";
 import { Slices } from "../slices.ts";
 import { examine, keyOf, NO_MEMORY } from "./load.ts";
@@ -63,15 +64,12 @@ export async function checkInstances(bytes: Buffer, file: string): Promise<Insta
   };
 }
 
-/** A host name of RFC 1123, whole or its first part. */
-const HOST_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9-]{1,63})*$/;
-
 /** What the router tells as it stands, and no guest can use. */
 function* unusable({ record, index, line }: PlacedRecord): Generator<Problem> {
   const problem = (path: Path, message: string): Problem => {
     return { line: line(path), field: fieldName(["instances", index, ...path]), message };
   };
-  if (!HOST_NAME.test(record.name)) {
+  if (!isHostName(record.name)) {
     yield problem(["name"], "is no host name: letters, digits and dashes, parts with dots between");
   }
   for (const [at, key] of (record.publicKeys ?? []).entries()) {
