@@ -25,7 +25,7 @@ import type { Troubles } from "./troubles.ts";
 import { type InTurn, turns } from "./turns.ts";
 
 /** After so many that were compared or asked for, garbage is collected: 10 KB of it for each. */
-const COLLECT_RECORDS = 2500;
+const COLLECT_RECORDS = 1600;
 
 /** What is remembered of so many instances is written together, before their records are. */
 const BATCH = 100;
