@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { addressOf, type Guest, LARGE_GUESTS, makeGuests, writeDatabags } from "./lab.ts";
@@ -126,8 +126,9 @@ export async function serve(
   mkdirSync(directory, { recursive: true });
   const place: Place = { directory, site: options.site ?? bench.site, port: nextPort() };
   const log = join(directory, "output.log");
-  flush();
-  const argv = pinned(SERVER_CPU, peer.command(place));
+  const command = peer.command(place);
+  prepareFiles(command, place.site);
+  const argv = pinned(SERVER_CPU, command);
   const probe = startProbe(bench.tools.probe, {
     port: place.port,
     source: addressOf(0),
@@ -157,11 +158,16 @@ export async function serve(
 }
 
 /**
- * Puts on the disk what this benchmark has written: files of ten thousand guests for each server
- * that reads files. A start that makes its state durable would wait for them.
+ * A start is to wait for no disk. What this benchmark has written is put there first: files of ten
+ * thousand guests for each server that reads files. What the start reads is read first: some
+ * machines drop from memory what nobody has read for a minute.
  */
-function flush(): void {
+function prepareFiles(command: readonly string[], { databags }: Site): void {
   spawnSync("sync");
+  const read = [...command, ...readdirSync(databags).map((name) => join(databags, name))];
+  for (const path of read) {
+    if (statSync(path, { throwIfNoEntry: false })?.isFile()) readFileSync(path);
+  }
 }
 
 /** Waits until a server that has just started has come to rest. */
