@@ -164,8 +164,8 @@ export async function serve(
  */
 function prepareFiles(command: readonly string[], { databags }: Site): void {
   spawnSync("sync");
-  const read = [...command, ...readdirSync(databags).map((name) => join(databags, name))];
-  for (const path of read) {
+  const bags = databags === "" ? [] : readdirSync(databags);
+  for (const path of [...command, ...bags.map((name) => join(databags, name))]) {
     if (statSync(path, { throwIfNoEntry: false })?.isFile()) readFileSync(path);
   }
 }

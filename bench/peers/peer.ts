@@ -13,7 +13,7 @@ export interface Place {
 /** The guests, in the forms that servers read. */
 export interface Site {
   readonly guests: readonly Guest[];
-  /** Laid out as /etc/cloudstack. */
+  /** Laid out as /etc/cloudstack; empty where a store is followed. */
   readonly databags: string;
   /** Laid out as /var/www/html on a virtual router. */
   readonly tree: string;
