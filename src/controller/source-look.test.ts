@@ -15,6 +15,8 @@ import { SourceLook } from "./source-look.ts";
 import { kept } from "./testing.ts";
 import { Troubles } from "./troubles.ts";
 
+/** Each has the other's address. */
+const SWAPPED = WEB.replace("0.11", "0.12") + DB.replace("0.12", "0.11");
 const SEAL_KEY = new Uint8Array(32).fill(7);
 
 async function lookAt(lab: Lab, store = new MemoryStore()): Promise<SourceLook> {
@@ -25,16 +27,18 @@ async function lookAt(lab: Lab, store = new MemoryStore()): Promise<SourceLook> 
   return new SourceLook({ source, store, conditions, troubles, sealKey: SEAL_KEY, now });
 }
 
+/** Each record without its network. */
+async function told(store: MemoryStore): Promise<(string | undefined)[]> {
+  return (await kept(store)).map((line) => line.split("/")[1]);
+}
+
 test("a file's instances become records, and only differences are written", async () => {
   await using lab = new Lab();
   const store = new MemoryStore();
   lab.write(`instances:${WEB}${DB}`);
   const look = await lookAt(lab, store);
   expect(await look.all(SIGNAL)).toEqual({ instances: 2, written: 2, deleted: 0 });
-  expect((await kept(store)).map((line) => line.split("/")[1])).toEqual([
-    "i-db db-01 127.0.0.12",
-    "i-web web-01 127.0.0.11",
-  ]);
+  expect(await told(store)).toEqual(["i-db db-01 127.0.0.12", "i-web web-01 127.0.0.11"]);
   lab.write(`instances:${WEB.replace("web-01", "web-02")}${DB}`);
   expect(await look.all(SIGNAL)).toEqual({ instances: 2, written: 1, deleted: 0 });
   lab.write(`instances:${DB}`);
@@ -50,13 +54,9 @@ test("an address that passes on is with one record at a time", async () => {
   lab.write(`instances:${WEB}${DB}`);
   const look = await lookAt(lab, store);
   await look.all(SIGNAL);
-  const swapped = [WEB.replace("0.11", "0.12"), DB.replace("0.12", "0.11")];
-  lab.write(`instances:${swapped.join("")}`);
+  lab.write(`instances:${SWAPPED}`);
   await look.all(SIGNAL);
-  expect((await kept(store)).map((line) => line.split("/")[1])).toEqual([
-    "i-db db-01 127.0.0.11",
-    "i-web web-01 127.0.0.12",
-  ]);
+  expect(await told(store)).toEqual(["i-db db-01 127.0.0.11", "i-web web-01 127.0.0.12"]);
   expect(lab.raised()).toEqual([]);
 });
 
@@ -66,8 +66,7 @@ test("a swap that the store did not take whole is written by the next look", asy
   lab.write(`instances:${WEB}${DB}`);
   const look = await lookAt(lab, store);
   await look.all(SIGNAL);
-  const swapped = [WEB.replace("0.11", "0.12"), DB.replace("0.12", "0.11")];
-  lab.write(`instances:${swapped.join("")}`);
+  lab.write(`instances:${SWAPPED}`);
   const list = store.list.bind(store);
   store.list = async () => {
     store.list = list;
@@ -75,10 +74,7 @@ test("a swap that the store did not take whole is written by the next look", asy
   };
   await expect(look.all(SIGNAL)).rejects.toThrow("another program writes");
   await look.all(SIGNAL);
-  expect((await kept(store)).map((line) => line.split("/")[1])).toEqual([
-    "i-db db-01 127.0.0.11",
-    "i-web web-01 127.0.0.12",
-  ]);
+  expect(await told(store)).toEqual(["i-db db-01 127.0.0.11", "i-web web-01 127.0.0.12"]);
 });
 
 test("what is doubted during a look is asked about by the next one", async () => {
@@ -98,9 +94,7 @@ test("what is doubted during a look is asked about by the next one", async () =>
   };
   await look.all(SIGNAL);
   await look.all(SIGNAL);
-  expect((await kept(store)).map((line) => line.split("/")[1])).toEqual([
-    "i-web web-02 127.0.0.11",
-  ]);
+  expect(await told(store)).toEqual(["i-web web-02 127.0.0.11"]);
 });
 
 test("a password of the file waits once: acknowledged, it does not come back", async () => {
