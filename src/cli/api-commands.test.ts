@@ -3,7 +3,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { LAB_NETWORK, openApiLab } from "./api-lab.ts";
+import { LAB_NETWORK, openApiLab } from "../../test/cli/api-lab.ts";
 
 const lab = await openApiLab();
 const { asked, folder, put, run, runWith, spawn, store } = lab;

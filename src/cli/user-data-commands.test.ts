@@ -4,7 +4,7 @@ import { afterAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openApiLab } from "./api-lab.ts";
+import { openApiLab } from "../../test/cli/api-lab.ts";
 
 const lab = await openApiLab();
 const { folder, run, runWith } = lab;

@@ -6,16 +6,16 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { operatorApi } from "../controller/api/app.ts";
-import { openCredentials } from "../controller/credentials.ts";
-import { openApiListener } from "../controller/http.ts";
-import { openTokens } from "../controller/tokens.ts";
-import { parseRecord } from "../model/record-parse.ts";
-import { Conditions } from "../observe/conditions.ts";
-import { createLog } from "../observe/log.ts";
-import { MemoryStore } from "../store/memory.ts";
+import { operatorApi } from "../../src/controller/api/app.ts";
+import { openCredentials } from "../../src/controller/credentials.ts";
+import { openApiListener } from "../../src/controller/http.ts";
+import { openTokens } from "../../src/controller/tokens.ts";
+import { parseRecord } from "../../src/model/record-parse.ts";
+import { Conditions } from "../../src/observe/conditions.ts";
+import { createLog } from "../../src/observe/log.ts";
+import { MemoryStore } from "../../src/store/memory.ts";
 
-const PROGRAM = [process.execPath, join(import.meta.dir, "main.ts")];
+const PROGRAM = [process.execPath, join(import.meta.dir, "../../src/cli/main.ts")];
 export const LAB_NETWORK = { id: "204", cidrs: ["10.1.0.0/16"], dnsDomain: "lab.example" };
 
 export interface Done {
